@@ -1,0 +1,191 @@
+#include "base/codec.h"
+#include "base/hash.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static void assert_digest(const uint8_t *digest, size_t size, const char *wanted)
+{
+    char text[2 * PB_DIGEST_BYTES_MAX + 1];
+    pb_hex_encode(digest, size, text);
+    assert_string_equal(text, wanted);
+}
+
+static const struct {
+    pb_hash_kind kind;
+    size_t size;
+    const char *text;
+    const char *digest;
+} vectors[] = {
+    {PB_HASH_SHA256, PB_SHA256_BYTES, "",
+     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+    {PB_HASH_SHA256, PB_SHA256_BYTES, "abc",
+     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+    {PB_HASH_SHA256, PB_SHA256_BYTES, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+     "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    {PB_HASH_MD5, PB_MD5_BYTES, "", "d41d8cd98f00b204e9800998ecf8427e"},
+    {PB_HASH_MD5, PB_MD5_BYTES, "abc", "900150983cd24fb0d6963f7d28e17f72"},
+    {PB_HASH_MD5, PB_MD5_BYTES, "message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
+    {PB_HASH_BLAKE2B256, PB_BLAKE2B256_BYTES, "",
+     "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8"},
+    {PB_HASH_BLAKE2B256, PB_BLAKE2B256_BYTES, "abc",
+     "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"},
+};
+
+static void known_digests(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        uint8_t digest[PB_DIGEST_BYTES_MAX];
+        size_t size = strlen(vectors[i].text);
+        pb_hash *hash = pb_hash_new(vectors[i].kind);
+        pb_hash_update(hash, vectors[i].text, size);
+        pb_hash_finish(hash, digest);
+        assert_digest(digest, vectors[i].size, vectors[i].digest);
+        pb_hash_restart(hash);
+        for (size_t at = 0; at < size; at++) {
+            pb_hash_update(hash, vectors[i].text + at, 1);
+            pb_hash_update(hash, NULL, 0);
+        }
+        pb_hash_finish(hash, digest);
+        assert_digest(digest, vectors[i].size, vectors[i].digest);
+        pb_hash_free(hash);
+    }
+    pb_hash_free(NULL);
+}
+
+static void restart_forgets_what_was_fed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        uint8_t digest[PB_DIGEST_BYTES_MAX];
+        pb_hash *hash = pb_hash_new(vectors[i].kind);
+        for (int round = 0; round < 3; round++) {
+            pb_hash_update(hash, "left over", 9);
+            pb_hash_restart(hash);
+            pb_hash_update(hash, vectors[i].text, strlen(vectors[i].text));
+            pb_hash_finish(hash, digest);
+            assert_digest(digest, vectors[i].size, vectors[i].digest);
+            pb_hash_restart(hash);
+        }
+        pb_hash_free(hash);
+    }
+}
+
+/* A million 'a' (FIPS 180-2, appendix B.3), in pieces across the block borders. */
+static void a_million_bytes(void **state)
+{
+    (void)state;
+    char piece[977];
+    memset(piece, 'a', sizeof(piece));
+    uint8_t digest[PB_SHA256_BYTES];
+    pb_hash *hash = pb_hash_new(PB_HASH_SHA256);
+    for (size_t left = 1000000; left;) {
+        size_t size = left < sizeof(piece) ? left : sizeof(piece);
+        pb_hash_update(hash, piece, size);
+        left -= size;
+    }
+    pb_hash_finish(hash, digest);
+    assert_digest(digest, sizeof(digest),
+                  "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    pb_hash_free(hash);
+}
+
+static void sha256_in_one_call(void **state)
+{
+    (void)state;
+    uint8_t digest[PB_SHA256_BYTES];
+    pb_sha256("abc", 3, digest);
+    assert_digest(digest, sizeof(digest), vectors[1].digest);
+    pb_sha256(NULL, 0, digest);
+    assert_digest(digest, sizeof(digest), vectors[0].digest);
+}
+
+/* RFC 4231 sections 4.2 to 4.8, without the truncated one. */
+static void known_hmacs(void **state)
+{
+    (void)state;
+    uint8_t bytes_0b[20];
+    uint8_t bytes_aa[131];
+    uint8_t bytes_dd[50];
+    uint8_t bytes_cd[50];
+    uint8_t counting[25];
+    memset(bytes_0b, 0x0b, sizeof(bytes_0b));
+    memset(bytes_aa, 0xaa, sizeof(bytes_aa));
+    memset(bytes_dd, 0xdd, sizeof(bytes_dd));
+    memset(bytes_cd, 0xcd, sizeof(bytes_cd));
+    for (size_t i = 0; i < sizeof(counting); i++)
+        counting[i] = (uint8_t)(i + 1);
+    static const char larger[] =
+        "This is a test using a larger than block-size key and a larger than block-size data. The "
+        "key needs to be hashed before being used by the HMAC algorithm.";
+    const struct {
+        const void *key;
+        size_t key_size;
+        const void *data;
+        size_t size;
+        const char *digest;
+    } rows[] = {
+        {bytes_0b, 20, "Hi There", 8,
+         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {"Jefe", 4, "what do ya want for nothing?", 28,
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {bytes_aa, 20, bytes_dd, 50,
+         "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+        {counting, 25, bytes_cd, 50,
+         "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
+        {bytes_aa, 131, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
+         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+        {bytes_aa, 131, larger, sizeof(larger) - 1,
+         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+        {NULL, 0, NULL, 0, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint8_t digest[PB_SHA256_BYTES];
+        pb_hmac_sha256(rows[i].key, rows[i].key_size, rows[i].data, rows[i].size, digest);
+        assert_digest(digest, sizeof(digest), rows[i].digest);
+        pb_hmac *hmac = pb_hmac_new(rows[i].key, rows[i].key_size);
+        for (int round = 0; round < 3; round++) {
+            pb_hmac_compute(hmac, rows[i].data, rows[i].size, digest);
+            assert_digest(digest, sizeof(digest), rows[i].digest);
+            pb_hmac_compute(hmac, "between", 7, digest);
+        }
+        pb_hmac_free(hmac);
+    }
+    pb_hmac_free(NULL);
+}
+
+/* A key of exactly one block is used as it is; one byte more and it is hashed first. */
+static void hmac_keys_around_the_block_size(void **state)
+{
+    (void)state;
+    uint8_t key[65];
+    uint8_t hashed[PB_SHA256_BYTES];
+    uint8_t direct[PB_SHA256_BYTES];
+    uint8_t other[PB_SHA256_BYTES];
+    memset(key, 'k', sizeof(key));
+    pb_sha256(key, 64, hashed);
+    pb_hmac_sha256(key, 64, "x", 1, direct);
+    pb_hmac_sha256(hashed, sizeof(hashed), "x", 1, other);
+    assert_memory_not_equal(direct, other, sizeof(direct));
+    pb_sha256(key, 65, hashed);
+    pb_hmac_sha256(key, 65, "x", 1, direct);
+    pb_hmac_sha256(hashed, sizeof(hashed), "x", 1, other);
+    assert_memory_equal(direct, other, sizeof(direct));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_digests),   cmocka_unit_test(restart_forgets_what_was_fed),
+        cmocka_unit_test(a_million_bytes), cmocka_unit_test(sha256_in_one_call),
+        cmocka_unit_test(known_hmacs),     cmocka_unit_test(hmac_keys_around_the_block_size),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

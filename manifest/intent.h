@@ -1,0 +1,36 @@
+/* manifest/intent.h - snapshots/<id>/intent.json: a run that has begun, and its sign of life. Pure,
+ * any thread. Format: docs/formats.md. */
+#ifndef PB_MANIFEST_INTENT_H
+#define PB_MANIFEST_INTENT_H
+
+#include "base/error.h"
+#include "manifest/snapshot_id.h"
+
+enum { PB_INTENT_VERSION = 1 };
+
+/* Texts are UTF-8. pid and pid_start are at most 2^63 - 1. */
+typedef struct pb_intent {
+    char id[PB_SNAPSHOT_ID_SIZE];
+    char *source;                   /* identity of the source (pb_location_identity) */
+    char *prefix;                   /* --prefix, "" for none */
+    char base[PB_SNAPSHOT_ID_SIZE]; /* "" for none */
+    char base_sha256[65];           /* hex, of the base's snapshot.json; "" for none */
+    char *host;                     /* name of the machine */
+    char *boot_id; /* of the machine's boot: with pid and start says whether the run lives */
+    uint64_t pid;
+    uint64_t pid_start; /* start time of the process in clock ticks since boot */
+    int64_t started_ms;
+    int64_t heartbeat_ms; /* by the run's clock */
+    char *program;        /* "pbcopy 0.1.0" */
+} pb_intent;
+
+/* Appends the document. Text that is not UTF-8 is a bug of the caller, and aborts. */
+void pb_intent_append(pb_buffer *buffer, const pb_intent *intent);
+
+/* Reads text from outside. Fails with DAMAGED, naming the member; with USAGE and a hint for a newer
+ * version. Unknown members are ignored. *ret_intent is set on success only, freed with
+ * pb_intent_free. */
+int pb_intent_parse(pb_slice text, pb_intent *ret_intent, pb_error *error);
+void pb_intent_free(pb_intent *intent); /* back to {0} */
+
+#endif

@@ -1,0 +1,680 @@
+#include "copier/http/http.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/random.h"
+#include "copier/http/sockets.h"
+#include <curl/curl.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <strings.h>
+
+/* libcurl walks all connections and handles of a multi on each request: small multis stay cheap. */
+enum { SLOTS_PER_MULTI = 64 };
+enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
+/* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
+enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4 };
+enum { URL_MAX = 512 };
+
+typedef struct http_multi http_multi;
+
+/* One easy handle, kept for good. */
+typedef struct http_slot {
+    CURL *easy;
+    http_multi *owner;
+    struct http_slot *next; /* free list */
+    pb_http_request *request;
+    char base_url[URL_MAX]; /* set in the handle */
+    const char *custom;     /* CURLOPT_CUSTOMREQUEST set in the handle */
+    bool bulk;
+    bool headers_begun;
+    struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
+} http_slot;
+
+struct http_multi {
+    CURLM *handle;
+    pb_http *http;
+    uv_timer_t timer;
+    unsigned in_flight;
+    http_slot *free; /* last in, first out: the warmest connection first */
+    http_slot *slots;
+    unsigned slot_count;
+};
+
+typedef struct request_queue {
+    pb_http_request *head, *tail;
+} request_queue;
+
+struct pb_http {
+    uv_loop_t *loop;
+    pb_http_options options;
+    pb_sockets *sockets;
+    CURLSH *share; /* resolved names and TLS sessions, over the multis of this loop */
+    http_multi *multis;
+    unsigned multi_count;
+    uv_idle_t pump_soon;
+    uv_timer_t retry_timer;
+    request_queue waiting;
+    pb_http_request *retries; /* by due_ms */
+    unsigned in_flight;
+    unsigned open; /* submitted and not done */
+    bool answered; /* a whole answer came: name, route and TLS are right */
+    bool cancelled;
+    bool in_callback; /* the pump runs at its end */
+    unsigned handles_closing;
+    pb_random random;
+    pb_http_statistics statistics;
+};
+
+pb_http_options pb_http_options_default(void)
+{
+    return (pb_http_options){
+        .parallel = 64,
+        .connect_timeout_ms = 10 * 1000,
+        .stall_window_ms = 30 * 1000,
+        .stall_bytes_per_s = 1,
+        .retry_budget_ms = 5 * 60 * 1000,
+        .attempts_max = 12,
+        .retry_base_ms = 100,
+        .retry_cap_ms = 20 * 1000,
+    };
+}
+
+void pb_http_process_start(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    /* libcurl allocates its receive buffer for each transfer: keep those out of mmap. */
+    mallopt(M_MMAP_THRESHOLD, 2 * 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+}
+
+void pb_http_process_end(void)
+{
+    curl_global_cleanup();
+}
+
+/* ---- queues ---- */
+
+static void queue_push(request_queue *queue, pb_http_request *request, bool at_head)
+{
+    request->private_.next = NULL;
+    if (!queue->head) {
+        queue->head = queue->tail = request;
+    } else if (at_head) {
+        request->private_.next = queue->head;
+        queue->head = request;
+    } else {
+        queue->tail->private_.next = request;
+        queue->tail = request;
+    }
+}
+
+static pb_http_request *queue_pop(request_queue *queue)
+{
+    pb_http_request *request = queue->head;
+    if (request)
+        queue->head = request->private_.next;
+    return request;
+}
+
+/* ---- one attempt: into libcurl ---- */
+
+static size_t on_body(char *data, size_t size, size_t count, void *context)
+{
+    http_slot *slot = context;
+    pb_http_request *request = slot->request;
+    slot->owner->http->statistics.bytes_received += size * count;
+    if (request->received_body && request->received_body(request, data, size * count))
+        return 0;
+    return size * count;
+}
+
+static void note_retry_after(pb_http_request *request, pb_slice value)
+{
+    uint64_t seconds;
+    int64_t utc_ms;
+    if (pb_parse_unsigned(value, &seconds))
+        request->private_.retry_after_ms = seconds < 3600 ? (int64_t)seconds * 1000 : 3600 * 1000;
+    else if (pb_time_parse_http(value, &utc_ms))
+        request->private_.retry_after_ms = utc_ms - pb_clock_utc_ms();
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *context)
+{
+    http_slot *slot = context;
+    pb_http_request *request = slot->request;
+    size_t length = size * count;
+    if (length >= 12 && memcmp(data, "HTTP/", 5) == 0) {
+        /* A status line; after a 100 Continue another one follows. */
+        const char *space = memchr(data, ' ', length);
+        request->status = space && space + 4 <= data + length ? atoi(space + 1) : 0;
+        request->private_.retry_after_ms = 0;
+        return length;
+    }
+    const char *colon = memchr(data, ':', length);
+    char name[64];
+    if (!colon || colon == data || (size_t)(colon - data) > sizeof name)
+        return length;
+    size_t name_size = (size_t)(colon - data);
+    for (size_t i = 0; i < name_size; i++)
+        name[i] = data[i] >= 'A' && data[i] <= 'Z' ? (char)(data[i] + 32) : data[i];
+    const char *value = colon + 1, *end = data + length;
+    while (value < end && (*value == ' ' || *value == '\t'))
+        value++;
+    while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    pb_slice name_slice = {name, name_size}, value_slice = {value, (size_t)(end - value)};
+    if (pb_slice_equal(name_slice, PB_SLICE_LITERAL("retry-after")))
+        note_retry_after(request, value_slice);
+    if (request->received_header)
+        request->received_header(request, name_slice, value_slice);
+    return length;
+}
+
+static curl_socket_t on_socket_open(void *context, curlsocktype purpose,
+                                    struct curl_sockaddr *address)
+{
+    (void)purpose;
+    return pb_sockets_create(context, address);
+}
+
+static int on_socket_close(void *context, curl_socket_t socket)
+{
+    return pb_sockets_destroy(context, socket);
+}
+
+static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
+{
+    const pb_http_options *options = &http->options;
+    slot->owner = owner;
+    CURL *easy = slot->easy = curl_easy_init();
+    if (!easy)
+        abort();
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_SMALL);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SMALL);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)options->stall_bytes_per_s);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((options->stall_window_ms + 999) / 1000));
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->attempt_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 300L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (options->ca_bundle)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
+    curl_easy_setopt(easy, CURLOPT_SHARE, http->share);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http->sockets);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http->sockets);
+}
+
+static void add_header(http_slot *slot, size_t *count, const char *line)
+{
+    /* libcurl borrows the list: nodes of our own need no allocation. */
+    slot->headers[*count] = (struct curl_slist){.data = (char *)line};
+    if (*count)
+        slot->headers[*count - 1].next = &slot->headers[*count];
+    ++*count;
+}
+
+/* Sets the handle for the attempt; what is set already is not set again. */
+static void slot_fill(http_slot *slot, const pb_http_request *request,
+                      const pb_http_attempt *attempt)
+{
+    CURL *easy = slot->easy;
+    if (strcmp(slot->base_url, attempt->base_url) != 0) {
+        snprintf(slot->base_url, sizeof slot->base_url, "%s", attempt->base_url);
+        curl_easy_setopt(easy, CURLOPT_URL, attempt->base_url);
+    }
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, attempt->target);
+    if (slot->bulk != request->bulk) {
+        slot->bulk = request->bulk;
+        long bytes = slot->bulk ? BUFFER_BULK : BUFFER_SMALL;
+        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, bytes);
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, bytes);
+    }
+    size_t count = 0;
+    bool typed = false;
+    for (size_t i = 0; i < attempt->header_count; i++) {
+        add_header(slot, &count, attempt->headers[i]);
+        typed = typed || strncasecmp(attempt->headers[i], "content-type:", 13) == 0;
+    }
+    const char *custom = NULL;
+    if (strcmp(request->method, "GET") == 0) {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    } else if (strcmp(request->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (attempt->body.size) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, attempt->body.data);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)attempt->body.size);
+        custom = request->method;
+        if (attempt->body.size > 1000 * 1000)
+            add_header(slot, &count, "Expect:"); /* libcurl would wait for a 100 Continue */
+        if (!typed)
+            add_header(slot, &count, "Content-Type:"); /* libcurl would say urlencoded */
+    } else {
+        /* Without a body a plain request costs least; the length is said all the same. */
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        custom = request->method;
+        if (strcmp(request->method, "DELETE") != 0)
+            add_header(slot, &count, "Content-Length: 0");
+    }
+    if (custom != slot->custom) {
+        slot->custom = custom;
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, custom);
+    }
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, count ? slot->headers : NULL);
+}
+
+/* ---- the pump: the one place that begins attempts ---- */
+
+static void on_pump_soon(uv_idle_t *idle);
+
+static void pump_later(pb_http *http)
+{
+    if (!http->in_callback && !uv_is_active((uv_handle_t *)&http->pump_soon))
+        uv_idle_start(&http->pump_soon, on_pump_soon);
+}
+
+static void request_done(pb_http *http, pb_http_request *request)
+{
+    if (--http->open == 0)
+        pb_sockets_busy(http->sockets, false);
+    request->done(request);
+}
+
+static http_multi *multi_with_room(pb_http *http)
+{
+    for (unsigned i = 0; i < http->multi_count; i++)
+        if (http->multis[i].free)
+            return &http->multis[i];
+    return NULL;
+}
+
+static void attempt_begin(pb_http *http, pb_http_request *request)
+{
+    pb_http_attempt attempt = {0};
+    int64_t now_ms = pb_clock_monotonic_ms();
+    if (!request->attempts)
+        request->private_.first_attempt_ms = now_ms;
+    else if (request->restarted)
+        request->restarted(request);
+    request->attempts++;
+    request->status = 0;
+    request->error.kind = PB_ERROR_NONE;
+    request->private_.retry_after_ms = 0;
+    if (request->prepare(request, &attempt, &request->error)) {
+        request_done(http, request);
+        return;
+    }
+    http_multi *multi = multi_with_room(http);
+    http_slot *slot = multi->free;
+    multi->free = slot->next;
+    if (!slot->easy)
+        slot_open(http, multi, slot);
+    slot->request = request;
+    slot_fill(slot, request, &attempt);
+    http->statistics.attempts++;
+    http->statistics.bytes_sent += attempt.body.size;
+    multi->in_flight++;
+    http->in_flight++;
+    if (http->in_flight > http->statistics.in_flight_most)
+        http->statistics.in_flight_most = http->in_flight;
+    curl_multi_add_handle(multi->handle, slot->easy);
+}
+
+static void cancel_everything(pb_http *http);
+
+static void pump(pb_http *http)
+{
+    http->in_callback = true;
+    if (http->cancelled)
+        cancel_everything(http);
+    /* One request alone finds name, route and TLS session; a burst would start a resolver each. */
+    unsigned most = http->answered ? http->options.parallel : 1;
+    while (http->waiting.head && http->in_flight < most)
+        attempt_begin(http, queue_pop(&http->waiting));
+    http->in_callback = false;
+}
+
+static void on_pump_soon(uv_idle_t *idle)
+{
+    pb_http *http = (pb_http *)((char *)idle - offsetof(pb_http, pump_soon));
+    uv_idle_stop(idle);
+    pump(http);
+}
+
+/* ---- retries ---- */
+
+static void on_retry_due(uv_timer_t *timer)
+{
+    pb_http *http = timer->data;
+    int64_t now_ms = pb_clock_monotonic_ms();
+    while (http->retries && http->retries->private_.due_ms <= now_ms) {
+        pb_http_request *request = http->retries;
+        http->retries = request->private_.next;
+        queue_push(&http->waiting, request, true);
+    }
+    if (http->retries)
+        uv_timer_start(timer, on_retry_due, (uint64_t)(http->retries->private_.due_ms - now_ms), 0);
+    pump(http);
+}
+
+/* Puts the request among the waiting, or answers that its budget is used up. */
+static bool retry_later(pb_http *http, pb_http_request *request)
+{
+    unsigned attempts_max = http->options.attempts_max;
+    if (!http->answered && attempts_max > ATTEMPTS_BEFORE_FIRST_ANSWER)
+        attempts_max = ATTEMPTS_BEFORE_FIRST_ANSWER;
+    if (request->attempts >= attempts_max || http->cancelled)
+        return false;
+    unsigned doublings = request->attempts < 20 ? request->attempts : 20;
+    uint64_t most_ms = (uint64_t)http->options.retry_base_ms << doublings;
+    if (most_ms > http->options.retry_cap_ms)
+        most_ms = http->options.retry_cap_ms;
+    int64_t wait_ms = (int64_t)pb_random_below(&http->random, most_ms + 1);
+    if (wait_ms < request->private_.retry_after_ms)
+        wait_ms = request->private_.retry_after_ms;
+    int64_t now_ms = pb_clock_monotonic_ms();
+    if (now_ms + wait_ms - request->private_.first_attempt_ms >
+        (int64_t)http->options.retry_budget_ms)
+        return false;
+    pb_log_line(http->options.log, PB_LOG_DEBUG, "attempt %u failed, next in %lld ms: %s",
+                request->attempts, (long long)wait_ms, request->error.message);
+    http->statistics.retries++;
+    request->private_.due_ms = now_ms + wait_ms;
+    pb_http_request **place = &http->retries;
+    while (*place && (*place)->private_.due_ms <= request->private_.due_ms)
+        place = &(*place)->private_.next;
+    request->private_.next = *place;
+    *place = request;
+    if (http->retries == request)
+        uv_timer_start(&http->retry_timer, on_retry_due, (uint64_t)wait_ms, 0);
+    return true;
+}
+
+/* ---- ends of attempts ---- */
+
+/* True where the same attempt may succeed later. */
+static bool transport_error(CURLcode code, const char *detail, const char *base_url,
+                            pb_error *error)
+{
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: certificate not trusted: %s", base_url,
+                     detail);
+        pb_error_hint(error, "name the store's certificate authority with --ca-bundle FILE");
+        return false;
+    case CURLE_SSL_CONNECT_ERROR:
+        pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: TLS: %s", base_url, detail);
+        pb_error_hint(error,
+                      "does the endpoint speak TLS? disableSSL=true in the URL is for plain HTTP");
+        return true;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+        pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: %s", base_url, detail);
+        pb_error_hint(error, "check the endpoint in the URL, and that this machine can reach it");
+        return true;
+    case CURLE_OPERATION_TIMEDOUT:
+        pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: timed out: %s", base_url, detail);
+        return true;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        pb_error_set(error, PB_ERROR_USAGE, "%s: %s", base_url, detail);
+        return false;
+    default:
+        pb_error_set(error, PB_ERROR_SERVER, "%s: connection broke: %s", base_url, detail);
+        return true;
+    }
+}
+
+static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
+{
+    pb_http_request *request = slot->request;
+    http_multi *multi = slot->owner;
+    pb_http_verdict verdict = PB_HTTP_DONE;
+    if (code == CURLE_OK) {
+        http->answered = true;
+        verdict = request->judge(request);
+    } else if (!request->error.kind) { /* else received_body refused, and said why */
+        char detail[256];
+        snprintf(detail, sizeof detail, "%s", curl_easy_strerror(code));
+        verdict = transport_error(code, detail, slot->base_url, &request->error) ? PB_HTTP_RETRY
+                                                                                 : PB_HTTP_DONE;
+    }
+    curl_multi_remove_handle(multi->handle, slot->easy);
+    slot->request = NULL;
+    slot->next = multi->free;
+    multi->free = slot;
+    multi->in_flight--;
+    http->in_flight--;
+    if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max)
+        queue_push(&http->waiting, request, true);
+    else if (verdict != PB_HTTP_RETRY || !retry_later(http, request))
+        request_done(http, request);
+}
+
+static void collect(pb_http *http, http_multi *multi)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(multi->handle, &left))) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        char *slot_pointer;
+        CURLcode code = message->data.result; /* the message dies with the handle's removal */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot_pointer);
+        attempt_end(http, (http_slot *)(void *)slot_pointer, code);
+    }
+}
+
+static void cancel_request(pb_http *http, pb_http_request *request)
+{
+    pb_error_set(&request->error, PB_ERROR_CANCELLED, "cancelled");
+    request_done(http, request);
+}
+
+static void cancel_everything(pb_http *http)
+{
+    for (unsigned m = 0; m < http->multi_count; m++) {
+        http_multi *multi = &http->multis[m];
+        for (unsigned i = 0; i < multi->slot_count && multi->in_flight; i++) {
+            http_slot *slot = &multi->slots[i];
+            if (!slot->request)
+                continue;
+            pb_error_set(&slot->request->error, PB_ERROR_CANCELLED, "cancelled");
+            attempt_end(http, slot, CURLE_ABORTED_BY_CALLBACK);
+        }
+    }
+    while (http->retries) {
+        pb_http_request *request = http->retries;
+        http->retries = request->private_.next;
+        cancel_request(http, request);
+    }
+    while (http->waiting.head)
+        cancel_request(http, queue_pop(&http->waiting));
+}
+
+void pb_http_cancel_all(pb_http *http)
+{
+    http->cancelled = true;
+    pump_later(http);
+}
+
+/* ---- libcurl's events ---- */
+
+static void on_ready(void *context, void *owner, curl_socket_t socket, int select_bits)
+{
+    pb_http *http = context;
+    http_multi *multi = owner;
+    int running;
+    http->in_callback = true;
+    curl_multi_socket_action(multi->handle, socket, select_bits, &running);
+    collect(http, multi);
+}
+
+static void on_drained(void *context)
+{
+    pump(context);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    http_multi *multi = timer->data;
+    int running;
+    multi->http->in_callback = true;
+    curl_multi_socket_action(multi->handle, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(multi->http, multi);
+    pump(multi->http);
+}
+
+static int on_timer_wanted(CURLM *handle, long timeout_ms, void *context)
+{
+    (void)handle;
+    http_multi *multi = context;
+    if (timeout_ms < 0)
+        uv_timer_stop(&multi->timer);
+    else
+        uv_timer_start(&multi->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t socket, int what, void *context,
+                            void *socket_context)
+{
+    (void)easy;
+    (void)socket_context;
+    http_multi *multi = context;
+    pb_sockets_want(multi->http->sockets, multi, socket, what);
+    return 0;
+}
+
+/* ---- life ---- */
+
+int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_http,
+                 pb_error *error)
+{
+    if (options->ca_bundle) {
+        FILE *file = fopen(options->ca_bundle, "re");
+        if (!file) {
+            pb_error_errno(error, errno, "CA bundle %s", options->ca_bundle);
+            if (error)
+                error->kind = PB_ERROR_USAGE;
+            return -1;
+        }
+        fclose(file);
+    }
+    pb_http *http = pb_allocate_zeroed(1, sizeof *http);
+    http->loop = loop;
+    http->options = *options;
+    if (!http->options.parallel)
+        http->options.parallel = 1;
+    if (pb_sockets_open(loop, on_ready, on_drained, http, &http->sockets, error)) {
+        free(http);
+        return -1;
+    }
+    pb_random_bytes(&http->random, sizeof http->random);
+    http->share = curl_share_init();
+    curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    uv_idle_init(loop, &http->pump_soon);
+    uv_timer_init(loop, &http->retry_timer);
+    http->retry_timer.data = http;
+    http->multi_count = (http->options.parallel + SLOTS_PER_MULTI - 1) / SLOTS_PER_MULTI;
+    http->multis = pb_allocate_zeroed(http->multi_count, sizeof *http->multis);
+    unsigned left = http->options.parallel;
+    for (unsigned m = 0; m < http->multi_count; m++) {
+        http_multi *multi = &http->multis[m];
+        multi->http = http;
+        multi->handle = curl_multi_init();
+        multi->slot_count = left < SLOTS_PER_MULTI ? left : SLOTS_PER_MULTI;
+        left -= multi->slot_count;
+        multi->slots = pb_allocate_zeroed(multi->slot_count, sizeof *multi->slots);
+        for (unsigned i = multi->slot_count; i-- > 0;) {
+            multi->slots[i].next = multi->free;
+            multi->free = &multi->slots[i];
+        }
+        uv_timer_init(loop, &multi->timer);
+        multi->timer.data = multi;
+        curl_multi_setopt(multi->handle, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+        curl_multi_setopt(multi->handle, CURLMOPT_SOCKETDATA, multi);
+        curl_multi_setopt(multi->handle, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+        curl_multi_setopt(multi->handle, CURLMOPT_TIMERDATA, multi);
+        /* Twice the handles: fewer, and libcurl closes connections that are about to be used again.
+         */
+        curl_multi_setopt(multi->handle, CURLMOPT_MAXCONNECTS, 2L * SLOTS_PER_MULTI);
+        curl_multi_setopt(multi->handle, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    }
+    *ret_http = http;
+    return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    /* Each handle's data is something of its own; the client comes by the loop's count. */
+    pb_http *http = handle->data;
+    if (--http->handles_closing)
+        return;
+    free(http->multis);
+    free(http);
+}
+
+static void close_handle(pb_http *http, uv_handle_t *handle)
+{
+    handle->data = http;
+    http->handles_closing++;
+    uv_close(handle, on_handle_closed);
+}
+
+void pb_http_close(pb_http *http)
+{
+    if (!http)
+        return;
+    if (http->open)
+        abort(); /* a bug of the caller's */
+    for (unsigned m = 0; m < http->multi_count; m++) {
+        http_multi *multi = &http->multis[m];
+        for (unsigned i = 0; i < multi->slot_count; i++)
+            if (multi->slots[i].easy)
+                curl_easy_cleanup(multi->slots[i].easy);
+        curl_multi_cleanup(multi->handle); /* closes connections through http->sockets */
+        free(multi->slots);
+        close_handle(http, (uv_handle_t *)&multi->timer);
+    }
+    curl_share_cleanup(http->share);
+    pb_sockets_close(http->sockets);
+    close_handle(http, (uv_handle_t *)&http->pump_soon);
+    close_handle(http, (uv_handle_t *)&http->retry_timer);
+}
+
+void pb_http_submit(pb_http *http, pb_http_request *request)
+{
+    memset(&request->private_, 0, sizeof request->private_);
+    request->attempts = 0;
+    request->status = 0;
+    request->error.kind = PB_ERROR_NONE;
+    if (http->open++ == 0)
+        pb_sockets_busy(http->sockets, true);
+    http->statistics.requests++;
+    queue_push(&http->waiting, request, request->first);
+    pump_later(http);
+}
+
+pb_http_statistics pb_http_statistics_of(const pb_http *http)
+{
+    return http->statistics;
+}

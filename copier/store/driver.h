@@ -1,0 +1,38 @@
+/* copier/store/driver.h - what a driver gives to store.c. For drivers only. */
+#ifndef PB_COPIER_STORE_DRIVER_H
+#define PB_COPIER_STORE_DRIVER_H
+
+#include "copier/store/store.h"
+
+typedef struct pb_store_driver {
+    const char *scheme; /* "s3" */
+    /* Fills config->settings. */
+    int (*resolve)(pb_store_config *config, pb_error *error);
+    void (*settings_free)(void *settings);
+    /* Fills store->state and store->capabilities. */
+    int (*open)(pb_store *store, pb_error *error);
+    void (*close)(pb_store *store);
+    bool (*copies_from)(const pb_store *destination, const pb_store *source);
+    void (*submit)(pb_store *store, pb_store_request *request);
+} pb_store_driver;
+
+struct pb_store_config {
+    const pb_store_driver *driver;
+    pb_location location; /* a copy */
+    pb_store_resolve_options options;
+    char *name;     /* "source s3://bucket/prefix/" */
+    void *settings; /* the driver's, read-only once stores are open */
+};
+
+struct pb_store {
+    pb_store_config *config;
+    uv_loop_t *loop;
+    pb_http *http;
+    pb_store_capabilities capabilities;
+    void *state; /* the driver's */
+};
+
+extern const pb_store_driver pb_store_s3_driver;
+extern const pb_store_driver pb_store_file_driver;
+
+#endif

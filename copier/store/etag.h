@@ -1,0 +1,35 @@
+/* copier/store/etag.h - what an S3 ETag says about bytes. Pure, any thread.
+ *
+ * "<32 hex>" is the MD5 of a single-part object (not under SSE-KMS or SSE-C); "<32 hex>-<n>" is the
+ * MD5 of n parts' MD5s, whose length is not in the ETag: the lengths that S3 clients use are tried.
+ * Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html (ETag). */
+#ifndef PB_COPIER_STORE_ETAG_H
+#define PB_COPIER_STORE_ETAG_H
+
+#include "base/bytes.h"
+
+enum { PB_ETAG_PARTS_MAX = 10000 };
+
+/* 0 for a plain MD5, the number of parts for "-n" (1 to PB_ETAG_PARTS_MAX), -1 for anything else.
+ */
+int pb_etag_parts(pb_slice etag);
+
+/* The most usual part length that makes `parts` parts of an object of `size` bytes (8 MiB first,
+ * then 5, 16, 15, 10, 25, 32, 50, 64, 100, 128, 256, 512 MiB, 1 GiB, and the same in MB); 0 where
+ * none does, and for no parts. One part always has a length: `size` itself where no usual one holds
+ * it. */
+uint64_t pb_etag_part_bytes(uint64_t size, int parts);
+
+/* Computes, over bytes fed in order, every ETag that could be the one given. */
+typedef struct pb_etag_check pb_etag_check;
+/* NULL where the ETag tells nothing that bytes could be held against (unknown form, unknown
+ * layout). */
+pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size);
+void pb_etag_check_restart(pb_etag_check *check);
+void pb_etag_check_update(pb_etag_check *check, const void *data, size_t size);
+/* 1: the bytes have this ETag. 0: a plain MD5 that differs: other bytes. -1: none of the layouts
+ * tried gives it, which proves nothing. Restart the check before it is fed again. */
+int pb_etag_check_finish(pb_etag_check *check);
+void pb_etag_check_free(pb_etag_check *check); /* NULL allowed */
+
+#endif

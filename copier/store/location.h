@@ -1,0 +1,41 @@
+/* copier/store/location.h - the URL that names a bucket: parsing and comparing. Pure, any thread.
+ *
+ *   s3://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT]&region=R&profile=P&disableSSL=true
+ *                         &s3ForcePathStyle=true|false]
+ *   file:///ABSOLUTE/DIRECTORY     file://RELATIVE/DIRECTORY
+ *
+ * These are the forms of Pachyderm's STORAGE_URL (gocloud.dev/blob), so that it can be pasted. A path
+ * names a folder: PREFIX always ends in '/' once parsed. Unknown query parameters are refused (gocloud
+ * does so too), and so is anything that looks like a secret in a URL (user:password@). */
+#ifndef PB_COPIER_STORE_LOCATION_H
+#define PB_COPIER_STORE_LOCATION_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+typedef enum pb_store_kind { PB_STORE_S3, PB_STORE_FILE } pb_store_kind;
+
+typedef struct pb_location {
+    pb_store_kind kind;
+    char *text;         /* as given */
+    char *bucket;       /* S3: the bucket. File: the absolute directory, no trailing slash */
+    char *prefix;       /* "" or "a/b/"; always "" for file */
+    char *endpoint;     /* "https://host:port"; NULL for AWS, by region */
+    char *region;       /* NULL where not said */
+    char *profile;      /* NULL where not said */
+    int path_style;     /* 1, 0, or -1 where not said */
+} pb_location;
+
+/* Parses; fails with USAGE and a hint. *ret_location is filled on success only; free with
+ * pb_location_free (zeroed ones allowed). */
+int pb_location_parse(const char *text, pb_location *ret_location, pb_error *error);
+void pb_location_free(pb_location *location);
+
+/* The same place in a canonical text that names it in manifests ("s3://host:port/bucket/prefix/",
+ * "file:///dir/"), without profile, region and options. NUL-terminated, the caller frees. */
+char *pb_location_identity(const pb_location *location);
+
+/* True where the keys of one could be keys of the other: the same place, or one inside the other. */
+bool pb_location_overlaps(const pb_location *a, const pb_location *b);
+
+#endif

@@ -1,0 +1,194 @@
+#include "copier/store/driver.h"
+
+#include <stdlib.h>
+
+static const pb_store_driver *driver_of(pb_store_kind kind)
+{
+    return kind == PB_STORE_S3 ? &pb_store_s3_driver : &pb_store_file_driver;
+}
+
+static char *duplicate(const char *text)
+{
+    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
+}
+
+/* The URL as a message needs it: without parameters. */
+static char *make_name(const char *role, const pb_location *location)
+{
+    pb_buffer name = {0};
+    if (role)
+        pb_buffer_append_format(&name, "%s ", role);
+    if (location->kind == PB_STORE_S3)
+        pb_buffer_append_format(&name, "s3://%s/%s", location->bucket, location->prefix);
+    else
+        pb_buffer_append_format(&name, "file://%s/", location->bucket);
+    return name.data;
+}
+
+int pb_store_resolve(const pb_location *location, const pb_store_resolve_options *options,
+                     pb_store_config **ret_config, pb_error *error)
+{
+    pb_store_config *config = pb_allocate_zeroed(1, sizeof *config);
+    config->driver = driver_of(location->kind);
+    config->location = (pb_location){
+        .kind = location->kind,
+        .text = duplicate(location->text),
+        .bucket = duplicate(location->bucket),
+        .prefix = duplicate(location->prefix),
+        .endpoint = duplicate(location->endpoint),
+        .region = duplicate(location->region),
+        .profile = duplicate(location->profile),
+        .path_style = location->path_style,
+    };
+    config->options = *options;
+    config->options.role = duplicate(options->role);
+    config->name = make_name(options->role, location);
+    if (config->driver->resolve(config, error)) {
+        pb_error_context(error, "%s", config->name);
+        pb_store_config_free(config);
+        return -1;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+void pb_store_config_free(pb_store_config *config)
+{
+    if (!config)
+        return;
+    if (config->settings)
+        config->driver->settings_free(config->settings);
+    pb_location_free(&config->location);
+    free((char *)config->options.role);
+    free(config->name);
+    free(config);
+}
+
+int pb_store_open(pb_store_config *config, uv_loop_t *loop, pb_http *http, pb_store **ret_store,
+                  pb_error *error)
+{
+    pb_store *store = pb_allocate_zeroed(1, sizeof *store);
+    store->config = config;
+    store->loop = loop;
+    store->http = http;
+    if (config->driver->open(store, error)) {
+        free(store);
+        return pb_error_context(error, "%s", config->name);
+    }
+    *ret_store = store;
+    return 0;
+}
+
+void pb_store_close(pb_store *store)
+{
+    if (!store)
+        return;
+    store->config->driver->close(store);
+    free(store);
+}
+
+const pb_store_capabilities *pb_store_capabilities_of(const pb_store *store)
+{
+    return &store->capabilities;
+}
+
+bool pb_store_copies_from(const pb_store *destination, const pb_store *source)
+{
+    return destination->config->driver == source->config->driver &&
+           destination->config->driver->copies_from(destination, source);
+}
+
+const char *pb_store_name(const pb_store *store)
+{
+    return store->config->name;
+}
+
+const pb_location *pb_store_location(const pb_store *store)
+{
+    return &store->config->location;
+}
+
+void pb_store_submit(pb_store *store, pb_store_request *request)
+{
+    store->config->driver->submit(store, request);
+}
+
+static void note_done(pb_store_request *request)
+{
+    *(bool *)request->context = true;
+}
+
+int pb_store_call(pb_store *store, pb_store_request *request, pb_error *error)
+{
+    void (*done)(pb_store_request *) = request->done;
+    void *context = request->context;
+    bool is_done = false;
+    request->done = note_done;
+    request->context = &is_done;
+    pb_store_submit(store, request);
+    while (!is_done) {
+        if (!uv_run(store->loop, UV_RUN_ONCE) && !is_done)
+            abort(); /* a loop with nothing left to do owes us an answer: a bug */
+    }
+    request->done = done;
+    request->context = context;
+    request->upload_id_new = (pb_slice){NULL, 0};
+    if (request->error.kind == PB_ERROR_NONE)
+        return 0;
+    if (error)
+        *error = request->error;
+    return -1;
+}
+
+/* What pb_store_read asked for; the request is its first member, so that its callbacks find the rest. */
+typedef struct whole_read {
+    pb_store_request request;
+    size_t max_bytes;
+    size_t size_before; /* of the buffer, which is appended to */
+    pb_buffer *body;
+} whole_read;
+
+static void read_restarted(pb_store_request *request)
+{
+    whole_read *read = (whole_read *)request;
+    read->body->size = read->size_before;
+}
+
+static int read_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
+{
+    whole_read *read = (whole_read *)request;
+    if (size > read->max_bytes - (read->body->size - read->size_before))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%.*s holds more than %zu bytes",
+                            PB_SLICE_FORMAT(request->key), read->max_bytes);
+    pb_buffer_append(read->body, data, size);
+    return 0;
+}
+
+int pb_store_read(pb_store *store, pb_slice key, size_t max_bytes, pb_buffer *ret_body,
+                  pb_error *error)
+{
+    whole_read read = {
+        .request = {.operation = PB_STORE_GET,
+                    .key = key,
+                    .restarted = read_restarted,
+                    .received = read_received},
+        .max_bytes = max_bytes,
+        .size_before = ret_body->size,
+        .body = ret_body,
+    };
+    return pb_store_call(store, &read.request, error);
+}
+
+int pb_store_write(pb_store *store, pb_slice key, pb_slice body, bool create_only, pb_error *error)
+{
+    uint8_t sha256[PB_SHA256_BYTES];
+    pb_sha256(body.data, body.size, sha256);
+    pb_store_request request = {
+        .operation = PB_STORE_PUT,
+        .key = key,
+        .body = body,
+        .body_sha256 = sha256,
+        .create_only = create_only,
+    };
+    return pb_store_call(store, &request, error);
+}

@@ -1,0 +1,151 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "copier/store/etag.h"
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MIB UINT64_C(1048576)
+#define EMPTY_MD5 "d41d8cd98f00b204e9800998ecf8427e"
+
+static void forms_are_told_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(pb_etag_parts(PB_SLICE_LITERAL(EMPTY_MD5)), 0);
+    assert_int_equal(pb_etag_parts(PB_SLICE_LITERAL(EMPTY_MD5 "-1")), 1);
+    assert_int_equal(pb_etag_parts(PB_SLICE_LITERAL(EMPTY_MD5 "-10000")), 10000);
+    static const char *const others[] = {
+        "",
+        "0x8D4BCC2E4835CD0",
+        "\"" EMPTY_MD5 "\"",
+        "d41d8cd98f00b204e9800998ecf8427",
+        "d41d8cd98f00b204e9800998ecf8427g",
+        EMPTY_MD5 "0",
+        EMPTY_MD5 "-",
+        EMPTY_MD5 "-0",
+        EMPTY_MD5 "-01",
+        EMPTY_MD5 "-10001",
+        EMPTY_MD5 "-99999999999999999999",
+        EMPTY_MD5 "-2x",
+        EMPTY_MD5 "--2",
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(pb_etag_parts(pb_slice_of(others[i])), -1);
+        assert_null(pb_etag_check_new(pb_slice_of(others[i]), 100));
+    }
+    assert_int_equal(pb_etag_parts((pb_slice){NULL, 0}), -1);
+}
+
+static void the_usual_length_is_found(void **state)
+{
+    (void)state;
+    assert_true(pb_etag_part_bytes(16 * MIB, 2) == 8 * MIB);
+    assert_true(pb_etag_part_bytes(16 * MIB + 1, 3) == 8 * MIB);
+    assert_true(pb_etag_part_bytes(10 * MIB, 2) == 8 * MIB);
+    assert_true(pb_etag_part_bytes(20 * MIB, 4) == 5 * MIB);
+    assert_true(pb_etag_part_bytes(1024 * 1024 * MIB, 1024) == 1024 * MIB);
+    assert_true(pb_etag_part_bytes(UINT64_C(100000000), 10) == 10 * MIB);
+    assert_true(pb_etag_part_bytes(UINT64_C(1000000000), 125) == 8000000);
+    assert_true(pb_etag_part_bytes(16 * MIB, 7) == 0);
+    assert_true(pb_etag_part_bytes(5 * MIB, 1) == 8 * MIB);
+    assert_true(pb_etag_part_bytes(5000 * MIB, 1) == 5000 * MIB);
+    assert_true(pb_etag_part_bytes(0, 1) == 8 * MIB);
+    assert_true(pb_etag_part_bytes(0, 2) == 0);
+    assert_true(pb_etag_part_bytes(5 * MIB, 0) == 0);
+    assert_true(pb_etag_part_bytes(5 * MIB, -1) == 0);
+    assert_true(pb_etag_part_bytes(UINT64_MAX, 2) == 0);
+}
+
+/* The ETag of a multipart upload, computed the plain way. */
+static void multipart_etag(const uint8_t *data, size_t size, size_t part_bytes, char ret_etag[64])
+{
+    pb_hash *part = pb_hash_new(PB_HASH_MD5);
+    pb_hash *whole = pb_hash_new(PB_HASH_MD5);
+    uint8_t digest[PB_MD5_BYTES];
+    char hex[2 * PB_MD5_BYTES + 1];
+    int parts = 0;
+    do {
+        size_t piece = size < part_bytes ? size : part_bytes;
+        pb_hash_restart(part);
+        pb_hash_update(part, data, piece);
+        pb_hash_finish(part, digest);
+        pb_hash_update(whole, digest, sizeof(digest));
+        data += piece;
+        size -= piece;
+        parts++;
+    } while (size);
+    pb_hash_finish(whole, digest);
+    pb_hash_free(part);
+    pb_hash_free(whole);
+    pb_hex_encode(digest, sizeof(digest), hex);
+    snprintf(ret_etag, 64, "%s-%d", hex, parts);
+}
+
+static int check(const char *etag, const uint8_t *data, size_t size, size_t piece)
+{
+    pb_etag_check *check = pb_etag_check_new(pb_slice_of(etag), size);
+    assert_non_null(check);
+    pb_etag_check_update(check, "not this", 8);
+    pb_etag_check_restart(check);
+    for (size_t at = 0; at < size; at += piece)
+        pb_etag_check_update(check, data + at, size - at < piece ? size - at : piece);
+    int result = pb_etag_check_finish(check);
+    pb_etag_check_free(check);
+    return result;
+}
+
+static void plain_md5s_decide(void **state)
+{
+    (void)state;
+    assert_int_equal(check(EMPTY_MD5, NULL, 0, 1), 1);
+    assert_int_equal(check("900150983cd24fb0d6963f7d28e17f72", (const uint8_t *)"abc", 3, 1), 1);
+    assert_int_equal(check("900150983CD24FB0D6963F7D28E17F72", (const uint8_t *)"abc", 3, 2), 1);
+    assert_int_equal(check("900150983cd24fb0d6963f7d28e17f72", (const uint8_t *)"abd", 3, 1), 0);
+    assert_int_equal(check("59adb24ef3cdbe0297f05b395827453f-1", NULL, 0, 1), 1);
+    pb_etag_check_free(NULL);
+}
+
+static void multipart_etags_are_recognised(void **state)
+{
+    (void)state;
+    enum { SIZE = 17 * 1048576 + 5 };
+    uint8_t *data = pb_allocate(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    static const size_t part_lengths[] = {8 * 1048576,  5 * 1048576, 16 * 1048576, 10 * 1048576,
+                                          25 * 1048576, 8000000,     5000000};
+    static const size_t sizes[] = {1, 5000000, 8 * 1048576, 8 * 1048576 + 1, 16 * 1048576, SIZE};
+    char etag[64];
+    for (size_t i = 0; i < sizeof(part_lengths) / sizeof(part_lengths[0]); i++) {
+        for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
+            multipart_etag(data, sizes[j], part_lengths[i], etag);
+            assert_int_equal(check(etag, data, sizes[j], 1000003), 1);
+        }
+    }
+    /* A length that nobody uses, but the number of parts fits one that is: nothing is proven. */
+    multipart_etag(data, SIZE, 9 * 1048576, etag);
+    assert_int_equal(check(etag, data, SIZE, SIZE), -1);
+    /* No usual length makes seven parts of it. */
+    multipart_etag(data, SIZE, SIZE / 6, etag);
+    assert_null(pb_etag_check_new(pb_slice_of(etag), SIZE));
+    multipart_etag(data, SIZE, 8 * 1048576, etag);
+    data[SIZE / 2] ^= 1;
+    assert_int_equal(check(etag, data, SIZE, 65536), -1);
+    free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forms_are_told_apart),
+        cmocka_unit_test(the_usual_length_is_found),
+        cmocka_unit_test(plain_md5s_decide),
+        cmocka_unit_test(multipart_etags_are_recognised),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,986 @@
+#include "copier/transfer/transfer.h"
+
+#include "base/codec.h"
+#include "copier/store/etag.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PARTS_IN_FLIGHT = 8 }; /* of one object */
+enum { BULK_BUFFERS_KEPT = 16 };
+
+typedef struct transfer_run transfer_run;
+
+/* One part of a relay on its way: a buffer, read and then written; or of a server-side copy. */
+typedef struct transfer_part {
+    transfer_run *run;
+    unsigned number;
+    struct transfer_part *next; /* free list, or the queue for tickets */
+    char *buffer;
+    size_t capacity, filled;
+    pb_hash *hash;
+    uint8_t digest[PB_SHA256_BYTES];
+    pb_store_request request;
+} transfer_part;
+
+/* A transfer that has begun. */
+struct transfer_run {
+    pb_mover *mover;
+    pb_transfer *transfer;
+    pb_transfer_facts facts;
+    transfer_run *next;       /* free list */
+    pb_store_request request; /* all but parts */
+    pb_buffer headers;        /* the object's own */
+    char *upload_id;
+    char (*etags)[PB_ETAG_TEXT_MAX];
+    uint8_t (*digests)[PB_SHA256_BYTES];
+    bool again;       /* a relay's second try */
+    bool etag_opaque; /* some end said that its ETag is no MD5 */
+    /* READ: */
+    pb_hash *hash; /* of the part that is being read */
+    pb_hash *hash_of_parts;
+    pb_hash *key_hash;
+    pb_etag_check *etag_check;
+    bool wants_sha256, wants_key;
+    uint64_t part_bytes, part_left, received;
+};
+
+typedef enum copied_etag { COPIED_ETAG_UNKNOWN, COPIED_ETAG_KEPT, COPIED_ETAG_PLAIN } copied_etag;
+
+struct pb_mover {
+    pb_mover_options options;
+    pb_counters *counters;
+    pb_budget budget;
+    uv_idle_t pump_soon;
+    pb_transfer *queue_head, *queue_tail;
+    unsigned running;
+    bool cancelled;
+    bool stepping; /* the pump runs at its end */
+    transfer_run *free_runs;
+    transfer_part *free_parts;
+    transfer_part *waiting_head, *waiting_tail; /* for a ticket, in order */
+    char *kept[BULK_BUFFERS_KEPT]; /* buffers of part_bytes: page faults cost as much as copying */
+    unsigned kept_count;
+    copied_etag copied_etag; /* what this store does to a multipart ETag in a one-request copy */
+};
+
+static void step(transfer_run *run);
+
+pb_mover_options pb_mover_options_default(void)
+{
+    const uint64_t mebibyte = 1024 * 1024;
+    return (pb_mover_options){
+        .transfers_max = 64,
+        .memory_bytes = 256 * mebibyte,
+        .part_bytes = 8 * mebibyte,
+        .relay_single_max = 24 * mebibyte,
+        .copy_single_max = 5 * 1024 * mebibyte,
+    };
+}
+
+bool pb_chunk_digest(pb_slice name, uint8_t *ret_digest)
+{
+    enum { HEX = 64, GENERATION = 16, TAIL = 6 + HEX + 1 + GENERATION };
+    if (name.size < TAIL || (name.size > TAIL && name.data[name.size - TAIL - 1] != '/'))
+        return false;
+    const char *tail = name.data + name.size - TAIL;
+    uint8_t generation[GENERATION / 2];
+    return memcmp(tail, "chunk/", 6) == 0 && tail[6 + HEX] == '.' &&
+           pb_hex_decode((pb_slice){tail + 7 + HEX, GENERATION}, generation, sizeof generation) &&
+           pb_hex_decode((pb_slice){tail + 6, HEX}, ret_digest, PB_BLAKE2B256_BYTES);
+}
+
+/* ---- buffers ---- */
+
+static char *buffer_new(pb_mover *mover, size_t size)
+{
+    if (size == mover->options.part_bytes && mover->kept_count)
+        return mover->kept[--mover->kept_count];
+    return pb_allocate(size ? size : 1);
+}
+
+static void buffer_free(pb_mover *mover, char *buffer, size_t size)
+{
+    if (buffer && size == mover->options.part_bytes && mover->kept_count < BULK_BUFFERS_KEPT)
+        mover->kept[mover->kept_count++] = buffer;
+    else
+        free(buffer);
+}
+
+static transfer_part *part_new(transfer_run *run, unsigned number)
+{
+    pb_mover *mover = run->mover;
+    transfer_part *part = mover->free_parts;
+    if (part)
+        mover->free_parts = part->next;
+    else
+        part = pb_allocate_zeroed(1, sizeof *part);
+    part->run = run;
+    part->number = number;
+    part->filled = 0;
+    part->next = NULL;
+    return part;
+}
+
+/* Gives back the part and, where it has one, its buffer's ticket. */
+static void part_free(transfer_part *part)
+{
+    pb_mover *mover = part->run->mover;
+    if (part->buffer) {
+        buffer_free(mover, part->buffer, part->capacity);
+        part->buffer = NULL;
+        pb_budget_give(&mover->budget, part->capacity);
+    }
+    part->next = mover->free_parts;
+    mover->free_parts = part;
+}
+
+/* ---- record: facts ---- */
+
+static void fail(transfer_run *run, const pb_error *error)
+{
+    run->facts.failed = true;
+    if (run->transfer->error)
+        return; /* the first one tells the story */
+    pb_error *kept = pb_allocate(sizeof *kept);
+    *kept = *error;
+    run->transfer->error = kept;
+}
+
+static void fail_damaged(transfer_run *run, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void fail_damaged(transfer_run *run, const char *code, const char *format, ...)
+{
+    pb_error error = {0};
+    char detail[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    pb_error_set(&error, PB_ERROR_DAMAGED, "%s", detail);
+    snprintf(error.code, sizeof error.code, "%s", code);
+    fail(run, &error);
+}
+
+/* True where equal ETags mean equal bytes: both are MD5s (of parts, maybe) of stores that say so.
+ */
+static bool etag_proves(const transfer_run *run, const char *stored)
+{
+    const pb_transfer *transfer = run->transfer;
+    return !run->etag_opaque && pb_etag_parts(transfer->etag) >= 0 &&
+           pb_slice_equal(transfer->etag, pb_slice_of(stored)) &&
+           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
+           pb_store_capabilities_of(transfer->destination)->etag_is_md5;
+}
+
+/* The bytes are at the destination; `stored` is the ETag it answered. */
+static void record_moved(transfer_run *run, const char *stored)
+{
+    pb_transfer *transfer = run->transfer;
+    run->facts.moved = true;
+    snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", stored);
+    transfer->proof |= PB_MOVED_SIZE;
+    if (etag_proves(run, stored))
+        transfer->proof |= PB_MOVED_ETAG;
+    if (run->facts.kind == PB_TRANSFER_COPY && !(transfer->proof & PB_MOVED_ETAG))
+        run->facts.size_needed = true;
+}
+
+static void request_ended(transfer_run *run, const pb_store_request *request)
+{
+    run->facts.in_flight--;
+    if (request->etag_opaque)
+        run->etag_opaque = true;
+    if (request->error.kind)
+        fail(run, &request->error);
+}
+
+static pb_store_request *request_begin(transfer_run *run, pb_store_operation operation,
+                                       void (*done)(pb_store_request *))
+{
+    pb_store_request *request = &run->request;
+    memset(request, 0, sizeof *request);
+    request->operation = operation;
+    request->context = run;
+    request->done = done;
+    run->facts.in_flight++;
+    return request;
+}
+
+static pb_slice condition_of(const pb_transfer *transfer)
+{
+    return transfer->must_match ? transfer->etag : (pb_slice){NULL, 0};
+}
+
+/* ---- server-side copy in one request ---- */
+
+static void on_copied(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    pb_mover *mover = run->mover;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        const pb_transfer *transfer = run->transfer;
+        bool multipart = pb_etag_parts(transfer->etag) > 0;
+        if (multipart && mover->copied_etag == COPIED_ETAG_UNKNOWN)
+            mover->copied_etag = pb_slice_equal(transfer->etag, pb_slice_of(request->etag))
+                                     ? COPIED_ETAG_KEPT
+                                     : COPIED_ETAG_PLAIN;
+        record_moved(run, request->etag);
+    }
+    step(run);
+}
+
+static void copy_whole(transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    pb_store_request *request = request_begin(run, PB_STORE_COPY, on_copied);
+    request->key = transfer->destination_key;
+    request->source = transfer->source;
+    request->source_key = transfer->source_key;
+    request->if_match = condition_of(transfer);
+    pb_store_submit(transfer->destination, request);
+}
+
+/* ---- relay: a part buffer is read, hashed while hot, and written ---- */
+
+static void part_restarted(pb_store_request *request)
+{
+    transfer_part *part = request->context;
+    part->filled = 0;
+    pb_hash_restart(part->hash);
+}
+
+static int part_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
+{
+    transfer_part *part = request->context;
+    if (size > part->capacity - part->filled)
+        return pb_error_set(error, PB_ERROR_FAILED, "more bytes than asked for");
+    memcpy(part->buffer + part->filled, data, size);
+    part->filled += size;
+    pb_hash_update(part->hash, data, size);
+    return 0;
+}
+
+static void finish_part(transfer_part *part)
+{
+    transfer_run *run = part->run;
+    pb_mover *mover = run->mover;
+    if (!run->facts.failed)
+        atomic_fetch_add_explicit(&mover->counters->bytes,
+                                  pb_transfer_part_length(&run->facts, part->number),
+                                  memory_order_relaxed);
+    part_free(part);
+    step(run);
+}
+
+static void on_part_written(pb_store_request *request)
+{
+    transfer_part *part = request->context;
+    transfer_run *run = part->run;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
+        if (run->digests)
+            memcpy(run->digests[part->number - 1], part->digest, PB_SHA256_BYTES);
+        run->facts.parts_done++;
+    }
+    finish_part(part);
+}
+
+/* A whole object in one buffer has been written. */
+static void on_single_written(pb_store_request *request)
+{
+    transfer_part *part = request->context;
+    transfer_run *run = part->run;
+    pb_mover *mover = run->mover;
+    pb_transfer *transfer = run->transfer;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        bool both_md5 = pb_etag_parts(transfer->etag) == 0 &&
+                        pb_etag_parts(pb_slice_of(request->etag)) == 0 && !run->etag_opaque &&
+                        pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
+                        pb_store_capabilities_of(transfer->destination)->etag_is_md5;
+        if (both_md5 && !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
+            if (run->again || transfer->create_only)
+                fail_damaged(run, "mismatch",
+                             "the bytes read do not have the ETag that the listing gave");
+            run->again = true; /* and read once more */
+        } else {
+            memcpy(transfer->sha256, part->digest, PB_SHA256_BYTES);
+            transfer->has_sha256 = true;
+            transfer->proof |= PB_MOVED_SHA256;
+            record_moved(run, request->etag);
+            atomic_fetch_add_explicit(&mover->counters->bytes, transfer->size,
+                                      memory_order_relaxed);
+        }
+    }
+    part_free(part);
+    step(run);
+}
+
+/* A single object's bytes are in the buffer: held against what is known of them before they go on.
+ */
+static bool check_single(transfer_run *run, transfer_part *part)
+{
+    pb_transfer *transfer = run->transfer;
+    if (transfer->expected_sha256 && !transfer->expected_part_bytes &&
+        memcmp(part->digest, transfer->expected_sha256, PB_SHA256_BYTES) != 0) {
+        fail_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
+        return false;
+    }
+    uint8_t named[PB_BLAKE2B256_BYTES], computed[PB_BLAKE2B256_BYTES];
+    if (!pb_chunk_digest(transfer->name, named))
+        return true;
+    if (!run->key_hash)
+        run->key_hash = pb_hash_new(PB_HASH_BLAKE2B256);
+    pb_hash_restart(run->key_hash);
+    pb_hash_update(run->key_hash, part->buffer, part->filled);
+    pb_hash_finish(run->key_hash, computed);
+    /* A key may look like a chunk's by chance or in a test: no proof then, and no damage either. */
+    if (memcmp(named, computed, sizeof named) == 0)
+        transfer->proof |= PB_MOVED_KEY;
+    return true;
+}
+
+static void on_part_read(pb_store_request *request)
+{
+    transfer_part *part = request->context;
+    transfer_run *run = part->run;
+    pb_transfer *transfer = run->transfer;
+    request_ended(run, request);
+    bool single = !run->facts.part_bytes;
+    if (!run->facts.failed && request->size != transfer->size)
+        fail_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
+                     "%" PRIu64 " bytes where the listing said %" PRIu64, request->size,
+                     transfer->size);
+    if (!run->facts.failed)
+        pb_hash_finish(part->hash, part->digest);
+    if (run->facts.failed || (single && !check_single(run, part))) {
+        finish_part(part);
+        return;
+    }
+    memset(request, 0, sizeof *request);
+    request->operation = single ? PB_STORE_PUT : PB_STORE_MULTIPART_PUT;
+    request->done = single ? on_single_written : on_part_written;
+    request->context = part;
+    request->key = transfer->destination_key;
+    request->body = (pb_slice){part->buffer, part->filled};
+    request->body_sha256 = part->digest;
+    if (single) {
+        request->object_headers = pb_buffer_slice(&run->headers);
+        request->create_only = transfer->create_only;
+    } else {
+        request->upload_id = pb_slice_of(run->upload_id);
+        request->part_number = part->number;
+    }
+    run->facts.in_flight++;
+    pb_store_submit(transfer->destination, request);
+}
+
+/* The part has its ticket: reads into the buffer. Counted as in flight since it began to wait. */
+static void read_part(transfer_part *part)
+{
+    transfer_run *run = part->run;
+    const pb_transfer *transfer = run->transfer;
+    bool single = !run->facts.part_bytes;
+    part->buffer = buffer_new(run->mover, part->capacity);
+    if (!part->hash)
+        part->hash = pb_hash_new(PB_HASH_SHA256);
+    pb_hash_restart(part->hash);
+    pb_store_request *request = &part->request;
+    memset(request, 0, sizeof *request);
+    request->operation = PB_STORE_GET;
+    request->done = on_part_read;
+    request->context = part;
+    request->key = transfer->source_key;
+    if (single) {
+        request->object_headers_read = &run->headers;
+    } else {
+        request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
+        request->length = part->capacity;
+    }
+    request->if_match = condition_of(transfer);
+    request->restarted = part_restarted;
+    request->received = part_received;
+    pb_store_submit(transfer->source, request);
+}
+
+static void wait_for_ticket(transfer_part *part, size_t bytes)
+{
+    pb_mover *mover = part->run->mover;
+    part->capacity = bytes;
+    part->run->facts.in_flight++;
+    if (mover->waiting_head)
+        mover->waiting_tail->next = part;
+    else
+        mover->waiting_head = part;
+    mover->waiting_tail = part;
+}
+
+static void grant_tickets(pb_mover *mover)
+{
+    while (mover->waiting_head && pb_budget_take(&mover->budget, mover->waiting_head->capacity)) {
+        transfer_part *part = mover->waiting_head;
+        mover->waiting_head = part->next;
+        part->next = NULL;
+        read_part(part);
+    }
+}
+
+/* ---- multipart ---- */
+
+static void on_headers_read(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    request_ended(run, request);
+    run->facts.headers_known = true;
+    step(run);
+}
+
+static void read_headers(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_headers_read);
+    request->key = run->transfer->source_key;
+    request->object_headers_read = &run->headers;
+    pb_store_submit(run->transfer->source, request);
+}
+
+static void on_upload_begun(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        run->upload_id = pb_duplicate(request->upload_id_new);
+        run->facts.upload_begun = true;
+        run->etags = pb_allocate_zeroed(run->facts.parts, sizeof *run->etags);
+        if (run->facts.kind == PB_TRANSFER_RELAY)
+            run->digests = pb_allocate_zeroed(run->facts.parts, sizeof *run->digests);
+    }
+    step(run);
+}
+
+static void begin_upload(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_MULTIPART_CREATE, on_upload_begun);
+    request->key = run->transfer->destination_key;
+    request->object_headers = pb_buffer_slice(&run->headers);
+    pb_store_submit(run->transfer->destination, request);
+}
+
+static void copy_part(transfer_part *part)
+{
+    transfer_run *run = part->run;
+    const pb_transfer *transfer = run->transfer;
+    pb_store_request *request = &part->request;
+    memset(request, 0, sizeof *request);
+    request->operation = PB_STORE_MULTIPART_COPY;
+    request->done = on_part_written;
+    request->context = part;
+    request->key = transfer->destination_key;
+    request->source = transfer->source;
+    request->source_key = transfer->source_key;
+    request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
+    request->length = pb_transfer_part_length(&run->facts, part->number);
+    request->if_match = condition_of(transfer);
+    request->upload_id = pb_slice_of(run->upload_id);
+    request->part_number = part->number;
+    run->facts.in_flight++;
+    pb_store_submit(transfer->destination, request);
+}
+
+static void begin_part(transfer_run *run)
+{
+    transfer_part *part = part_new(run, ++run->facts.parts_begun);
+    if (run->facts.kind == PB_TRANSFER_COPY)
+        copy_part(part);
+    else
+        wait_for_ticket(part, pb_transfer_part_length(&run->facts, part->number));
+}
+
+static void on_completed(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    pb_transfer *transfer = run->transfer;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        if (run->digests) {
+            pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, transfer->sha256);
+            transfer->has_sha256 = true;
+            transfer->sha256_part_bytes = run->facts.part_bytes;
+            transfer->proof |= PB_MOVED_SHA256;
+        }
+        record_moved(run, request->etag);
+    }
+    step(run);
+}
+
+static void complete(transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    if (run->digests && transfer->expected_sha256 &&
+        transfer->expected_part_bytes == run->facts.part_bytes) {
+        uint8_t computed[PB_SHA256_BYTES];
+        pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, computed);
+        if (memcmp(computed, transfer->expected_sha256, sizeof computed) != 0) {
+            fail_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
+            return;
+        }
+    }
+    pb_store_request *request = request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);
+    request->key = transfer->destination_key;
+    request->upload_id = pb_slice_of(run->upload_id);
+    request->part_etags = (const char(*)[PB_ETAG_TEXT_MAX])run->etags;
+    request->part_count = run->facts.parts;
+    pb_store_submit(transfer->destination, request);
+}
+
+static void on_aborted(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    run->facts.in_flight--;
+    run->facts.abort_done = true; /* what it answered changes nothing: the transfer has failed */
+    step(run);
+}
+
+static void abort_upload(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_MULTIPART_ABORT, on_aborted);
+    request->key = run->transfer->destination_key;
+    request->upload_id = pb_slice_of(run->upload_id);
+    pb_store_submit(run->transfer->destination, request);
+}
+
+static void on_size_known(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    request_ended(run, request);
+    run->facts.size_known = true;
+    if (!run->facts.failed && request->size != run->transfer->size)
+        fail_damaged(run, "truncated", "the copy has %" PRIu64 " bytes, the source %" PRIu64,
+                     request->size, run->transfer->size);
+    step(run);
+}
+
+static void check_size(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_size_known);
+    request->key = run->transfer->destination_key;
+    pb_store_submit(run->transfer->destination, request);
+}
+
+/* ---- read for a proof: one stream, nothing kept ---- */
+
+static void read_restarted(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    run->received = 0;
+    run->part_left = run->part_bytes;
+    pb_hash_restart(run->hash);
+    pb_hash_restart(run->hash_of_parts);
+    pb_hash_restart(run->key_hash);
+    if (run->etag_check)
+        pb_etag_check_restart(run->etag_check);
+}
+
+static void hash_part_end(transfer_run *run)
+{
+    uint8_t digest[PB_SHA256_BYTES];
+    pb_hash_finish(run->hash, digest);
+    pb_hash_update(run->hash_of_parts, digest, sizeof digest);
+    pb_hash_restart(run->hash);
+    run->part_left = run->part_bytes;
+}
+
+static int read_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
+{
+    (void)error;
+    transfer_run *run = request->context;
+    run->received += size;
+    atomic_fetch_add_explicit(&run->mover->counters->bytes, size, memory_order_relaxed);
+    if (run->etag_check)
+        pb_etag_check_update(run->etag_check, data, size);
+    if (run->wants_key)
+        pb_hash_update(run->key_hash, data, size);
+    if (run->wants_sha256) {
+        const char *bytes = data;
+        while (run->part_bytes && size >= run->part_left) {
+            pb_hash_update(run->hash, bytes, run->part_left);
+            bytes += run->part_left;
+            size -= run->part_left;
+            hash_part_end(run);
+        }
+        pb_hash_update(run->hash, bytes, size);
+        if (run->part_bytes)
+            run->part_left -= size;
+    }
+    return 0;
+}
+
+static void judge_read(transfer_run *run)
+{
+    pb_transfer *transfer = run->transfer;
+    uint8_t digest[PB_SHA256_BYTES];
+    transfer->proof |= PB_MOVED_SIZE;
+    if (run->wants_sha256) {
+        if (run->part_bytes) {
+            if (run->part_left != run->part_bytes || !transfer->size)
+                hash_part_end(run);
+            pb_hash_finish(run->hash_of_parts, digest);
+        } else {
+            pb_hash_finish(run->hash, digest);
+        }
+        if (transfer->expected_sha256 &&
+            memcmp(digest, transfer->expected_sha256, sizeof digest) != 0) {
+            fail_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
+            return;
+        }
+        memcpy(transfer->sha256, digest, sizeof digest);
+        transfer->has_sha256 = true;
+        transfer->sha256_part_bytes = run->part_bytes;
+        transfer->proof |= PB_MOVED_SHA256;
+    }
+    if (run->wants_key) {
+        uint8_t named[PB_BLAKE2B256_BYTES];
+        pb_hash_finish(run->key_hash, digest);
+        if (pb_chunk_digest(transfer->name, named) && memcmp(named, digest, sizeof named) == 0)
+            transfer->proof |= PB_MOVED_KEY;
+    }
+    if (run->etag_check) {
+        int same = pb_etag_check_finish(run->etag_check);
+        if (same == 0 && !run->etag_opaque) {
+            fail_damaged(run, "mismatch", "the bytes do not have the MD5 of their ETag");
+            return;
+        }
+        if (same == 1)
+            transfer->proof |= PB_MOVED_ETAG;
+    }
+}
+
+static void on_read(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    pb_transfer *transfer = run->transfer;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
+        if (run->received != transfer->size)
+            fail_damaged(run, run->received < transfer->size ? "truncated" : "mismatch",
+                         "%" PRIu64 " bytes where the manifest says %" PRIu64, run->received,
+                         transfer->size);
+        else
+            judge_read(run);
+        run->facts.moved = !run->facts.failed;
+    }
+    pb_etag_check_free(run->etag_check);
+    run->etag_check = NULL;
+    step(run);
+}
+
+static void read_whole(transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    pb_store_request *request = request_begin(run, PB_STORE_GET, on_read);
+    if (!run->hash) {
+        run->hash = pb_hash_new(PB_HASH_SHA256);
+        run->hash_of_parts = pb_hash_new(PB_HASH_SHA256);
+    }
+    if (!run->key_hash)
+        run->key_hash = pb_hash_new(PB_HASH_BLAKE2B256);
+    uint8_t named[PB_BLAKE2B256_BYTES];
+    run->wants_sha256 = transfer->expected_sha256 || transfer->hash_as_relayed;
+    /* A SHA-256 is proof enough; a digest as a relay makes it comes with the key's, as there. */
+    run->wants_key = (!run->wants_sha256 || (transfer->hash_as_relayed && !run->part_bytes)) &&
+                     pb_chunk_digest(transfer->name, named);
+    if (!transfer->expected_sha256 && transfer->expected_etag.size)
+        run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size);
+    request->key = transfer->source_key;
+    request->if_match = condition_of(transfer);
+    request->restarted = read_restarted;
+    request->received = read_received;
+    read_restarted(request);
+    pb_store_submit(transfer->source, request);
+}
+
+/* ---- look: does it exist, and how large is it? ---- */
+
+static void on_looked(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    pb_transfer *transfer = run->transfer;
+    request_ended(run, request);
+    if (!run->facts.failed) {
+        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
+        transfer->proof |= PB_MOVED_SIZE;
+        run->facts.moved = true;
+        if (request->size != transfer->size)
+            fail_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
+                         "%" PRIu64 " bytes where the manifest says %" PRIu64, request->size,
+                         transfer->size);
+    }
+    step(run);
+}
+
+static void look(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_looked);
+    request->key = run->transfer->source_key;
+    pb_store_submit(run->transfer->source, request);
+}
+
+/* ---- drive ---- */
+
+static uint64_t known_layout(const transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    if (transfer->expected_sha256)
+        return transfer->expected_part_bytes;
+    int parts = pb_etag_parts(transfer->etag);
+    uint64_t part_bytes = parts > 0 ? pb_etag_part_bytes(transfer->size, parts) : 0;
+    return part_bytes;
+}
+
+static void lay_out(transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    const pb_mover_options *options = &run->mover->options;
+    pb_transfer_facts *facts = &run->facts;
+    *facts = (pb_transfer_facts){
+        .kind = transfer->kind,
+        .size = transfer->size,
+        .parts_wanted_in_flight = PARTS_IN_FLIGHT,
+    };
+    uint64_t layout_bytes = known_layout(run);
+    if (transfer->kind == PB_TRANSFER_LOOK)
+        return;
+    if (transfer->kind == PB_TRANSFER_READ) {
+        run->part_bytes = transfer->expected_part_bytes;
+        if (transfer->hash_as_relayed) {
+            pb_transfer_lay_out(facts, options->part_bytes, layout_bytes, options->relay_single_max,
+                                10000, 0);
+            run->part_bytes = facts->part_bytes;
+            facts->part_bytes = 0;
+        }
+        return;
+    }
+    const pb_store_capabilities *capabilities = pb_store_capabilities_of(transfer->destination);
+    uint64_t single_max =
+        transfer->kind == PB_TRANSFER_COPY ? options->copy_single_max : options->relay_single_max;
+    uint64_t limit = transfer->kind == PB_TRANSFER_COPY ? capabilities->copy_bytes_max
+                                                        : capabilities->put_bytes_max;
+    if (single_max > limit)
+        single_max = limit;
+    /* A one-request copy of a multipart object is cheapest where the store keeps its ETag. */
+    if (transfer->kind == PB_TRANSFER_COPY && run->mover->copied_etag != COPIED_ETAG_PLAIN)
+        layout_bytes = transfer->size > single_max ? layout_bytes : 0;
+    if (layout_bytes && layout_bytes < capabilities->part_bytes_min &&
+        transfer->size > layout_bytes)
+        layout_bytes = 0;
+    /* The source's parts may be too long to hold one in memory. */
+    if (transfer->kind == PB_TRANSFER_RELAY && layout_bytes > options->memory_bytes / 2 &&
+        !transfer->expected_sha256)
+        layout_bytes = 0;
+    pb_transfer_lay_out(
+        facts, transfer->kind == PB_TRANSFER_COPY ? 16 * options->part_bytes : options->part_bytes,
+        layout_bytes, single_max, capabilities->parts_max, capabilities->part_bytes_min);
+}
+
+static void finish(transfer_run *run)
+{
+    pb_mover *mover = run->mover;
+    pb_transfer *transfer = run->transfer;
+    free(run->upload_id);
+    free(run->etags);
+    free(run->digests);
+    run->upload_id = NULL;
+    run->etags = NULL;
+    run->digests = NULL;
+    pb_buffer_clear(&run->headers);
+    run->again = false;
+    run->etag_opaque = false;
+    run->next = mover->free_runs;
+    mover->free_runs = run;
+    mover->running--;
+    if (transfer->error) {
+        pb_error_context(transfer->error, "%.*s", PB_SLICE_FORMAT(transfer->name));
+    } else {
+        atomic_fetch_add_explicit(&mover->counters->objects, 1, memory_order_relaxed);
+        if (transfer->kind == PB_TRANSFER_COPY && !run->facts.part_bytes)
+            atomic_fetch_add_explicit(&mover->counters->bytes, transfer->size,
+                                      memory_order_relaxed);
+    }
+    transfer->done(transfer);
+}
+
+static void move_whole(transfer_run *run)
+{
+    switch (run->facts.kind) {
+    case PB_TRANSFER_COPY:
+        copy_whole(run);
+        break;
+    case PB_TRANSFER_RELAY:
+        pb_buffer_clear(&run->headers);
+        wait_for_ticket(part_new(run, 1), run->facts.size);
+        break;
+    case PB_TRANSFER_LOOK:
+        look(run);
+        break;
+    default:
+        read_whole(run);
+    }
+}
+
+static void drive(transfer_run *run)
+{
+    for (;;) {
+        switch (pb_transfer_next(&run->facts)) {
+        case PB_TRANSFER_WAIT:
+            return;
+        case PB_TRANSFER_MOVE:
+            move_whole(run);
+            break;
+        case PB_TRANSFER_READ_HEADERS:
+            read_headers(run);
+            break;
+        case PB_TRANSFER_BEGIN_UPLOAD:
+            begin_upload(run);
+            break;
+        case PB_TRANSFER_BEGIN_PART:
+            begin_part(run);
+            break;
+        case PB_TRANSFER_COMPLETE:
+            complete(run);
+            break;
+        case PB_TRANSFER_CHECK_SIZE:
+            check_size(run);
+            break;
+        case PB_TRANSFER_ABORT:
+            abort_upload(run);
+            break;
+        case PB_TRANSFER_FINISH:
+            finish(run);
+            return;
+        }
+    }
+}
+
+static void begin(pb_mover *mover, pb_transfer *transfer)
+{
+    transfer_run *run = mover->free_runs;
+    if (run)
+        mover->free_runs = run->next;
+    else
+        run = pb_allocate_zeroed(1, sizeof *run);
+    run->mover = mover;
+    run->transfer = transfer;
+    mover->running++;
+    lay_out(run);
+    if (mover->cancelled) {
+        pb_error error = {0};
+        pb_error_set(&error, PB_ERROR_CANCELLED, "cancelled");
+        fail(run, &error);
+    }
+    drive(run);
+}
+
+static void pump(pb_mover *mover)
+{
+    grant_tickets(mover);
+    while (mover->queue_head && mover->running < mover->options.transfers_max) {
+        pb_transfer *transfer = mover->queue_head;
+        mover->queue_head = transfer->next_;
+        begin(mover, transfer);
+        grant_tickets(mover);
+    }
+}
+
+/* After every completion: what the transfer does next, and then what else has room. */
+static void step(transfer_run *run)
+{
+    pb_mover *mover = run->mover;
+    mover->stepping = true;
+    drive(run); /* `run` may be over, and be another one's, after this */
+    mover->stepping = false;
+    pump(mover);
+}
+
+static void on_pump_soon(uv_idle_t *idle)
+{
+    uv_idle_stop(idle);
+    pump(idle->data);
+}
+
+static void pump_later(pb_mover *mover)
+{
+    if (!mover->stepping && !uv_is_active((uv_handle_t *)&mover->pump_soon))
+        uv_idle_start(&mover->pump_soon, on_pump_soon);
+}
+
+void pb_mover_start(pb_mover *mover, pb_transfer *transfer)
+{
+    transfer->error = NULL;
+    transfer->proof = 0;
+    transfer->has_sha256 = false;
+    transfer->sha256_part_bytes = 0;
+    transfer->stored_etag[0] = 0;
+    transfer->next_ = NULL;
+    if (mover->queue_head)
+        mover->queue_tail->next_ = transfer;
+    else
+        mover->queue_head = transfer;
+    mover->queue_tail = transfer;
+    pump_later(mover);
+}
+
+void pb_mover_cancel(pb_mover *mover)
+{
+    mover->cancelled = true;
+    pump_later(mover);
+}
+
+pb_mover *pb_mover_new(uv_loop_t *loop, const pb_mover_options *options, pb_counters *counters)
+{
+    pb_mover *mover = pb_allocate_zeroed(1, sizeof *mover);
+    mover->options = *options;
+    mover->counters = counters;
+    mover->budget.total_bytes = options->memory_bytes;
+    uv_idle_init(loop, &mover->pump_soon);
+    mover->pump_soon.data = mover;
+    return mover;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    pb_mover *mover = handle->data;
+    while (mover->free_runs) {
+        transfer_run *run = mover->free_runs;
+        mover->free_runs = run->next;
+        pb_buffer_free(&run->headers);
+        pb_hash_free(run->hash);
+        pb_hash_free(run->hash_of_parts);
+        pb_hash_free(run->key_hash);
+        free(run);
+    }
+    while (mover->free_parts) {
+        transfer_part *part = mover->free_parts;
+        mover->free_parts = part->next;
+        pb_hash_free(part->hash);
+        free(part);
+    }
+    while (mover->kept_count)
+        free(mover->kept[--mover->kept_count]);
+    free(mover);
+}
+
+void pb_mover_close(pb_mover *mover)
+{
+    if (mover)
+        uv_close((uv_handle_t *)&mover->pump_soon, on_closed);
+}
+
+const pb_budget *pb_mover_budget(const pb_mover *mover)
+{
+    return &mover->budget;
+}

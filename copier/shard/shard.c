@@ -1,0 +1,245 @@
+#include "copier/shard/shard.h"
+
+#include <stdlib.h>
+
+struct pb_shard {
+    const pb_shard_work *work;
+    void *context;
+    pb_mover *mover;
+    pb_stream *streams[PB_SHARD_STREAMS_MAX];
+    unsigned stream_count;
+    pb_item *window; /* a ring of PB_SHARD_WINDOW */
+    size_t first, count;
+    unsigned in_flight;
+    uv_idle_t soon;
+    bool pumping, exhausted, over;
+    pb_error *error; /* why it ends */
+};
+
+pb_shard *pb_shard_new(const pb_shard_work *work, void *context, pb_mover *mover)
+{
+    pb_shard *shard = pb_allocate_zeroed(1, sizeof *shard);
+    shard->work = work;
+    shard->context = context;
+    shard->mover = mover;
+    shard->window = pb_allocate_zeroed(PB_SHARD_WINDOW, sizeof *shard->window);
+    return shard;
+}
+
+void pb_shard_add_stream(pb_shard *shard, pb_stream *stream)
+{
+    if (shard->stream_count == PB_SHARD_STREAMS_MAX)
+        abort();
+    shard->streams[shard->stream_count++] = stream;
+}
+
+static void fail(pb_shard *shard, const pb_error *error)
+{
+    if (shard->error)
+        return;
+    shard->error = pb_allocate(sizeof *shard->error);
+    *shard->error = *error;
+}
+
+static void item_release(pb_item *item)
+{
+    for (unsigned i = 0; i < item->page_count; i++)
+        pb_page_release(item->pages[i]);
+    free(item->transfer.error);
+    free(item->detail);
+    item->page_count = 0;
+}
+
+static void on_transferred(pb_transfer *transfer)
+{
+    pb_shard *shard = transfer->context;
+    pb_item *item = (pb_item *)((char *)transfer - offsetof(pb_item, transfer));
+    item->done = true;
+    shard->in_flight--;
+    pb_shard_wake(shard);
+}
+
+/* The least key at the front of the streams. False while one of them is waiting, has failed, or all
+ * are at their end. */
+static bool look_at_heads(pb_shard *shard, const pb_entry **heads, pb_page **pages)
+{
+    const pb_entry *least = NULL;
+    for (unsigned i = 0; i < shard->stream_count; i++) {
+        heads[i] = NULL;
+        switch (pb_stream_peek(shard->streams[i], &heads[i], &pages[i])) {
+        case PB_STREAM_WAITING:
+            return false;
+        case PB_STREAM_FAILED:
+            fail(shard, pb_stream_error(shard->streams[i]));
+            return false;
+        case PB_STREAM_END:
+            break;
+        case PB_STREAM_READY:
+            if (!least || pb_slice_compare(heads[i]->key, least->key) < 0)
+                least = heads[i];
+        }
+    }
+    if (!least) {
+        shard->exhausted = true;
+        return false;
+    }
+    for (unsigned i = 0; i < shard->stream_count; i++)
+        if (heads[i] && heads[i] != least && !pb_slice_equal(heads[i]->key, least->key))
+            heads[i] = NULL;
+    return true;
+}
+
+/* Takes in keys while the window has room. */
+static void take_in(pb_shard *shard)
+{
+    const pb_entry *heads[PB_SHARD_STREAMS_MAX];
+    pb_page *pages[PB_SHARD_STREAMS_MAX];
+    while (!shard->error && !shard->exhausted && shard->count < PB_SHARD_WINDOW &&
+           look_at_heads(shard, heads, pages)) {
+        pb_item *item = &shard->window[(shard->first + shard->count) % PB_SHARD_WINDOW];
+        memset(item, 0, offsetof(pb_item, pages));
+        item->page_count = 0;
+        item->done = false;
+        pb_arena *arena = NULL;
+        for (unsigned i = 0; i < shard->stream_count; i++) {
+            if (!heads[i])
+                continue;
+            item->pages[item->page_count++] = pb_page_keep(pages[i]);
+            arena = &pages[i]->arena;
+        }
+        pb_error error = {0};
+        if (shard->work->decide(shard->context, heads, arena, item, &error)) {
+            fail(shard, &error);
+            item_release(item);
+            return;
+        }
+        for (unsigned i = 0; i < shard->stream_count; i++)
+            if (heads[i])
+                pb_stream_advance(shard->streams[i]);
+        if (!item->entry) {
+            item_release(item);
+            continue;
+        }
+        shard->count++;
+        if (item->transfer.kind == PB_TRANSFER_NONE) {
+            item->done = true;
+            continue;
+        }
+        item->transfer.done = on_transferred;
+        item->transfer.context = shard;
+        shard->in_flight++;
+        pb_mover_start(shard->mover, &item->transfer);
+    }
+}
+
+/* True for errors that the next object would meet as well. */
+static bool concerns_all(pb_error_kind kind)
+{
+    return kind == PB_ERROR_REFUSED || kind == PB_ERROR_UNREACHABLE || kind == PB_ERROR_NO_SPACE ||
+           kind == PB_ERROR_CANCELLED || kind == PB_ERROR_USAGE || kind == PB_ERROR_THROTTLED;
+}
+
+/* Gives out items in order. Returns true where some left the window. */
+static bool give_out(pb_shard *shard)
+{
+    bool some = false;
+    while (shard->count && shard->window[shard->first].done) {
+        pb_item *item = &shard->window[shard->first];
+        const pb_error *broken = item->transfer.error;
+        if (!shard->error) {
+            pb_error error = {0};
+            int answer = 0;
+            if (broken && concerns_all(broken->kind))
+                fail(shard, broken);
+            else if (broken)
+                answer = shard->work->failed(shard->context, item, &error);
+            else
+                answer = shard->work->emit(shard->context, item, &error);
+            if (answer > 0)
+                break;
+            if (answer < 0)
+                fail(shard, &error);
+        }
+        item_release(item);
+        shard->first = (shard->first + 1) % PB_SHARD_WINDOW;
+        shard->count--;
+        some = true;
+    }
+    return some;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    pb_shard *shard = handle->data;
+    free(shard->window);
+    free(shard->error);
+    free(shard);
+}
+
+static void end(pb_shard *shard)
+{
+    shard->over = true;
+    for (unsigned i = 0; i < shard->stream_count; i++)
+        pb_stream_close(shard->streams[i]);
+    shard->work->over(shard->context, shard->error);
+    uv_close((uv_handle_t *)&shard->soon, on_closed);
+}
+
+/* A shard that ends early has pages on their way: they are waited for. */
+static bool is_fetching(const pb_shard *shard)
+{
+    for (unsigned i = 0; i < shard->stream_count; i++)
+        if (pb_stream_is_fetching(shard->streams[i]))
+            return true;
+    return false;
+}
+
+static void pump(pb_shard *shard)
+{
+    if (shard->over)
+        return;
+    shard->pumping = true;
+    do
+        take_in(shard);
+    while (give_out(shard));
+    bool through = !shard->count && !shard->in_flight && !is_fetching(shard);
+    if (through && !shard->error && shard->exhausted) {
+        pb_error error = {0};
+        int answer = shard->work->finish(shard->context, &error);
+        if (answer < 0)
+            fail(shard, &error);
+        through = answer <= 0;
+    } else {
+        through = through && shard->error;
+    }
+    shard->pumping = false;
+    if (through)
+        end(shard);
+}
+
+static void on_soon(uv_idle_t *idle)
+{
+    uv_idle_stop(idle);
+    pump(idle->data);
+}
+
+/* Deferred: many completions of one batch are worth one look at the streams. */
+void pb_shard_wake(void *context)
+{
+    pb_shard *shard = context;
+    if (!shard->over && !shard->pumping && !uv_is_active((uv_handle_t *)&shard->soon))
+        uv_idle_start(&shard->soon, on_soon);
+}
+
+void pb_shard_start(pb_shard *shard, uv_loop_t *loop)
+{
+    uv_idle_init(loop, &shard->soon);
+    shard->soon.data = shard;
+    pb_shard_wake(shard);
+}
+
+void pb_shard_cancel(pb_shard *shard, const pb_error *error)
+{
+    fail(shard, error);
+    pb_shard_wake(shard);
+}

@@ -1,0 +1,62 @@
+/* copier/shard/shard.h - a key range at work: several ordered streams merged, key by key, into
+ * transfers and then, in key order again, into results.
+ *
+ * This is the one engine under backup, copy, restore and verify: what differs is the
+ * `pb_shard_work` that a workflow gives. For each key that any stream has, in order, `decide` sees
+ * what each stream says of it and fills an item; the item's transfer, if it has one, runs beside
+ * many others; `emit` gets the items in key order when they are done. One loop, one thread, memory
+ * bounded by PB_SHARD_WINDOW. */
+#ifndef PB_COPIER_SHARD_SHARD_H
+#define PB_COPIER_SHARD_SHARD_H
+
+#include "copier/shard/stream.h"
+#include "copier/transfer/transfer.h"
+
+enum { PB_SHARD_STREAMS_MAX = 16 };
+enum { PB_SHARD_WINDOW = 2048 }; /* items between decide and emit */
+
+typedef struct pb_shard pb_shard;
+
+/* One key between decide and emit. */
+typedef struct pb_item {
+    pb_transfer transfer;  /* kind NONE: nothing to move. Pointers as pb_transfer says */
+    unsigned verdict;      /* the workflow's */
+    const pb_entry *entry; /* the head decided on; lives until emit is over, with its page */
+    const pb_entry *other; /* another head for the same key, or NULL */
+    void *detail;          /* the workflow's; freed with free() after emit or failure */
+    pb_page *pages[PB_SHARD_STREAMS_MAX]; /* the shard's: kept for entry and other */
+    unsigned page_count;
+    bool done;
+} pb_item;
+
+typedef struct pb_shard_work {
+    /* heads[i] is what stream i says of the key, NULL where it has nothing; at least one is not
+     * NULL. `arena` lives as long as the item. Returns 0, or -1 to fail the shard. Sets
+     * ret_item->verdict, entry and transfer; an item with `entry` NULL is dropped: never emitted.
+     */
+    int (*decide)(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *ret_item,
+                  pb_error *error);
+    /* In key order. 0; 1: not now, pb_shard_wake will follow; -1 to fail the shard. */
+    int (*emit)(void *context, pb_item *item, pb_error *error);
+    /* A transfer failed for its object alone (item->transfer.error): instead of emit. 0 goes on
+     * with the other objects; -1 fails the shard with *error. */
+    int (*failed)(void *context, pb_item *item, pb_error *error);
+    /* All items are through. 0; 1: not now; -1. */
+    int (*finish)(void *context, pb_error *error);
+    /* The shard is over, well or not (error NULL or why): frees context. Nothing is under way. */
+    void (*over)(void *context, const pb_error *error);
+} pb_shard_work;
+
+/* A shard without streams yet: `wake` of its streams is pb_shard_wake, with the shard as context.
+ */
+pb_shard *pb_shard_new(const pb_shard_work *work, void *context, pb_mover *mover);
+/* Adds a stream (taken over); its number is the order of adding, from 0. */
+void pb_shard_add_stream(pb_shard *shard, pb_stream *stream);
+/* Begins. From here on the shard ends by itself with `over`, and is freed. */
+void pb_shard_start(pb_shard *shard, uv_loop_t *loop);
+/* Goes on if it can; a pb_stream's wake and a workflow's. */
+void pb_shard_wake(void *shard);
+/* Ends it with this error once what is in flight is through. */
+void pb_shard_cancel(pb_shard *shard, const pb_error *error);
+
+#endif

@@ -1,0 +1,59 @@
+/* copier/shard/stream.h - entries in key order, fetched page by page ahead of their reader.
+ *
+ * What a listing and a manifest have in common. Whatever delivers pages, the stream holds it to the
+ * range (after, through] and to a strictly increasing order: a store that gives keys out of order
+ * or twice is an error here and never reaches a merge. One loop, one thread; at most two pages
+ * held. */
+#ifndef PB_COPIER_SHARD_STREAM_H
+#define PB_COPIER_SHARD_STREAM_H
+
+#include "base/error.h"
+#include "copier/store/page.h"
+#include "copier/store/store.h"
+
+typedef struct pb_stream pb_stream;
+
+/* Where pages come from. */
+typedef struct pb_stream_origin {
+    /* Begins to fetch the page after pb_stream_last_key; answers with pb_stream_deliver exactly
+     * once, never inside this call. */
+    void (*fetch)(void *state, pb_stream *stream);
+    /* The stream is closed: frees state. */
+    void (*close)(void *state);
+} pb_stream_origin;
+
+/* Opens on a range; `through` with data NULL is open above. `wake` is called on the loop when peek
+ * may say more than before; never inside pb_stream_open/peek/advance. name is for messages
+ * (borrowed). Slices are copied. Takes `state`. The first fetch begins at once. */
+pb_stream *pb_stream_open(const pb_stream_origin *origin, void *state, const char *name,
+                          pb_slice after, pb_slice through, void (*wake)(void *context),
+                          void *context);
+/* Frees; no fetch may be under way. NULL allowed. */
+void pb_stream_close(pb_stream *stream);
+/* True while a fetch is under way; a wake follows its end. */
+bool pb_stream_is_fetching(const pb_stream *stream);
+
+typedef enum pb_stream_state {
+    PB_STREAM_READY,
+    PB_STREAM_WAITING,
+    PB_STREAM_END,
+    PB_STREAM_FAILED,
+} pb_stream_state;
+
+/* The entry at the front, and the page it lives in (kept by whoever needs it longer than to the
+ * next advance). */
+pb_stream_state pb_stream_peek(pb_stream *stream, const pb_entry **ret_entry, pb_page **ret_page);
+void pb_stream_advance(pb_stream *stream);                /* after READY */
+const pb_error *pb_stream_error(const pb_stream *stream); /* after FAILED */
+
+/* For origins. The page is taken over; page->more says whether another fetch follows. On error page
+ * is NULL and *error says why. */
+void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error);
+pb_slice pb_stream_last_key(const pb_stream *stream); /* of all delivered, or `after` */
+
+/* A listing of a store's keys that begin with `prefix`, as a stream. Keys are given without `strip`
+ * bytes at their front (a data/<id>/ prefix), and the range is in keys so stripped. */
+pb_stream *pb_listing_open(pb_store *store, pb_slice prefix, size_t strip, pb_slice after,
+                           pb_slice through, void (*wake)(void *context), void *context);
+
+#endif

@@ -1,0 +1,615 @@
+#include "snapshot/backup.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "copier/shard/plan.h"
+#include "copier/store/etag.h"
+#include "snapshot/manifest_stream.h"
+#include "snapshot/run.h"
+#include "snapshot/tally.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A part is the unit of resuming: it ends by count, by size, or by time where objects are large. */
+enum { PART_RECORDS_MAX = 50 * 1000, PART_SIZE_MAX = 2 * 1024 * 1024, PART_MS_MAX = 30 * 1000 };
+enum { RANGES_WANTED = 32 };
+enum { SOURCE, REPOSITORY }; /* numbers of the job's stores */
+
+typedef enum verdict { UNCHANGED, MOVED, FOUND, STRAY } verdict;
+
+typedef struct backup_job {
+    pb_session *session;
+    pb_job job;
+    pb_run run;
+    pb_slice prefix;
+    bool server_side, dry_run;
+    /* under job.lock: */
+    pb_snapshot_file tally;
+    pb_part *parts;
+    size_t part_count, part_capacity;
+    unsigned next_part;
+    uint64_t gone_objects, failed_objects;
+} backup_job;
+
+/* One range on one loop. */
+typedef struct backup_shard {
+    backup_job *backup;
+    pb_worker *worker;
+    pb_shard *shard;
+    const pb_range *range;
+    int base_stream, found_stream; /* their numbers, -1 for none */
+    pb_part_writer *writer;
+    pb_snapshot_file tally; /* of the part being written */
+    pb_buffer after;        /* where that part begins */
+    pb_buffer last_key;     /* the last one added to it */
+    pb_buffer scratch;
+    int64_t part_started_ms;
+    bool ended, broken; /* the last part was begun to be written; some object failed */
+    uint64_t gone_objects;
+    /* a finished part on its way: */
+    bool storing;
+    pb_part part;
+    pb_snapshot_file part_tally;
+    pb_buffer part_key, part_body;
+    pb_store_request request;
+    pb_error error;
+    unsigned deletes; /* under way */
+} backup_shard;
+
+/* ---- decide ---- */
+
+/* True where the listing of what is stored proves that it is the source's object. */
+static bool etag_proves(const backup_shard *shard, const pb_entry *source, const pb_entry *found)
+{
+    return found->size == source->size && pb_slice_equal(found->etag, source->etag) &&
+           pb_etag_parts(source->etag) >= 0 &&
+           pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
+           pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_md5;
+}
+
+static bool unchanged(const pb_entry *source, const pb_entry *base)
+{
+    return source->size == base->size && pb_slice_equal(source->etag, base->etag) &&
+           (source->etag.size || source->mtime_ms == base->mtime_ms);
+}
+
+static pb_slice id_of(const backup_job *backup)
+{
+    return pb_slice_of(backup->run.intent.id);
+}
+
+/* Where the object goes; *ret_long says that its record must name the place. */
+static pb_slice stored_key(backup_shard *shard, pb_slice key, pb_arena *arena, bool *ret_long)
+{
+    pb_store *repository = shard->worker->stores[REPOSITORY];
+    pb_buffer_clear(&shard->scratch);
+    *ret_long = pb_layout_data_key(&shard->scratch, id_of(shard->backup), key,
+                                   pb_store_capabilities_of(repository)->key_bytes_max);
+    return pb_arena_copy(arena, pb_buffer_slice(&shard->scratch));
+}
+
+static void plan_transfer(backup_shard *shard, pb_transfer_kind kind, pb_arena *arena,
+                          pb_item *item)
+{
+    pb_transfer *transfer = &item->transfer;
+    bool is_long;
+    transfer->kind = shard->backup->dry_run ? PB_TRANSFER_NONE : kind;
+    transfer->name = item->entry->key;
+    transfer->size = item->entry->size;
+    transfer->etag = item->entry->etag;
+    pb_slice stored = stored_key(shard, item->entry->key, arena, &is_long);
+    if (kind == PB_TRANSFER_READ) {
+        transfer->source = shard->worker->stores[REPOSITORY];
+        transfer->source_key = stored;
+        transfer->expected_etag = item->entry->etag;
+        transfer->hash_as_relayed = true;
+        return;
+    }
+    transfer->source = shard->worker->stores[SOURCE];
+    transfer->source_key = item->entry->key;
+    transfer->destination = shard->worker->stores[REPOSITORY];
+    transfer->destination_key = stored;
+    transfer->must_match = item->entry->etag.size > 0;
+}
+
+static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
+                  pb_error *error)
+{
+    (void)error;
+    backup_shard *shard = context;
+    const pb_entry *source = heads[0];
+    const pb_entry *base = shard->base_stream >= 0 ? heads[shard->base_stream] : NULL;
+    const pb_entry *found = shard->found_stream >= 0 ? heads[shard->found_stream] : NULL;
+    if (!source) {
+        if (base)
+            shard->gone_objects++;
+        /* Copied by the run that died, and gone from the source since. */
+        item->entry = found;
+        item->verdict = STRAY;
+        return 0;
+    }
+    item->entry = source;
+    if (base && unchanged(source, base)) {
+        item->other = base;
+        item->verdict = UNCHANGED;
+        return 0;
+    }
+    if (found && etag_proves(shard, source, found)) {
+        item->verdict = FOUND;
+        if (!shard->backup->server_side)
+            plan_transfer(shard, PB_TRANSFER_READ, arena, item); /* for its digest */
+        return 0;
+    }
+    item->verdict = MOVED;
+    plan_transfer(shard, shard->backup->server_side ? PB_TRANSFER_COPY : PB_TRANSFER_RELAY, arena,
+                  item);
+    return 0;
+}
+
+/* ---- parts ---- */
+
+static void on_part_stored(pb_store_request *request)
+{
+    backup_shard *shard = request->context;
+    backup_job *backup = shard->backup;
+    shard->storing = false;
+    if (request->error.kind) {
+        shard->error = request->error;
+        if (shard->error.kind == PB_ERROR_EXISTS)
+            shard->error.kind = PB_ERROR_BUSY; /* somebody else writes to this snapshot */
+        pb_error_context(&shard->error, "manifest part %s", shard->part.name);
+        pb_part_free(&shard->part);
+    } else {
+        pthread_mutex_lock(&backup->job.lock);
+        if (backup->part_count == backup->part_capacity) {
+            backup->part_capacity = backup->part_capacity ? backup->part_capacity * 2 : 64;
+            backup->parts =
+                pb_reallocate(backup->parts, backup->part_capacity * sizeof *backup->parts);
+        }
+        backup->parts[backup->part_count++] = shard->part;
+        pb_tally_move(&backup->tally, &shard->part_tally);
+        pthread_mutex_unlock(&backup->job.lock);
+        shard->part = (pb_part){0};
+    }
+    pb_buffer_clear(&shard->part_body);
+    pb_shard_wake(shard->shard);
+}
+
+/* Ends the part at `through` and begins to store it. */
+static void store_part(backup_shard *shard, pb_slice through, bool open_above)
+{
+    backup_job *backup = shard->backup;
+    pb_range range = pb_range_copy(pb_buffer_slice(&shard->after), through, open_above);
+    pb_part_writer_finish(shard->writer, id_of(backup), &range, &shard->part, &shard->part_body);
+    pb_range_free(&range);
+    pb_tally_move(&shard->part_tally, &shard->tally);
+    pb_buffer_clear(&shard->after);
+    pb_buffer_append_slice(&shard->after, through);
+    pthread_mutex_lock(&backup->job.lock);
+    snprintf(shard->part.name, sizeof shard->part.name, "%06u.ndjson.zst", backup->next_part++);
+    pthread_mutex_unlock(&backup->job.lock);
+    pb_buffer_clear(&shard->part_key);
+    pb_layout_part(&shard->part_key, id_of(backup), shard->part.name);
+    memset(&shard->request, 0, sizeof shard->request);
+    shard->request.operation = PB_STORE_PUT;
+    shard->request.key = pb_buffer_slice(&shard->part_key);
+    shard->request.body = pb_buffer_slice(&shard->part_body);
+    shard->request.body_sha256 = shard->part.stored_sha256;
+    shard->request.create_only = true;
+    shard->request.done = on_part_stored;
+    shard->request.context = shard;
+    shard->storing = true;
+    pb_store_submit(shard->worker->stores[REPOSITORY], &shard->request);
+}
+
+static bool part_is_full(const backup_shard *shard)
+{
+    uint64_t records = pb_part_writer_records(shard->writer);
+    return records >= PART_RECORDS_MAX || pb_part_writer_size(shard->writer) >= PART_SIZE_MAX ||
+           (records && pb_clock_monotonic_ms() - shard->part_started_ms >= PART_MS_MAX);
+}
+
+/* ---- emit ---- */
+
+typedef struct stray_deletion {
+    backup_shard *shard;
+    char *key;
+    pb_slice slice;
+    pb_store_request request;
+} stray_deletion;
+
+static void on_deleted(pb_store_request *request)
+{
+    stray_deletion *deletion = request->context;
+    backup_shard *shard = deletion->shard;
+    if (request->error.kind && !shard->error.kind) {
+        shard->error = request->error;
+        pb_error_context(&shard->error, "deleting %s", deletion->key);
+    }
+    free(deletion->key);
+    free(deletion);
+    shard->deletes--;
+    pb_shard_wake(shard->shard);
+}
+
+static void delete_stray(backup_shard *shard, pb_slice key)
+{
+    stray_deletion *stray = pb_allocate_zeroed(1, sizeof *stray);
+    pb_buffer_clear(&shard->scratch);
+    pb_layout_data_key(&shard->scratch, id_of(shard->backup), key, SIZE_MAX);
+    stray->shard = shard;
+    stray->key = pb_duplicate(pb_buffer_slice(&shard->scratch));
+    stray->slice = pb_slice_of(stray->key);
+    stray->request.operation = PB_STORE_DELETE;
+    stray->request.keys = &stray->slice;
+    stray->request.key_count = 1;
+    stray->request.done = on_deleted;
+    stray->request.context = stray;
+    shard->deletes++;
+    pb_store_submit(shard->worker->stores[REPOSITORY], &stray->request);
+}
+
+/* The record of an object that this snapshot is the first to hold. */
+static pb_record new_record(backup_shard *shard, const pb_item *item)
+{
+    const pb_transfer *transfer = &item->transfer;
+    const pb_entry *source = item->entry;
+    pb_record record = {
+        .key = source->key,
+        .size = source->size,
+        .mtime_ms = source->mtime_ms,
+        .etag = source->etag,
+        .at = id_of(shard->backup),
+        .has_sha256 = transfer->has_sha256,
+        .part_bytes = transfer->sha256_part_bytes,
+        .proof = transfer->proof,
+    };
+    memcpy(record.sha256, transfer->sha256, sizeof record.sha256);
+    if (transfer->kind == PB_TRANSFER_NONE)
+        record.proof = PB_PROOF_SIZE | PB_PROOF_ETAG; /* as etag_proves found */
+    pb_slice stored_etag = pb_slice_of(transfer->stored_etag);
+    /* Other ETags (a file's inode and time) say nothing of the bytes. */
+    if (pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_md5 &&
+        !pb_slice_equal(stored_etag, record.etag))
+        record.stored_etag = stored_etag;
+    pb_buffer_clear(&shard->scratch);
+    if (pb_layout_data_key(
+            &shard->scratch, record.at, record.key,
+            pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->key_bytes_max))
+        record.path = pb_buffer_slice(&shard->scratch);
+    return record;
+}
+
+static int emit(void *context, pb_item *item, pb_error *error)
+{
+    backup_shard *shard = context;
+    backup_job *backup = shard->backup;
+    if (shard->error.kind) {
+        *error = shard->error;
+        return -1;
+    }
+    if (item->verdict == STRAY) {
+        if (!backup->dry_run)
+            delete_stray(shard, item->entry->key);
+        return 0;
+    }
+    atomic_fetch_add_explicit(&backup->job.counters.keys, 1, memory_order_relaxed);
+    if (shard->broken)
+        return 0; /* no part may say that it is whole */
+    if (!backup->dry_run && part_is_full(shard)) {
+        if (shard->storing)
+            return 1;
+        store_part(shard, pb_buffer_slice(&shard->last_key), false);
+    }
+    pb_record record = item->verdict == UNCHANGED ? *(const pb_record *)item->other->record
+                                                  : new_record(shard, item);
+    const char *flaw = pb_record_flaw(&record);
+    if (flaw)
+        return pb_error_set(error, PB_ERROR_FAILED, "object '%.*s': %s",
+                            PB_SLICE_FORMAT(record.key), flaw);
+    pb_tally_record(&shard->tally, &record, id_of(backup));
+    if (backup->dry_run)
+        return 0;
+    if (!pb_part_writer_records(shard->writer))
+        shard->part_started_ms = pb_clock_monotonic_ms();
+    pb_part_writer_add(shard->writer, &record);
+    pb_buffer_clear(&shard->last_key);
+    pb_buffer_append_slice(&shard->last_key, record.key);
+    return 0;
+}
+
+static int failed(void *context, pb_item *item, pb_error *error)
+{
+    (void)error;
+    backup_shard *shard = context;
+    pb_job_finding(&shard->backup->job, "failed", item->entry->key, item->transfer.error->message);
+    pthread_mutex_lock(&shard->backup->job.lock);
+    shard->backup->failed_objects++;
+    pthread_mutex_unlock(&shard->backup->job.lock);
+    shard->broken = true;
+    return 0;
+}
+
+static int finish(void *context, pb_error *error)
+{
+    backup_shard *shard = context;
+    if (shard->storing || shard->deletes)
+        return 1;
+    if (shard->error.kind) {
+        *error = shard->error;
+        return -1;
+    }
+    if (shard->broken || shard->ended)
+        return 0;
+    shard->ended = true;
+    if (shard->backup->dry_run) {
+        pthread_mutex_lock(&shard->backup->job.lock);
+        pb_tally_move(&shard->backup->tally, &shard->tally);
+        pthread_mutex_unlock(&shard->backup->job.lock);
+        return 0;
+    }
+    store_part(shard, pb_slice_of(shard->range->through), !shard->range->through);
+    return 1;
+}
+
+static void over(void *context, const pb_error *error)
+{
+    backup_shard *shard = context;
+    pthread_mutex_lock(&shard->backup->job.lock);
+    shard->backup->gone_objects += shard->gone_objects;
+    pthread_mutex_unlock(&shard->backup->job.lock);
+    pb_worker *worker = shard->worker;
+    pb_part_writer_free(shard->writer);
+    pb_buffer_free(&shard->after);
+    pb_buffer_free(&shard->last_key);
+    pb_buffer_free(&shard->scratch);
+    pb_buffer_free(&shard->part_key);
+    pb_buffer_free(&shard->part_body);
+    free(shard);
+    pb_worker_shard_over(worker, error);
+}
+
+static const pb_shard_work work = {decide, emit, failed, finish, over};
+
+static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+{
+    (void)error;
+    backup_job *backup = context;
+    backup_shard *shard = pb_allocate_zeroed(1, sizeof *shard);
+    pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
+    shard->backup = backup;
+    shard->worker = worker;
+    shard->range = range;
+    shard->base_stream = shard->found_stream = -1;
+    shard->writer = backup->dry_run ? NULL : pb_part_writer_new();
+    pb_buffer_append_slice(&shard->after, after);
+    shard->shard = pb_shard_new(&work, shard, worker->mover);
+    int streams = 0;
+    pb_shard_add_stream(shard->shard, pb_listing_open(worker->stores[SOURCE], backup->prefix, 0,
+                                                      after, through, pb_shard_wake, shard->shard));
+    streams++;
+    if (backup->run.has_base) {
+        shard->base_stream = streams++;
+        pb_shard_add_stream(shard->shard,
+                            pb_manifest_stream_open(worker->stores[REPOSITORY], &worker->loop,
+                                                    &backup->run.base, after, through,
+                                                    pb_shard_wake, shard->shard));
+    }
+    if (backup->run.resumed) {
+        shard->found_stream = streams++;
+        pb_layout_data_prefix(&shard->scratch, id_of(backup));
+        pb_shard_add_stream(shard->shard,
+                            pb_listing_open(worker->stores[REPOSITORY],
+                                            pb_buffer_slice(&shard->scratch), shard->scratch.size,
+                                            after, through, pb_shard_wake, shard->shard));
+    }
+    pb_shard_start(shard->shard, &worker->loop);
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static void on_tick(void *context)
+{
+    backup_job *backup = context;
+    if (!backup->dry_run)
+        pb_run_heartbeat(&backup->run);
+}
+
+/* The ranges that no part covers yet, cut for many loops. */
+static int plan_ranges(backup_job *backup, pb_store *source, pb_error *error)
+{
+    const pb_run *run = &backup->run;
+    pb_arena arena = {0};
+    pb_slice *cuts = NULL;
+    size_t count = 0;
+    if (run->has_base && run->base.part_count >= RANGES_WANTED / 2)
+        pb_repository_cuts(&run->base, run->base.objects / (8 * RANGES_WANTED), &arena, &cuts,
+                           &count);
+    else if (pb_plan_cuts(source, backup->prefix, RANGES_WANTED, &arena, &cuts, &count, error)) {
+        pb_arena_free(&arena);
+        return -1;
+    }
+    const char *from = NULL;
+    bool covered = false;
+    for (size_t i = 0; i < run->part_count && !covered; i++) {
+        const pb_range *part = &run->parts[i].range;
+        if (pb_slice_compare(pb_slice_of(from), pb_slice_of(part->after)) < 0)
+            pb_job_add_cuts(&backup->job, &(pb_range){(char *)from, part->after}, cuts, count);
+        from = part->through;
+        covered = !from;
+    }
+    if (!covered)
+        pb_job_add_cuts(&backup->job, &(pb_range){(char *)from, NULL}, cuts, count);
+    pb_arena_free(&arena);
+    return 0;
+}
+
+static int compare_parts(const void *a, const void *b)
+{
+    const pb_part *left = a, *right = b;
+    return pb_slice_compare(pb_slice_of(left->range.after), pb_slice_of(right->range.after));
+}
+
+static void describe(backup_job *backup, pb_snapshot_file *file)
+{
+    const pb_intent *intent = &backup->run.intent;
+    memcpy(file->id, intent->id, sizeof file->id);
+    file->source = pb_duplicate(pb_slice_of(intent->source));
+    file->prefix = pb_duplicate(pb_slice_of(intent->prefix));
+    memcpy(file->base, intent->base, sizeof file->base);
+    memcpy(file->base_sha256, intent->base_sha256, sizeof file->base_sha256);
+    file->started_ms = intent->started_ms;
+    file->committed_ms = pb_clock_utc_ms();
+    file->program = pb_duplicate(pb_slice_of(intent->program));
+    pb_tally_move(file, &backup->tally);
+    pb_tally_move(file, &backup->run.tally);
+    /* Parts of the run before and of this one. */
+    size_t count = backup->run.part_count + backup->part_count;
+    file->parts = pb_allocate_zeroed(count + 1, sizeof *file->parts);
+    if (backup->run.part_count)
+        memcpy(file->parts, backup->run.parts, backup->run.part_count * sizeof *file->parts);
+    if (backup->part_count)
+        memcpy(file->parts + backup->run.part_count, backup->parts,
+               backup->part_count * sizeof *file->parts);
+    file->part_count = count;
+    backup->run.part_count = backup->part_count = 0;
+    qsort(file->parts, count, sizeof *file->parts, compare_parts);
+}
+
+static int commit(backup_job *backup, const pb_snapshot_file *file, pb_error *error)
+{
+    pb_repository *repository = backup->run.repository;
+    pb_buffer text = {0}, key = {0};
+    pb_snapshot_file read = {0};
+    pb_session_phase(backup->session, "committing");
+    pb_snapshot_file_append(&text, file);
+    pb_layout_snapshot_file(&key, pb_slice_of(file->id), "snapshot.json");
+    /* What is about to be promised is read back first: parts without gap, sums that agree. */
+    int failed = pb_snapshot_file_parse(pb_buffer_slice(&text), &read, error);
+    pb_snapshot_file_free(&read);
+    if (failed)
+        pb_error_context(error, "not committed, this is a bug of pbcopy");
+    if (!failed && !repository->file.create_only) {
+        pb_store_request look = {.operation = PB_STORE_HEAD, .key = pb_buffer_slice(&key)};
+        pb_error absent = {0};
+        if (!pb_store_call(repository->store, &look, &absent))
+            failed = pb_error_set(error, PB_ERROR_EXISTS, "it is committed already");
+        else if (absent.kind != PB_ERROR_NOT_FOUND) {
+            *error = absent;
+            failed = -1;
+        }
+    }
+    if (!failed)
+        failed = pb_store_write(repository->store, pb_buffer_slice(&key), pb_buffer_slice(&text),
+                                true, error);
+    if (failed && error->kind == PB_ERROR_EXISTS)
+        error->kind = PB_ERROR_BUSY; /* another run of this source took it over */
+    if (failed)
+        pb_error_context(error, "committing snapshot %s", file->id);
+    pb_buffer_free(&text);
+    pb_buffer_free(&key);
+    return failed;
+}
+
+static int run_job(backup_job *backup, pb_store *source, pb_backup_result *result, pb_error *error)
+{
+    pb_job *job = &backup->job;
+    pb_session_phase(backup->session, "planning");
+    if (plan_ranges(backup, source, error))
+        return -1;
+    job->phase = backup->dry_run ? "comparing" : "copying";
+    job->keys_total = backup->run.has_base ? backup->run.base.objects : 0;
+    job->open = open_shard;
+    job->tick = on_tick;
+    job->context = backup;
+    int ended = pb_job_run(job, error);
+    result->gone_objects = backup->gone_objects;
+    result->failed_objects = backup->failed_objects;
+    if (!ended && backup->failed_objects) {
+        pb_error_set(error, PB_ERROR_FAILED,
+                     "%llu objects could not be copied: nothing was committed",
+                     (unsigned long long)backup->failed_objects);
+        pb_error_hint(error,
+                      "what was copied stays: run the same command again to go on from there");
+        ended = -1;
+    }
+    return ended;
+}
+
+static int open_ends(pb_session *session, const pb_backup_options *options,
+                     pb_repository *ret_repository, pb_store_config **ret_config,
+                     pb_store **ret_source, pb_error *error)
+{
+    if (pb_session_store(session, options->source, "source", ret_config, ret_source, error))
+        return -1;
+    pb_location repository = {0};
+    if (pb_location_parse(options->repository, &repository, error))
+        return pb_error_context(error, "repository");
+    bool overlap = pb_location_overlaps(pb_store_location(*ret_source), &repository);
+    pb_location_free(&repository);
+    if (overlap) {
+        pb_error_set(error, PB_ERROR_USAGE, "the source %s and the repository %s overlap",
+                     options->source, options->repository);
+        return pb_error_hint(error, "a repository must be outside of what it backs up, and the "
+                                    "other way round");
+    }
+    pb_store_request check = {.operation = PB_STORE_CHECK};
+    if (pb_store_call(*ret_source, &check, error))
+        return -1;
+    return pb_repository_open(session, options->repository, true, ret_repository, error);
+}
+
+int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_result *ret_result,
+              pb_error *error)
+{
+    int64_t started_ms = pb_clock_monotonic_ms();
+    *ret_result = (pb_backup_result){0};
+    const char *prefix = options->prefix ? options->prefix : "";
+    pb_repository repository = {0};
+    pb_store_config *source_config = NULL;
+    pb_store *source = NULL;
+    pb_session_phase(session, "opening");
+    int ended = open_ends(session, options, &repository, &source_config, &source, error);
+    if (!ended) {
+        backup_job backup = {
+            .session = session,
+            .prefix = pb_slice_of(prefix),
+            .dry_run = session->options.dry_run,
+            .server_side = pb_store_copies_from(repository.store, source) &&
+                           pb_store_capabilities_of(repository.store)->etag_is_md5,
+        };
+        char *identity = pb_location_identity(pb_store_location(source));
+        pb_job_init(&backup.job, session);
+        backup.job.stores[SOURCE] = source_config;
+        backup.job.stores[REPOSITORY] = repository.config;
+        backup.job.store_count = 2;
+        ended = pb_run_begin(&repository, identity, prefix, options->take_over, &backup.run, error);
+        backup.next_part = backup.run.next_part;
+        ret_result->resumed = backup.run.resumed;
+        ret_result->resumed_objects = backup.run.tally.objects;
+        ret_result->server_side = backup.server_side;
+        if (!ended && backup.run.resumed)
+            pb_session_note(session, "taking up the unfinished snapshot %s: %llu objects are there",
+                            backup.run.intent.id, (unsigned long long)backup.run.tally.objects);
+        if (!ended)
+            ended = run_job(&backup, source, ret_result, error);
+        describe(&backup, &ret_result->snapshot);
+        if (!ended && !backup.dry_run)
+            ended = commit(&backup, &ret_result->snapshot, error);
+        pb_run_free(&backup.run);
+        pb_job_free(&backup.job);
+        free(backup.parts);
+        free(identity);
+    }
+    pb_repository_close(&repository);
+    pb_store_close(source);
+    pb_store_config_free(source_config);
+    ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;
+    return ended;
+}
+
+void pb_backup_result_free(pb_backup_result *result)
+{
+    pb_snapshot_file_free(&result->snapshot);
+}

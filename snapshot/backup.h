@@ -1,0 +1,33 @@
+/* snapshot/backup.h - `pbcopy backup`: a source becomes a committed snapshot of a repository. */
+#ifndef PB_SNAPSHOT_BACKUP_H
+#define PB_SNAPSHOT_BACKUP_H
+
+#include "manifest/snapshot_file.h"
+#include "snapshot/session.h"
+
+typedef struct pb_backup_options {
+    const char *source; /* URLs */
+    const char *repository;
+    const char *prefix; /* only keys that begin with this; NULL or "" for all */
+    bool take_over; /* resume an unfinished run of another machine though its heartbeat is fresh */
+} pb_backup_options;
+
+typedef struct pb_backup_result {
+    pb_snapshot_file snapshot; /* as committed (dry run: as it would be, without id and parts) */
+    bool resumed;              /* an unfinished snapshot was finished */
+    uint64_t resumed_objects;  /* of it: records that were there already */
+    bool server_side;          /* copied inside the store, not through this machine */
+    uint64_t
+        gone_objects; /* in the base and not in the source any more, as far as this run looked */
+    uint64_t failed_objects;
+    int64_t elapsed_ms;
+} pb_backup_result;
+
+/* Runs to the commit. -1 leaves no snapshot: what was copied stays, and the next run of the same
+ * source goes on from there. BUSY where another run of this source is under way. The result is
+ * filled as far as known in any case; freed with pb_backup_result_free. */
+int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_result *ret_result,
+              pb_error *error);
+void pb_backup_result_free(pb_backup_result *result);
+
+#endif

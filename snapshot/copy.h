@@ -1,0 +1,30 @@
+/* snapshot/copy.h - `pbcopy copy`: bucket to bucket, without a repository. */
+#ifndef PB_SNAPSHOT_COPY_H
+#define PB_SNAPSHOT_COPY_H
+
+#include "snapshot/session.h"
+
+typedef struct pb_copy_options {
+    const char *source;
+    const char *destination;
+    const char *prefix; /* only keys that begin with this; NULL or "" for all */
+} pb_copy_options;
+
+typedef struct pb_copy_result {
+    uint64_t objects; /* of the source, looked at */
+    uint64_t copied_objects;
+    uint64_t copied_bytes;
+    uint64_t unchanged_objects; /* in the destination already */
+    uint64_t extra_objects;     /* in the destination only: left alone */
+    uint64_t failed_objects;
+    bool server_side;
+    int64_t elapsed_ms;
+} pb_copy_result;
+
+/* Copies what is new or changed; deletes nothing. Unchanged is an object of equal size and ETag;
+ * between stores whose ETags cannot be compared, one of equal size that was written after the
+ * source's. */
+int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,
+            pb_error *error);
+
+#endif

@@ -1,0 +1,69 @@
+/* snapshot/job.h - what the workflows have in common below session.h. For this room only. */
+#ifndef PB_SNAPSHOT_JOB_H
+#define PB_SNAPSHOT_JOB_H
+
+#include "copier/shard/engine.h"
+#include "manifest/part.h"
+#include "snapshot/session.h"
+#include <pthread.h>
+
+struct pb_session {
+    pb_session_options options;
+    uv_loop_t loop;
+    pb_http *http; /* of the few requests of the main thread */
+    bool cancelled;
+};
+
+/* A run of the engine: ranges of keys handed to shards, results gathered, events told. */
+typedef struct pb_job {
+    pb_session *session;
+    const char *phase;
+    uint64_t keys_total;
+    pb_store_config *stores[PB_ENGINE_STORES_MAX];
+    unsigned store_count;
+    /* Opens the shard of a range on the worker (its streams, its context); it must end with
+     * pb_worker_shard_over. On the worker's thread. */
+    int (*open)(void *context, pb_worker *worker, const pb_range *range, pb_error *error);
+    /* Called with each tick on the main thread; may be NULL. */
+    void (*tick)(void *context);
+    void *context;
+
+    pb_range *ranges; /* the job's own, in order */
+    size_t range_count;
+    pb_counters counters;
+    pb_engine_statistics statistics;
+
+    pthread_mutex_t lock; /* of what follows, while the engine runs */
+    size_t next_range;
+    uint64_t finding_count;
+    struct pb_finding *findings, **findings_tail; /* not told yet */
+    unsigned findings_kept;
+    int64_t started_ms;
+} pb_job;
+
+void pb_job_init(pb_job *job, pb_session *session);
+void pb_job_free(pb_job *job); /* ranges and findings */
+/* Adds a range (taken over). */
+void pb_job_add_range(pb_job *job, pb_range range);
+/* Adds the ranges that cuts make of (after, through]; cuts outside of it are left out. */
+void pb_job_add_cuts(pb_job *job, const pb_range *whole, const pb_slice *cuts, size_t count);
+/* Runs it to its end. */
+int pb_job_run(pb_job *job, pb_error *error);
+/* Reports an object; from any thread. Text is copied. */
+void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
+/* Names what a failed transfer means for a stored object: "missing", "truncated", "mismatch" or
+ * "unreadable". */
+const char *pb_finding_name(const pb_error *error);
+
+void pb_session_tell(pb_session *session, const pb_event *event);
+void pb_session_phase(pb_session *session, const char *phase);
+void pb_session_note(pb_session *session, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Resolves a URL and opens it on the session's loop: both are the caller's to close and free. */
+int pb_session_store(pb_session *session, const char *url, const char *role,
+                     pb_store_config **ret_config, pb_store **ret_store, pb_error *error);
+
+/* CHECKs a store that is to be written to: a directory that does not exist yet is fine. */
+int pb_session_check_destination(pb_store *store, pb_error *error);
+
+#endif

@@ -1,0 +1,58 @@
+/* snapshot/repository.h - an open repository: its mark, its snapshots. Main thread. For this room.
+ */
+#ifndef PB_SNAPSHOT_REPOSITORY_H
+#define PB_SNAPSHOT_REPOSITORY_H
+
+#include "manifest/intent.h"
+#include "manifest/layout.h"
+#include "manifest/repository_file.h"
+#include "manifest/snapshot_file.h"
+#include "snapshot/job.h"
+
+typedef struct pb_repository {
+    pb_session *session;
+    pb_store_config *config;
+    pb_store *store;
+    pb_repository_file file;
+    bool made; /* there is a pbcopy.json (a dry run does not make one) */
+} pb_repository;
+
+/* Opens a repository. With `make`, an empty place becomes one (and the store is asked whether it
+ * honours create-only writes); a place that holds other things is USAGE, an absent one NOT_FOUND.
+ */
+int pb_repository_open(pb_session *session, const char *url, bool make,
+                       pb_repository *ret_repository, pb_error *error);
+void pb_repository_close(pb_repository *repository); /* a zeroed one is allowed */
+
+/* Ids of everything under `prefix` ("snapshots/", "data/") that is named like a snapshot, oldest
+ * first, in the arena. */
+int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *arena,
+                      pb_slice **ret_ids, size_t *ret_count, pb_error *error);
+
+/* A committed snapshot's description; NOT_FOUND where it is not committed. ret_sha256 (65 bytes:
+ * hex of the file, NULL allowed). */
+int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_file *ret_file,
+                           char *ret_sha256, pb_error *error);
+/* The named one, or the newest committed for NULL. */
+int pb_repository_find(pb_repository *repository, const char *id, pb_snapshot_file *ret_file,
+                       pb_error *error);
+int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_intent,
+                         pb_error *error);
+
+/* Reads a whole part (part->name is set), checks every record, describes it in *part and counts the
+ * records in *tally: for parts that a resumed run finds. */
+int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
+                       pb_snapshot_file *tally, pb_error *error);
+
+/* Cuts for a run over a manifest: the ends of its parts, gathered so that a shard has at least
+ * `records` of them. In the arena. */
+void pb_repository_cuts(const pb_snapshot_file *file, uint64_t records, pb_arena *arena,
+                        pb_slice **ret_cuts, size_t *ret_count);
+
+enum {
+    PB_SNAPSHOT_FILE_BYTES_MAX = 256 * 1024 * 1024,
+    PB_SMALL_FILE_BYTES_MAX = 1024 * 1024,
+    PB_PART_BYTES_MAX = 64 * 1024 * 1024,
+};
+
+#endif

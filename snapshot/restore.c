@@ -1,0 +1,277 @@
+#include "snapshot/restore.h"
+
+#include "base/clock.h"
+#include "copier/store/etag.h"
+#include "snapshot/manifest_stream.h"
+#include "snapshot/repository.h"
+#include "snapshot/stored_object.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { REPOSITORY, DESTINATION };
+
+typedef enum verdict { WRITTEN, PRESENT } verdict;
+
+typedef struct restore_job {
+    pb_session *session;
+    pb_job job;
+    pb_repository repository;
+    const pb_snapshot_file *file;
+    pb_slice prefix;
+    bool server_side, overwrite, dry_run;
+    uint64_t damaged;          /* under job.lock */
+    pb_restore_result *result; /* likewise */
+} restore_job;
+
+typedef struct restore_shard {
+    restore_job *restore;
+    pb_worker *worker;
+    pb_restore_result result; /* counters of this shard */
+    uint64_t damaged;
+} restore_shard;
+
+/* 1: the same bytes; 0: other bytes; -1: only reading would tell. */
+static int compare(const restore_shard *shard, const pb_record *record, const pb_entry *there)
+{
+    if (there->size != record->size)
+        return 0;
+    if (!pb_store_capabilities_of(shard->worker->stores[DESTINATION])->etag_is_md5)
+        return -1;
+    if (pb_slice_equal(there->etag, record->etag) ||
+        (record->stored_etag.size && pb_slice_equal(there->etag, record->stored_etag)))
+        return 1;
+    /* Multipart ETags of other layouts differ though the bytes may not. */
+    return pb_etag_parts(there->etag) == 0 && pb_etag_parts(pb_stored_etag(record)) == 0 ? 0 : -1;
+}
+
+static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
+                  pb_error *error)
+{
+    (void)error;
+    restore_shard *shard = context;
+    restore_job *restore = shard->restore;
+    if (!heads[0]) {
+        shard->result.extra_objects++;
+        return 0;
+    }
+    const pb_record *record = heads[0]->record;
+    if (!pb_slice_starts_with(record->key, restore->prefix))
+        return 0;
+    shard->result.objects++;
+    int same = heads[1] ? compare(shard, record, heads[1]) : 0;
+    if (heads[1] && !same && !restore->overwrite) {
+        shard->result.differing_objects++;
+        pb_job_finding(&restore->job, "differs", record->key,
+                       "the destination has other bytes under this key");
+        return 0;
+    }
+    item->entry = heads[0];
+    pb_transfer *transfer = &item->transfer;
+    if (same == 1) {
+        item->verdict = PRESENT;
+        return 0;
+    }
+    pb_expect_stored(transfer, shard->worker->stores[REPOSITORY], record, arena);
+    if (same == -1 && !restore->overwrite) {
+        item->verdict = PRESENT;
+        transfer->source = shard->worker->stores[DESTINATION];
+        transfer->source_key = record->key;
+        transfer->must_match = false;
+        transfer->kind = PB_TRANSFER_READ;
+    } else {
+        item->verdict = WRITTEN;
+        transfer->destination = shard->worker->stores[DESTINATION];
+        transfer->destination_key = record->key;
+        transfer->kind = restore->server_side ? PB_TRANSFER_COPY : PB_TRANSFER_RELAY;
+    }
+    if (restore->dry_run)
+        transfer->kind = PB_TRANSFER_NONE;
+    return 0;
+}
+
+static int emit(void *context, pb_item *item, pb_error *error)
+{
+    (void)error;
+    restore_shard *shard = context;
+    atomic_fetch_add_explicit(&shard->restore->job.counters.keys, 1, memory_order_relaxed);
+    if (item->verdict == PRESENT) {
+        if (item->transfer.kind == PB_TRANSFER_READ && item->transfer.proof == PB_MOVED_SIZE) {
+            shard->result.differing_objects++;
+            pb_job_finding(&shard->restore->job, "differs", item->entry->key,
+                           "the destination has an object of this size, and nothing tells whether "
+                           "its bytes are the same");
+        } else {
+            shard->result.present_objects++;
+        }
+        return 0;
+    }
+    shard->result.written_objects++;
+    shard->result.written_bytes += item->entry->size;
+    return 0;
+}
+
+static int failed(void *context, pb_item *item, pb_error *error)
+{
+    (void)error;
+    restore_shard *shard = context;
+    const pb_error *why = item->transfer.error;
+    if (item->verdict == PRESENT && why->kind == PB_ERROR_DAMAGED) {
+        shard->result.differing_objects++;
+        pb_job_finding(&shard->restore->job, "differs", item->entry->key, why->message);
+        return 0;
+    }
+    bool stored = why->kind == PB_ERROR_DAMAGED || why->kind == PB_ERROR_NOT_FOUND ||
+                  why->kind == PB_ERROR_EXISTS;
+    shard->result.failed_objects++;
+    shard->damaged += stored;
+    pb_job_finding(&shard->restore->job, stored ? pb_finding_name(why) : "failed", item->entry->key,
+                   why->message);
+    return 0;
+}
+
+static int finish(void *context, pb_error *error)
+{
+    (void)context;
+    (void)error;
+    return 0;
+}
+
+static void over(void *context, const pb_error *error)
+{
+    restore_shard *shard = context;
+    pb_restore_result *all = shard->restore->result;
+    pthread_mutex_lock(&shard->restore->job.lock);
+    all->objects += shard->result.objects;
+    all->written_objects += shard->result.written_objects;
+    all->written_bytes += shard->result.written_bytes;
+    all->present_objects += shard->result.present_objects;
+    all->extra_objects += shard->result.extra_objects;
+    all->differing_objects += shard->result.differing_objects;
+    all->failed_objects += shard->result.failed_objects;
+    shard->restore->damaged += shard->damaged;
+    pthread_mutex_unlock(&shard->restore->job.lock);
+    pb_worker *worker = shard->worker;
+    free(shard);
+    pb_worker_shard_over(worker, error);
+}
+
+static const pb_shard_work work = {decide, emit, failed, finish, over};
+
+static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+{
+    (void)error;
+    restore_job *restore = context;
+    restore_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
+    context_of->restore = restore;
+    context_of->worker = worker;
+    pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
+    pb_shard *shard = pb_shard_new(&work, context_of, worker->mover);
+    pb_shard_add_stream(shard, pb_manifest_stream_open(worker->stores[REPOSITORY], &worker->loop,
+                                                       restore->file, after, through, pb_shard_wake,
+                                                       shard));
+    pb_shard_add_stream(shard, pb_listing_open(worker->stores[DESTINATION], restore->prefix, 0,
+                                               after, through, pb_shard_wake, shard));
+    pb_shard_start(shard, &worker->loop);
+    return 0;
+}
+
+static int judge(const restore_job *restore, pb_error *error)
+{
+    const pb_restore_result *result = restore->result;
+    if (result->failed_objects) {
+        pb_error_set(error, restore->damaged ? PB_ERROR_DAMAGED : PB_ERROR_FAILED,
+                     "snapshot %s: %llu of %llu objects could not be restored", restore->file->id,
+                     (unsigned long long)result->failed_objects,
+                     (unsigned long long)result->objects);
+        return pb_error_hint(error, restore->damaged
+                                        ? "see which with `pbcopy verify`; an older snapshot may "
+                                          "hold them"
+                                        : "run the same command again to go on from here");
+    }
+    if (result->differing_objects) {
+        pb_error_set(error, PB_ERROR_FAILED,
+                     "the destination holds %llu objects with other bytes: they were left alone",
+                     (unsigned long long)result->differing_objects);
+        return pb_error_hint(error, "restore into an empty bucket, or say --overwrite");
+    }
+    return 0;
+}
+
+static int run(restore_job *restore, pb_store_config *destination, pb_error *error)
+{
+    pb_arena arena = {0};
+    pb_slice *cuts;
+    size_t count;
+    pb_repository_cuts(restore->file, restore->file->objects / 64, &arena, &cuts, &count);
+    pb_job_add_cuts(&restore->job, &(pb_range){0}, cuts, count);
+    pb_arena_free(&arena);
+    restore->job.phase = restore->dry_run ? "comparing" : "restoring";
+    restore->job.keys_total = restore->file->objects;
+    restore->job.open = open_shard;
+    restore->job.context = restore;
+    restore->job.stores[REPOSITORY] = restore->repository.config;
+    restore->job.stores[DESTINATION] = destination;
+    restore->job.store_count = 2;
+    if (pb_job_run(&restore->job, error))
+        return -1;
+    return judge(restore, error);
+}
+
+/* The destination must exist (a directory may be made by the first write) and lie outside. */
+static int open_destination(pb_session *session, const pb_restore_options *options,
+                            const pb_repository *repository, pb_store_config **ret_config,
+                            pb_store **ret_store, pb_error *error)
+{
+    if (pb_session_store(session, options->destination, "destination", ret_config, ret_store,
+                         error))
+        return -1;
+    if (pb_location_overlaps(pb_store_location(*ret_store), pb_store_location(repository->store))) {
+        pb_error_set(error, PB_ERROR_USAGE, "the destination %s and the repository %s overlap",
+                     options->destination, options->repository);
+        return pb_error_hint(error, "restore into a bucket or prefix outside of the repository");
+    }
+    return pb_session_check_destination(*ret_store, error);
+}
+
+int pb_restore(pb_session *session, const pb_restore_options *options,
+               pb_restore_result *ret_result, pb_error *error)
+{
+    int64_t started_ms = pb_clock_monotonic_ms();
+    *ret_result = (pb_restore_result){0};
+    restore_job restore = {
+        .session = session,
+        .file = &ret_result->snapshot,
+        .prefix = pb_slice_of(options->prefix),
+        .overwrite = options->overwrite,
+        .dry_run = session->options.dry_run,
+        .result = ret_result,
+    };
+    pb_store_config *config = NULL;
+    pb_store *destination = NULL;
+    pb_session_phase(session, "opening");
+    if (pb_repository_open(session, options->repository, false, &restore.repository, error))
+        return -1;
+    int ended =
+        pb_repository_find(&restore.repository, options->snapshot, &ret_result->snapshot, error);
+    if (!ended)
+        ended =
+            open_destination(session, options, &restore.repository, &config, &destination, error);
+    if (!ended) {
+        restore.server_side = ret_result->server_side =
+            pb_store_copies_from(destination, restore.repository.store) &&
+            pb_store_capabilities_of(destination)->etag_is_md5;
+        pb_job_init(&restore.job, session);
+        ended = run(&restore, config, error);
+        pb_job_free(&restore.job);
+    }
+    pb_repository_close(&restore.repository);
+    pb_store_close(destination);
+    pb_store_config_free(config);
+    ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;
+    return ended;
+}
+
+void pb_restore_result_free(pb_restore_result *result)
+{
+    pb_snapshot_file_free(&result->snapshot);
+}

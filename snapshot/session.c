@@ -1,0 +1,268 @@
+#include "snapshot/job.h"
+
+#include "base/clock.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CONTROL_PARALLEL = 4 };
+
+int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error)
+{
+    pb_session *session = pb_allocate_zeroed(1, sizeof *session);
+    session->options = *options;
+    uv_loop_init(&session->loop);
+    pb_http_options http = pb_http_options_default();
+    http.parallel = CONTROL_PARALLEL;
+    http.ca_bundle = options->ca_bundle;
+    http.log = options->log;
+    if (pb_http_open(&session->loop, &http, &session->http, error)) {
+        uv_loop_close(&session->loop);
+        free(session);
+        return -1;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+void pb_session_close(pb_session *session)
+{
+    if (!session)
+        return;
+    pb_http_close(session->http);
+    uv_run(&session->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&session->loop))
+        abort(); /* the caller left a handle open */
+    free(session);
+}
+
+uv_loop_t *pb_session_loop(pb_session *session)
+{
+    return &session->loop;
+}
+
+void pb_session_cancel(pb_session *session)
+{
+    session->cancelled = true;
+    pb_http_cancel_all(session->http);
+}
+
+void pb_session_tell(pb_session *session, const pb_event *event)
+{
+    if (session->options.event)
+        session->options.event(session->options.context, event);
+}
+
+void pb_session_phase(pb_session *session, const char *phase)
+{
+    pb_session_tell(session, &(pb_event){.kind = PB_EVENT_PHASE, .phase = phase});
+}
+
+void pb_session_note(pb_session *session, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pb_session_tell(session, &(pb_event){.kind = PB_EVENT_NOTE, .text = text});
+}
+
+int pb_session_store(pb_session *session, const char *url, const char *role,
+                     pb_store_config **ret_config, pb_store **ret_store, pb_error *error)
+{
+    pb_location location = {0};
+    pb_store_resolve_options options = {
+        .role = role,
+        .unsigned_payload = session->options.unsigned_payload,
+    };
+    if (pb_location_parse(url, &location, error))
+        return pb_error_context(error, "%s", role);
+    int failed = pb_store_resolve(&location, &options, ret_config, error);
+    pb_location_free(&location);
+    if (failed)
+        return -1;
+    if (pb_store_open(*ret_config, &session->loop, session->http, ret_store, error)) {
+        pb_store_config_free(*ret_config);
+        *ret_config = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+int pb_session_check_destination(pb_store *store, pb_error *error)
+{
+    pb_store_request check = {.operation = PB_STORE_CHECK};
+    pb_error wrong = {0};
+    if (!pb_store_call(store, &check, &wrong) ||
+        (wrong.kind == PB_ERROR_NOT_FOUND && pb_store_location(store)->kind == PB_STORE_FILE))
+        return 0;
+    *error = wrong;
+    return -1;
+}
+
+/* ---- jobs ---- */
+
+struct pb_finding {
+    struct pb_finding *next;
+    const char *name;
+    char *key, *text;
+};
+
+void pb_job_init(pb_job *job, pb_session *session)
+{
+    memset(job, 0, sizeof *job);
+    job->session = session;
+    job->findings_tail = &job->findings;
+    pthread_mutex_init(&job->lock, NULL);
+}
+
+static void finding_free(struct pb_finding *finding)
+{
+    free(finding->key);
+    free(finding->text);
+    free(finding);
+}
+
+void pb_job_free(pb_job *job)
+{
+    for (size_t i = 0; i < job->range_count; i++)
+        pb_range_free(&job->ranges[i]);
+    free(job->ranges);
+    while (job->findings) {
+        struct pb_finding *finding = job->findings;
+        job->findings = finding->next;
+        finding_free(finding);
+    }
+    pthread_mutex_destroy(&job->lock);
+}
+
+void pb_job_add_range(pb_job *job, pb_range range)
+{
+    /* Grown by doubling: the capacity is the next power of two. */
+    if ((job->range_count & (job->range_count - 1)) == 0)
+        job->ranges = pb_reallocate(job->ranges, (job->range_count ? job->range_count * 2 : 1) *
+                                                     sizeof *job->ranges);
+    job->ranges[job->range_count++] = range;
+}
+
+void pb_job_add_cuts(pb_job *job, const pb_range *whole, const pb_slice *cuts, size_t count)
+{
+    pb_slice after = pb_slice_of(whole->after), through = pb_slice_of(whole->through);
+    for (size_t i = 0; i < count; i++) {
+        if (pb_slice_compare(cuts[i], after) <= 0)
+            continue;
+        if (whole->through && pb_slice_compare(cuts[i], through) >= 0)
+            break;
+        pb_job_add_range(job, pb_range_copy(after, cuts[i], false));
+        after = cuts[i];
+    }
+    pb_job_add_range(job, pb_range_copy(after, through, !whole->through));
+}
+
+void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text)
+{
+    pthread_mutex_lock(&job->lock);
+    job->finding_count++;
+    if (job->findings_kept < PB_FINDINGS_MAX) {
+        job->findings_kept++;
+        struct pb_finding *finding = pb_allocate_zeroed(1, sizeof *finding);
+        finding->name = name;
+        finding->key = pb_duplicate(key);
+        finding->text = pb_duplicate(pb_slice_of(text));
+        *job->findings_tail = finding;
+        job->findings_tail = &finding->next;
+    }
+    pthread_mutex_unlock(&job->lock);
+}
+
+const char *pb_finding_name(const pb_error *error)
+{
+    if (error->kind == PB_ERROR_NOT_FOUND)
+        return "missing";
+    if (error->kind == PB_ERROR_EXISTS) /* its ETag is another one than the manifest's */
+        return "mismatch";
+    if (error->kind == PB_ERROR_DAMAGED)
+        return strcmp(error->code, "truncated") == 0 ? "truncated" : "mismatch";
+    return "unreadable";
+}
+
+static void tell_findings(pb_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    struct pb_finding *finding = job->findings;
+    job->findings = NULL;
+    job->findings_tail = &job->findings;
+    pthread_mutex_unlock(&job->lock);
+    while (finding) {
+        struct pb_finding *next = finding->next;
+        pb_session_tell(job->session, &(pb_event){.kind = PB_EVENT_FINDING,
+                                                  .finding = finding->name,
+                                                  .key = finding->key,
+                                                  .text = finding->text});
+        finding_free(finding);
+        finding = next;
+    }
+}
+
+static int next_shard(void *context, pb_worker *worker, pb_error *error)
+{
+    pb_job *job = context;
+    pthread_mutex_lock(&job->lock);
+    const pb_range *range =
+        job->next_range < job->range_count ? &job->ranges[job->next_range++] : NULL;
+    pthread_mutex_unlock(&job->lock);
+    if (!range)
+        return 0;
+    return job->open(job->context, worker, range, error) ? -1 : 1;
+}
+
+static bool on_tick(void *context)
+{
+    pb_job *job = context;
+    tell_findings(job);
+    pb_session_tell(
+        job->session,
+        &(pb_event){
+            .kind = PB_EVENT_PROGRESS,
+            .phase = job->phase,
+            .keys = atomic_load_explicit(&job->counters.keys, memory_order_relaxed),
+            .objects = atomic_load_explicit(&job->counters.objects, memory_order_relaxed),
+            .bytes = atomic_load_explicit(&job->counters.bytes, memory_order_relaxed),
+            .keys_total = job->keys_total,
+            .elapsed_ms = pb_clock_monotonic_ms() - job->started_ms,
+        });
+    if (job->tick)
+        job->tick(job->context);
+    return job->session->cancelled;
+}
+
+int pb_job_run(pb_job *job, pb_error *error)
+{
+    const pb_session_options *session = &job->session->options;
+    pb_engine_options options = {
+        .loops = session->loops,
+        .parallel = session->parallel,
+        .http = pb_http_options_default(),
+        .mover = pb_mover_options_default(),
+        .store_count = job->store_count,
+    };
+    options.http.ca_bundle = session->ca_bundle;
+    options.http.log = session->log;
+    options.mover.memory_bytes = session->memory_bytes;
+    for (unsigned i = 0; i < job->store_count; i++)
+        options.stores[i] = job->stores[i];
+    job->started_ms = pb_clock_monotonic_ms();
+    job->next_range = 0;
+    pb_session_phase(job->session, job->phase);
+    pb_engine_job engine_job = {.context = job, .next = next_shard, .tick = on_tick};
+    int failed = pb_engine_run(&options, &engine_job, &job->session->loop, &job->counters,
+                               &job->statistics, error);
+    on_tick(job);
+    pb_log_line(session->log, PB_LOG_INFO,
+                "%s: %u loops, %llu requests, %llu retries, at most %llu bytes in buffers",
+                job->phase, job->statistics.loops, (unsigned long long)job->statistics.requests,
+                (unsigned long long)job->statistics.retries,
+                (unsigned long long)job->statistics.buffers_most_bytes);
+    return failed;
+}

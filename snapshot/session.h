@@ -1,0 +1,60 @@
+/* snapshot/session.h - what all workflows of one run share: the main thread's loop, options,
+ * events.
+ *
+ * A session belongs to the thread that opened it. Workflows (backup.h, restore.h, verify.h, copy.h)
+ * run on it one after another, to their end; they never print, they tell events. */
+#ifndef PB_SNAPSHOT_SESSION_H
+#define PB_SNAPSHOT_SESSION_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include <stdint.h>
+#include <uv.h>
+
+typedef struct pb_session pb_session;
+
+typedef enum pb_event_kind {
+    PB_EVENT_PHASE,    /* another phase begins */
+    PB_EVENT_PROGRESS, /* about five times a second while data moves */
+    PB_EVENT_FINDING,  /* an object that is not as it should be; at most PB_FINDINGS_MAX are told */
+    PB_EVENT_NOTE,     /* something a user should know, as text */
+} pb_event_kind;
+
+enum { PB_FINDINGS_MAX = 1000 };
+
+typedef struct pb_event {
+    pb_event_kind kind;
+    const char *phase;   /* PHASE, PROGRESS: "listing", "copying", ... */
+    uint64_t keys;       /* PROGRESS: looked at */
+    uint64_t objects;    /* moved or read */
+    uint64_t bytes;      /* of them */
+    uint64_t keys_total; /* 0 where not known beforehand; an estimate for a backup with a base */
+    int64_t elapsed_ms;  /* of the phase */
+    const char *finding; /* FINDING: "missing", "truncated", "mismatch", "unreadable", "orphan",
+                            "manifest-damaged"; "differs", "failed" for a destination's */
+    const char *key;
+    const char *text; /* FINDING: detail; NOTE: the note */
+} pb_event;
+
+typedef struct pb_session_options {
+    unsigned parallel;     /* requests in flight, at least 1 */
+    uint64_t memory_bytes; /* of part buffers */
+    unsigned loops;        /* 0: one a core */
+    const char *ca_bundle; /* or NULL */
+    bool unsigned_payload; /* see store.h */
+    bool dry_run;          /* write nothing */
+    const pb_log *log;
+    void (*event)(void *context, const pb_event *event); /* on the session's thread */
+    void *context;
+} pb_session_options;
+
+/* The options are copied; strings in them are borrowed. */
+int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error);
+void pb_session_close(pb_session *session); /* NULL allowed */
+
+/* The session's loop, so that a caller can watch signals on it. */
+uv_loop_t *pb_session_loop(pb_session *session);
+/* Ends the workflow under way with CANCELLED, soon. From a callback of the session's loop. */
+void pb_session_cancel(pb_session *session);
+
+#endif

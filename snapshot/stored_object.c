@@ -1,0 +1,33 @@
+#include "snapshot/stored_object.h"
+
+#include "copier/store/etag.h"
+#include "manifest/layout.h"
+
+pb_slice pb_stored_etag(const pb_record *record)
+{
+    return record->stored_etag.size ? record->stored_etag : record->etag;
+}
+
+void pb_expect_stored(pb_transfer *transfer, pb_store *repository, const pb_record *record,
+                      pb_arena *arena)
+{
+    pb_buffer key = {0};
+    pb_layout_record_key(&key, record);
+    transfer->source = repository;
+    transfer->source_key = pb_arena_copy(arena, pb_buffer_slice(&key));
+    pb_buffer_free(&key);
+    transfer->name = record->key;
+    transfer->size = record->size;
+    if (pb_store_capabilities_of(repository)->etag_is_md5) {
+        transfer->etag = pb_stored_etag(record);
+        transfer->must_match = transfer->etag.size > 0;
+    }
+    if (record->has_sha256) {
+        transfer->expected_sha256 = record->sha256;
+        transfer->expected_part_bytes = record->part_bytes;
+    }
+    /* A plain MD5 can always be recomputed; a multipart ETag only where its layout can be guessed.
+     */
+    transfer->expected_etag =
+        pb_etag_parts(record->stored_etag) == 0 ? record->stored_etag : record->etag;
+}

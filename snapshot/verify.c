@@ -1,0 +1,259 @@
+#include "snapshot/verify.h"
+
+#include "base/clock.h"
+#include "snapshot/manifest_stream.h"
+#include "snapshot/repository.h"
+#include "snapshot/stored_object.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Listings of data/<id>/ merged with the manifest; objects of still older snapshots are asked for
+ * one by one. */
+enum { LISTINGS_MAX = PB_SHARD_STREAMS_MAX - 1 };
+
+typedef struct verify_job {
+    pb_session *session;
+    pb_job job;
+    pb_repository repository;
+    const pb_snapshot_file *file;
+    pb_slice prefix;
+    bool read;
+    pb_slice ids[LISTINGS_MAX]; /* the snapshot itself first */
+    unsigned id_count;
+    pb_verify_result *result; /* under job.lock */
+} verify_job;
+
+typedef struct verify_shard {
+    verify_job *verify;
+    pb_worker *worker;
+    pb_verify_result result; /* counters of this shard */
+    pb_buffer scratch;
+} verify_shard;
+
+static void find_fault(verify_shard *shard, const char *name, pb_slice key, const char *text)
+{
+    pb_job_finding(&shard->verify->job, name, key, text);
+}
+
+/* Compares what the listing shows with the record. True where it is as it should be. */
+static bool listing_agrees(verify_shard *shard, const pb_record *record, const pb_entry *listed)
+{
+    char text[PB_ETAG_TEXT_MAX * 2 + 64];
+    if (!listed) {
+        find_fault(shard, "missing", record->key, "not in the repository");
+        return false;
+    }
+    if (listed->size != record->size) {
+        snprintf(text, sizeof text, "%llu bytes where the manifest says %llu",
+                 (unsigned long long)listed->size, (unsigned long long)record->size);
+        find_fault(shard, listed->size < record->size ? "truncated" : "mismatch", record->key,
+                   text);
+        return false;
+    }
+    pb_slice expected = pb_stored_etag(record);
+    if (pb_store_capabilities_of(shard->worker->stores[0])->etag_is_md5 && expected.size &&
+        listed->etag.size && !pb_slice_equal(expected, listed->etag)) {
+        snprintf(text, sizeof text, "ETag %.*s where the manifest says %.*s",
+                 PB_SLICE_FORMAT(listed->etag), PB_SLICE_FORMAT(expected));
+        find_fault(shard, "mismatch", record->key, text);
+        return false;
+    }
+    return true;
+}
+
+static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
+                  pb_error *error)
+{
+    (void)error;
+    verify_shard *shard = context;
+    verify_job *verify = shard->verify;
+    const pb_record *record = heads[0] ? heads[0]->record : NULL;
+    if (heads[1] && (!record || !pb_slice_equal(record->at, verify->ids[0])))
+        find_fault(shard, "orphan", heads[1]->key, "in the repository, but not in the manifest");
+    if (!record || !pb_slice_starts_with(record->key, verify->prefix))
+        return 0;
+    unsigned listing = 0;
+    if (!record->path.size)
+        for (unsigned i = 0; i < verify->id_count && !listing; i++)
+            if (pb_slice_equal(record->at, verify->ids[i]))
+                listing = i + 1;
+    shard->result.objects++;
+    atomic_fetch_add_explicit(&verify->job.counters.keys, 1, memory_order_relaxed);
+    if (listing && !listing_agrees(shard, record, heads[listing]))
+        return 0;
+    if (listing && !verify->read)
+        return 0;
+    item->entry = heads[0];
+    pb_expect_stored(&item->transfer, shard->worker->stores[0], record, arena);
+    item->transfer.kind = verify->read ? PB_TRANSFER_READ : PB_TRANSFER_LOOK;
+    return 0;
+}
+
+static int emit(void *context, pb_item *item, pb_error *error)
+{
+    (void)error;
+    verify_shard *shard = context;
+    const pb_transfer *transfer = &item->transfer;
+    if (transfer->kind == PB_TRANSFER_LOOK) {
+        const pb_record *record = item->entry->record;
+        pb_entry looked = {.size = transfer->size, .etag = pb_slice_of(transfer->stored_etag)};
+        listing_agrees(shard, record, &looked);
+        return 0;
+    }
+    shard->result.bytes_read += transfer->size;
+    if (transfer->proof & PB_MOVED_SHA256)
+        shard->result.proven_sha256++;
+    else if (transfer->proof & PB_MOVED_KEY)
+        shard->result.proven_key++;
+    else if (transfer->proof & PB_MOVED_ETAG)
+        shard->result.proven_etag++;
+    else
+        shard->result.unproven++;
+    return 0;
+}
+
+static int failed(void *context, pb_item *item, pb_error *error)
+{
+    (void)error;
+    verify_shard *shard = context;
+    const pb_error *why = item->transfer.error;
+    find_fault(shard, pb_finding_name(why), item->entry->key, why->message);
+    return 0;
+}
+
+static int finish(void *context, pb_error *error)
+{
+    (void)context;
+    (void)error;
+    return 0;
+}
+
+static void over(void *context, const pb_error *error)
+{
+    verify_shard *shard = context;
+    pb_verify_result *all = shard->verify->result;
+    pthread_mutex_lock(&shard->verify->job.lock);
+    all->objects += shard->result.objects;
+    all->bytes_read += shard->result.bytes_read;
+    all->proven_sha256 += shard->result.proven_sha256;
+    all->proven_etag += shard->result.proven_etag;
+    all->proven_key += shard->result.proven_key;
+    all->unproven += shard->result.unproven;
+    pthread_mutex_unlock(&shard->verify->job.lock);
+    pb_worker *worker = shard->worker;
+    pb_buffer_free(&shard->scratch);
+    free(shard);
+    pb_worker_shard_over(worker, error);
+}
+
+static const pb_shard_work work = {decide, emit, failed, finish, over};
+
+static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+{
+    (void)error;
+    verify_job *verify = context;
+    verify_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
+    context_of->verify = verify;
+    context_of->worker = worker;
+    pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
+    pb_shard *shard = pb_shard_new(&work, context_of, worker->mover);
+    pb_shard_add_stream(shard,
+                        pb_manifest_stream_open(worker->stores[0], &worker->loop, verify->file,
+                                                after, through, pb_shard_wake, shard));
+    for (unsigned i = 0; i < verify->id_count; i++) {
+        pb_buffer *data = &context_of->scratch;
+        pb_buffer_clear(data);
+        pb_layout_data_prefix(data, verify->ids[i]);
+        size_t strip = data->size;
+        pb_buffer_append_slice(data, verify->prefix);
+        pb_shard_add_stream(shard, pb_listing_open(worker->stores[0], pb_buffer_slice(data), strip,
+                                                   after, through, pb_shard_wake, shard));
+    }
+    pb_shard_start(shard, &worker->loop);
+    return 0;
+}
+
+/* The snapshot's own data and that of the ones before it, newest first. */
+static int choose_listings(verify_job *verify, pb_arena *arena, pb_error *error)
+{
+    pb_slice *ids, own = pb_slice_of(verify->file->id);
+    size_t count;
+    verify->ids[verify->id_count++] = own;
+    if (pb_repository_ids(&verify->repository, "data/", arena, &ids, &count, error))
+        return -1;
+    /* The oldest holds most, as a rule: it goes before the newest others. */
+    for (size_t i = 0; i < count && verify->id_count < LISTINGS_MAX; i++) {
+        pb_slice id = i == 0 ? ids[0] : ids[count - i];
+        if (pb_slice_compare(id, own) < 0)
+            verify->ids[verify->id_count++] = id;
+    }
+    return 0;
+}
+
+static int run(verify_job *verify, pb_error *error)
+{
+    pb_arena arena = {0};
+    pb_slice *cuts;
+    size_t count;
+    int ended = choose_listings(verify, &arena, error);
+    pb_repository_cuts(verify->file, verify->file->objects / 64, &arena, &cuts, &count);
+    pb_job_add_cuts(&verify->job, &(pb_range){0}, cuts, count);
+    verify->job.phase = verify->read ? "reading" : "verifying";
+    verify->job.keys_total = verify->file->objects;
+    verify->job.open = open_shard;
+    verify->job.context = verify;
+    verify->job.stores[0] = verify->repository.config;
+    verify->job.store_count = 1;
+    if (!ended)
+        ended = pb_job_run(&verify->job, error);
+    pb_arena_free(&arena);
+    if (ended && strcmp(error->code, "manifest-damaged") == 0) {
+        verify->job.finding_count++;
+        pb_session_tell(verify->session, &(pb_event){.kind = PB_EVENT_FINDING,
+                                                     .finding = "manifest-damaged",
+                                                     .key = verify->file->id,
+                                                     .text = error->message});
+    }
+    verify->result->findings = verify->job.finding_count;
+    if (!ended && verify->job.finding_count) {
+        ended =
+            pb_error_set(error, PB_ERROR_DAMAGED, "snapshot %s: %llu of %llu objects are damaged",
+                         verify->file->id, (unsigned long long)verify->job.finding_count,
+                         (unsigned long long)verify->result->objects);
+        pb_error_hint(error, "run a new backup: it copies what the source still has; an older "
+                             "snapshot may hold the objects too");
+    }
+    return ended;
+}
+
+int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_result *ret_result,
+              pb_error *error)
+{
+    int64_t started_ms = pb_clock_monotonic_ms();
+    *ret_result = (pb_verify_result){0};
+    verify_job verify = {
+        .session = session,
+        .file = &ret_result->snapshot,
+        .prefix = pb_slice_of(options->prefix),
+        .read = options->read,
+        .result = ret_result,
+    };
+    pb_session_phase(session, "opening");
+    if (pb_repository_open(session, options->repository, false, &verify.repository, error))
+        return -1;
+    int ended =
+        pb_repository_find(&verify.repository, options->snapshot, &ret_result->snapshot, error);
+    if (!ended) {
+        pb_job_init(&verify.job, session);
+        ended = run(&verify, error);
+        pb_job_free(&verify.job);
+    }
+    pb_repository_close(&verify.repository);
+    ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;
+    return ended;
+}
+
+void pb_verify_result_free(pb_verify_result *result)
+{
+    pb_snapshot_file_free(&result->snapshot);
+}

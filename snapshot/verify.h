@@ -1,0 +1,32 @@
+/* snapshot/verify.h - `pbcopy verify`: is what a snapshot promises there, and intact? */
+#ifndef PB_SNAPSHOT_VERIFY_H
+#define PB_SNAPSHOT_VERIFY_H
+
+#include "manifest/snapshot_file.h"
+#include "snapshot/session.h"
+
+typedef struct pb_verify_options {
+    const char *repository;
+    const char *snapshot; /* id; NULL for the newest */
+    const char *prefix;   /* only keys that begin with this; NULL or "" for all */
+    bool read;            /* read every byte; else hold listings against the manifest */
+} pb_verify_options;
+
+typedef struct pb_verify_result {
+    pb_snapshot_file snapshot;
+    uint64_t objects; /* looked at */
+    uint64_t bytes_read;
+    uint64_t proven_sha256; /* read: by what the bytes were proven */
+    uint64_t proven_etag;
+    uint64_t proven_key;
+    uint64_t unproven; /* read, of the right size, but there is nothing to hold the bytes against */
+    uint64_t findings; /* each was told as an event, up to PB_FINDINGS_MAX */
+    int64_t elapsed_ms;
+} pb_verify_result;
+
+/* 0 only without any finding; DAMAGED with findings, or where the manifest cannot be read. */
+int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_result *ret_result,
+              pb_error *error);
+void pb_verify_result_free(pb_verify_result *result);
+
+#endif

@@ -1,5 +1,5 @@
-/* The workflows over directories: backup, a second one, verify, restore, what damage is found, and runs
- * that end early. What needs a real store is in tests/integration. */
+/* The workflows over directories: backup, a second one, verify, restore, what damage is found, and
+ * runs that end early. What needs a real store is in tests/integration. */
 #include "snapshot/backup.h"
 #include "snapshot/catalogue.h"
 #include "snapshot/copy.h"

@@ -188,12 +188,9 @@ static void shows_no_secret(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "s3://AKIDEXAMPLE:hunter2@bucket/prefix",
-        "s3://hunter2@bucket",
-        "https://user:hunter2@host/bucket",
-        "s3://b?secret=hunter2",
-        "s3://b?endpoint=user:hunter2@host",
-        "s3://b?endpoint=https://user:hunter2@host",
+        "s3://AKIDEXAMPLE:hunter2@bucket/prefix", "s3://hunter2@bucket",
+        "https://user:hunter2@host/bucket",       "s3://b?secret=hunter2",
+        "s3://b?endpoint=user:hunter2@host",      "s3://b?endpoint=https://user:hunter2@host",
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         pb_location location;
@@ -264,9 +261,12 @@ static void tells_overlaps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_s3_urls),   cmocka_unit_test(reads_directories),
-        cmocka_unit_test(refuses_what_is_no_store), cmocka_unit_test(refuses_overlong_parts),
-        cmocka_unit_test(shows_no_secret), cmocka_unit_test(tells_identities),
+        cmocka_unit_test(reads_s3_urls),
+        cmocka_unit_test(reads_directories),
+        cmocka_unit_test(refuses_what_is_no_store),
+        cmocka_unit_test(refuses_overlong_parts),
+        cmocka_unit_test(shows_no_secret),
+        cmocka_unit_test(tells_identities),
         cmocka_unit_test(tells_overlaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

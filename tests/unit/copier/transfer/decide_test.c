@@ -1,5 +1,5 @@
-/* The decisions of a transfer, driven by a model that answers requests in any order and fails any of
- * them: every walk must end, and an upload that was begun must be completed or aborted. */
+/* The decisions of a transfer, driven by a model that answers requests in any order and fails any
+ * of them: every walk must end, and an upload that was begun must be completed or aborted. */
 #include "copier/transfer/decide.h"
 
 #include "base/random.h"
@@ -87,10 +87,10 @@ static unsigned walk(transfer_model *model, uint64_t seed, unsigned fail_at)
 static transfer_model multipart(unsigned parts)
 {
     transfer_model model = {.facts = {.kind = PB_TRANSFER_RELAY,
-                             .size = parts * 8ull,
-                             .part_bytes = 8,
-                             .parts = parts,
-                             .parts_wanted_in_flight = 4}};
+                                      .size = parts * 8ull,
+                                      .part_bytes = 8,
+                                      .parts = parts,
+                                      .parts_wanted_in_flight = 4}};
     return model;
 }
 

@@ -188,6 +188,7 @@ static void refuses_lists_that_break_the_protocol(void **state)
     (void)state;
     static const char *const cases[] = {
         XML "<ListAllMyBucketsResult/>",
+        "<html><p>502 Bad Gateway</html>",
         XML "<Error><Code>SlowDown</Code></Error>",
         XML "<x><ListBucketResult>" LAST "</ListBucketResult></x>",
         LIST END,
@@ -233,7 +234,6 @@ static void refuses_what_is_not_xml(void **state)
         "",
         "  \n",
         "nonsense",
-        "<html><p>502 Bad Gateway</html>",
         "{}",
         LIST,
         LIST LAST,

@@ -1,0 +1,480 @@
+/* The HTTP client against a scripted server on the same loop: attempts, deadlines, order, ends. */
+#include "copier/http/http.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* ---- the server: answers request number n with answers[n] ---- */
+
+enum { CONNECTIONS_MAX = 32 };
+
+typedef struct connection {
+    uv_tcp_t tcp;
+    struct bench *bench;
+    pb_buffer received;
+    bool open;
+} connection;
+
+typedef struct bench {
+    uv_loop_t loop;
+    uv_tcp_t listener;
+    int port;
+    connection connections[CONNECTIONS_MAX];
+    unsigned connection_count;
+    /* NULL: no answer; "": close without one; else the bytes, and closed after them where they
+     * begin with '!' (which is not sent) */
+    const char *answers[16];
+    unsigned answered;
+    pb_buffer seen; /* everything received */
+    pb_http *http;
+    char base_url[64];
+} bench;
+
+static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer)
+{
+    (void)handle;
+    *ret_buffer = uv_buf_init(malloc(suggested), (unsigned)suggested);
+}
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+    connection *peer = handle->data;
+    pb_buffer_free(&peer->received);
+}
+
+static void connection_close(connection *peer)
+{
+    if (peer->open && !uv_is_closing((uv_handle_t *)&peer->tcp))
+        uv_close((uv_handle_t *)&peer->tcp, on_connection_closed);
+}
+
+static void answer(connection *peer)
+{
+    bench *server = peer->bench;
+    const char *text = server->answers[server->answered++ % 16];
+    if (!text)
+        return;
+    bool close_after = text[0] == '!' || !text[0];
+    if (text[0] == '!')
+        text++;
+    uv_buf_t buffer = uv_buf_init((char *)text, (unsigned)strlen(text));
+    if (buffer.len)
+        uv_try_write((uv_stream_t *)&peer->tcp, &buffer, 1);
+    if (close_after)
+        connection_close(peer);
+}
+
+/* A request is whole when its head and Content-Length bytes are there. */
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    connection *peer = stream->data;
+    if (count > 0) {
+        pb_buffer_append(&peer->received, buffer->base, (size_t)count);
+        pb_buffer_append(&peer->bench->seen, buffer->base, (size_t)count);
+    }
+    free(buffer->base);
+    if (count < 0) {
+        connection_close(peer);
+        return;
+    }
+    char *end = peer->received.data ? strstr(peer->received.data, "\r\n\r\n") : NULL;
+    if (!end)
+        return;
+    const char *length = strstr(peer->received.data, "Content-Length: ");
+    size_t body = length && length < end ? (size_t)atoi(length + 16) : 0;
+    if (peer->received.size < (size_t)(end + 4 - peer->received.data) + body)
+        return;
+    pb_buffer_clear(&peer->received);
+    answer(peer);
+}
+
+static void on_connect(uv_stream_t *listener, int status)
+{
+    bench *server = listener->data;
+    assert_int_equal(status, 0);
+    assert_true(server->connection_count < CONNECTIONS_MAX);
+    connection *peer = &server->connections[server->connection_count++];
+    uv_tcp_init(&server->loop, &peer->tcp);
+    peer->tcp.data = peer;
+    peer->bench = server;
+    peer->open = true;
+    uv_accept(listener, (uv_stream_t *)&peer->tcp);
+    uv_read_start((uv_stream_t *)&peer->tcp, allocate, on_read);
+    uv_unref((uv_handle_t *)&peer->tcp);
+}
+
+static int set_up(void **state)
+{
+    bench *server = calloc(1, sizeof *server);
+    uv_loop_init(&server->loop);
+    uv_tcp_init(&server->loop, &server->listener);
+    server->listener.data = server;
+    struct sockaddr_in address;
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    uv_tcp_bind(&server->listener, (struct sockaddr *)&address, 0);
+    uv_listen((uv_stream_t *)&server->listener, 16, on_connect);
+    int size = sizeof address;
+    uv_tcp_getsockname(&server->listener, (struct sockaddr *)&address, &size);
+    server->port = ntohs(address.sin_port);
+    uv_unref((uv_handle_t *)&server->listener);
+    snprintf(server->base_url, sizeof server->base_url, "http://127.0.0.1:%d", server->port);
+    pb_http_options options = pb_http_options_default();
+    options.parallel = 4;
+    options.retry_base_ms = 5;
+    options.attempts_max = 6;
+    options.stall_window_ms = 1000;
+    pb_error error = {0};
+    assert_int_equal(pb_http_open(&server->loop, &options, &server->http, &error), 0);
+    *state = server;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    bench *server = *state;
+    pb_http_close(server->http);
+    for (unsigned i = 0; i < server->connection_count; i++)
+        connection_close(&server->connections[i]);
+    uv_close((uv_handle_t *)&server->listener, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&server->loop), 0);
+    pb_buffer_free(&server->seen);
+    free(server);
+    return 0;
+}
+
+/* ---- the caller ---- */
+
+typedef struct call {
+    pb_http_request request;
+    bench *server;
+    const char *target;
+    pb_slice body_sent;
+    pb_buffer body;
+    char header[64]; /* of x-test */
+    unsigned done, restarts, again_left;
+    int order; /* position among all that ended */
+    bool refuse_body, inside_submit;
+} call;
+
+static int ended;
+
+static int prepare(pb_http_request *request, pb_http_attempt *attempt, pb_error *error)
+{
+    (void)error;
+    call *made = request->context;
+    attempt->base_url = made->server->base_url;
+    attempt->target = made->target ? made->target : "/a%20b/../c?x=%2F";
+    attempt->headers[attempt->header_count++] = "x-sent: yes";
+    attempt->body = made->body_sent;
+    return 0;
+}
+
+static void restarted(pb_http_request *request)
+{
+    call *made = request->context;
+    made->restarts++;
+    pb_buffer_clear(&made->body);
+}
+
+static void received_header(pb_http_request *request, pb_slice name, pb_slice value)
+{
+    call *made = request->context;
+    if (pb_slice_equal(name, PB_SLICE_LITERAL("x-test")))
+        snprintf(made->header, sizeof made->header, "%.*s", PB_SLICE_FORMAT(value));
+}
+
+static int received_body(pb_http_request *request, const void *data, size_t size)
+{
+    call *made = request->context;
+    if (made->refuse_body)
+        return pb_error_set(&request->error, PB_ERROR_DAMAGED, "refused");
+    pb_buffer_append(&made->body, data, size);
+    return 0;
+}
+
+static pb_http_verdict judge(pb_http_request *request)
+{
+    call *made = request->context;
+    if (made->again_left) {
+        made->again_left--;
+        return PB_HTTP_AGAIN;
+    }
+    if (request->status == 503) {
+        pb_error_set(&request->error, PB_ERROR_THROTTLED, "slow down");
+        return PB_HTTP_RETRY;
+    }
+    if (request->status >= 400)
+        pb_error_set(&request->error, PB_ERROR_FAILED, "status %d", request->status);
+    return PB_HTTP_DONE;
+}
+
+static void done(pb_http_request *request)
+{
+    call *made = request->context;
+    assert_false(made->inside_submit);
+    made->done++;
+    made->order = ++ended;
+}
+
+static void submit(bench *server, call *made, const char *method)
+{
+    made->server = server;
+    made->request.method = method;
+    made->request.context = made;
+    made->request.prepare = prepare;
+    made->request.restarted = restarted;
+    made->request.received_header = received_header;
+    made->request.received_body = received_body;
+    made->request.judge = judge;
+    made->request.done = done;
+    made->inside_submit = true;
+    pb_http_submit(server->http, &made->request);
+    made->inside_submit = false;
+}
+
+static void run(bench *server, call *made)
+{
+    while (!made->done)
+        uv_run(&server->loop, UV_RUN_ONCE);
+    assert_int_equal(made->done, 1);
+}
+
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+#define OK_HELLO "HTTP/1.1 200 OK\r\nX-Test:  value \r\nContent-Length: 5\r\n\r\nhello"
+#define SLOW "HTTP/1.1 503 Slow Down\r\nContent-Length: 4\r\n\r\nslow"
+
+static void test_get(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = OK_HELLO;
+    call made = {0};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_int_equal(made.request.status, 200);
+    assert_string_equal(made.body.data, "hello");
+    assert_string_equal(made.header, "value");
+    /* The target goes out as it is, dots and escapes included. */
+    assert_non_null(strstr(server->seen.data, "GET /a%20b/../c?x=%2F HTTP/1.1\r\n"));
+    assert_non_null(strstr(server->seen.data, "\r\nx-sent: yes\r\n"));
+    pb_buffer_free(&made.body);
+}
+
+static void test_methods_and_bodies_on_one_handle(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 5; i++)
+        server->answers[i] = OK_EMPTY;
+    const char *methods[] = {"PUT", "GET", "PUT", "HEAD", "DELETE"};
+    for (int i = 0; i < 5; i++) {
+        call made = {.body_sent = i == 0 ? PB_SLICE_LITERAL("payload") : (pb_slice){NULL, 0}};
+        pb_buffer_clear(&server->seen);
+        submit(server, &made, methods[i]);
+        run(server, &made);
+        assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+        assert_memory_equal(server->seen.data, methods[i], strlen(methods[i]));
+        const char *length = strstr(server->seen.data, "Content-Length: ");
+        if (i == 0) {
+            assert_memory_equal(length, "Content-Length: 7", 17);
+            assert_non_null(strstr(server->seen.data, "\r\n\r\npayload"));
+            assert_null(strstr(server->seen.data, "urlencoded"));
+        } else if (i == 2) {
+            assert_memory_equal(length, "Content-Length: 0", 17);
+        } else {
+            assert_null(length);
+        }
+    }
+    assert_int_equal(server->connection_count, 1);
+}
+
+static void test_retries_what_may_pass(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = SLOW;
+    server->answers[1] = "";                                                /* closed */
+    server->answers[2] = "!HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"; /* truncated */
+    server->answers[3] = OK_HELLO;
+    call made = {0};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_string_equal(made.body.data, "hello");
+    assert_true(made.request.attempts >= 3); /* libcurl itself repeats on a dead kept connection */
+    assert_int_equal(made.restarts, made.request.attempts - 1);
+    pb_buffer_free(&made.body);
+}
+
+static void test_gives_up_after_its_attempts(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = SLOW;
+    call made = {0};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_THROTTLED);
+    assert_int_equal(made.request.attempts, 6);
+    pb_buffer_free(&made.body);
+}
+
+static void test_waits_as_retry_after_says(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = "HTTP/1.1 503 Slow Down\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    server->answers[1] = OK_EMPTY;
+    call made = {0};
+    int64_t before_ms = pb_clock_monotonic_ms();
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_true(pb_clock_monotonic_ms() - before_ms >= 1000);
+}
+
+static void test_a_stall_is_given_up(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = NULL;
+    server->answers[1] = OK_EMPTY;
+    call made = {0};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_int_equal(made.request.attempts, 2);
+}
+
+static void test_unreachable_is_told_soon(void **state)
+{
+    bench *server = *state;
+    snprintf(server->base_url, sizeof server->base_url, "http://127.0.0.1:1");
+    call made = {0};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_UNREACHABLE);
+    assert_int_equal(made.request.attempts, 4);
+    assert_non_null(strstr(made.request.error.message, "http://127.0.0.1:1"));
+}
+
+static void test_plain_http_is_no_https(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    snprintf(server->base_url, sizeof server->base_url, "https://127.0.0.1:%d", server->port);
+    call made = {0};
+    submit(server, &made, "GET");
+    /* The server waits for an HTTP head that never comes: its connections are closed for it. */
+    while (!made.done) {
+        uv_run(&server->loop, UV_RUN_ONCE);
+        for (unsigned i = 0; i < server->connection_count; i++)
+            if (server->connections[i].received.size)
+                connection_close(&server->connections[i]);
+    }
+    assert_int_equal(made.request.error.kind, PB_ERROR_UNREACHABLE);
+    assert_null(strstr(server->seen.data, "GET "));
+}
+
+static void test_a_body_can_be_refused(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = OK_HELLO;
+    call made = {.refuse_body = true};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_DAMAGED);
+    assert_string_equal(made.request.error.message, "refused");
+    assert_int_equal(made.request.attempts, 1);
+}
+
+static void test_again_goes_at_once(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = server->answers[1] = server->answers[2] = OK_EMPTY;
+    call made = {.again_left = 2};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.attempts, 3);
+}
+
+static void test_cap_and_order(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    call made[12] = {0};
+    for (int i = 0; i < 12; i++) {
+        made[i].request.first = i == 11;
+        submit(server, &made[i], "GET");
+    }
+    for (int i = 0; i < 12; i++)
+        run(server, &made[i]);
+    assert_true(pb_http_statistics_of(server->http).in_flight_most <= 4);
+    assert_int_equal(made[11].order,
+                     made[0].order < made[11].order ? made[0].order + 1 : made[0].order - 1);
+    assert_true(server->connection_count <= 4);
+}
+
+static void test_cancel_ends_everything(void **state)
+{
+    bench *server = *state;
+    server->answers[0] = OK_EMPTY; /* lets the others begin */
+    server->answers[1] = SLOW;     /* waits for its retry */
+    call made[9] = {0};
+    submit(server, &made[0], "GET");
+    run(server, &made[0]);
+    for (int i = 1; i < 9; i++)
+        submit(server, &made[i], "GET");
+    while (pb_http_statistics_of(server->http).in_flight_most < 4)
+        uv_run(&server->loop, UV_RUN_ONCE);
+    pb_http_cancel_all(server->http);
+    for (int i = 1; i < 9; i++) {
+        run(server, &made[i]);
+        assert_int_equal(made[i].request.error.kind, PB_ERROR_CANCELLED);
+        pb_buffer_free(&made[i].body);
+    }
+    call late = {0};
+    submit(server, &late, "GET");
+    run(server, &late);
+    assert_int_equal(late.request.error.kind, PB_ERROR_CANCELLED);
+}
+
+static void test_missing_ca_bundle_is_usage(void **state)
+{
+    bench *server = *state;
+    pb_http_options options = pb_http_options_default();
+    options.ca_bundle = "/nowhere/ca.pem";
+    pb_http *http;
+    pb_error error = {0};
+    assert_int_equal(pb_http_open(&server->loop, &options, &http, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_USAGE);
+}
+
+int main(void)
+{
+    pb_http_process_start();
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_get),
+        TEST(test_methods_and_bodies_on_one_handle),
+        TEST(test_retries_what_may_pass),
+        TEST(test_gives_up_after_its_attempts),
+        TEST(test_waits_as_retry_after_says),
+        TEST(test_a_stall_is_given_up),
+        TEST(test_unreachable_is_told_soon),
+        TEST(test_plain_http_is_no_https),
+        TEST(test_a_body_can_be_refused),
+        TEST(test_again_goes_at_once),
+        TEST(test_cap_and_order),
+        TEST(test_cancel_ends_everything),
+        TEST(test_missing_ca_bundle_is_usage),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    pb_http_process_end();
+    return failed;
+}

@@ -1,0 +1,165 @@
+#include "copier/store/s3/errors.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static void classifies(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *code;
+        pb_error_kind kind;
+        bool retry;
+    } cases[] = {
+        {503, "SlowDown", PB_ERROR_THROTTLED, true},
+        {503, "SlowDownWrite", PB_ERROR_THROTTLED, true},
+        {503, "ServiceUnavailable", PB_ERROR_THROTTLED, true},
+        {503, "", PB_ERROR_THROTTLED, true},
+        {429, "", PB_ERROR_THROTTLED, true},
+        {200, "SlowDown", PB_ERROR_THROTTLED, true},
+        {500, "InternalError", PB_ERROR_SERVER, true},
+        {200, "InternalError", PB_ERROR_SERVER, true},
+        {500, "", PB_ERROR_SERVER, true},
+        {502, "", PB_ERROR_SERVER, true},
+        {504, "", PB_ERROR_SERVER, true},
+        {599, "", PB_ERROR_SERVER, true},
+        {400, "RequestTimeout", PB_ERROR_SERVER, true},
+        {408, "", PB_ERROR_SERVER, true},
+        {400, "BadDigest", PB_ERROR_SERVER, true},
+        {400, "XAmzContentSHA256Mismatch", PB_ERROR_SERVER, true},
+        {409, "OperationAborted", PB_ERROR_SERVER, true},
+        {501, "NotImplemented", PB_ERROR_FAILED, false},
+        {501, "", PB_ERROR_FAILED, false},
+        {403, "AccessDenied", PB_ERROR_REFUSED, false},
+        {403, "SignatureDoesNotMatch", PB_ERROR_REFUSED, false},
+        {403, "InvalidAccessKeyId", PB_ERROR_REFUSED, false},
+        {403, "RequestTimeTooSkewed", PB_ERROR_REFUSED, false},
+        {400, "ExpiredToken", PB_ERROR_REFUSED, false},
+        {403, "SomethingNew", PB_ERROR_REFUSED, false},
+        {403, "", PB_ERROR_REFUSED, false},
+        {401, "", PB_ERROR_REFUSED, false},
+        {404, "NoSuchBucket", PB_ERROR_NOT_FOUND, false},
+        {404, "NoSuchKey", PB_ERROR_NOT_FOUND, false},
+        {404, "NoSuchUpload", PB_ERROR_NOT_FOUND, false},
+        {404, "", PB_ERROR_NOT_FOUND, false},
+        {412, "PreconditionFailed", PB_ERROR_EXISTS, false},
+        {412, "", PB_ERROR_EXISTS, false},
+        {409, "ConditionalRequestConflict", PB_ERROR_EXISTS, true},
+        {507, "", PB_ERROR_NO_SPACE, false},
+        {403, "QuotaExceeded", PB_ERROR_NO_SPACE, false},
+        {507, "XMinioStorageFull", PB_ERROR_NO_SPACE, false},
+        {503, "InsufficientCapacity", PB_ERROR_NO_SPACE, false},
+        {301, "PermanentRedirect", PB_ERROR_USAGE, false},
+        {301, "", PB_ERROR_USAGE, false},
+        {400, "AuthorizationHeaderMalformed", PB_ERROR_USAGE, false},
+        {400, "InvalidBucketName", PB_ERROR_USAGE, false},
+        {403, "InvalidObjectState", PB_ERROR_FAILED, false},
+        {400, "EntityTooLarge", PB_ERROR_FAILED, false},
+        {200, "SomethingNew", PB_ERROR_FAILED, false},
+        {200, "", PB_ERROR_FAILED, false},
+        {0, "", PB_ERROR_FAILED, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        pb_s3_class class = pb_s3_classify(cases[i].status, pb_slice_of(cases[i].code));
+        if (class.kind != cases[i].kind || class.retry != cases[i].retry)
+            fail_msg("%d %s: kind %d, retry %d", cases[i].status, cases[i].code, (int)class.kind,
+                     class.retry);
+        assert_non_null(class.hint);
+        if (class.kind == PB_ERROR_REFUSED)
+            assert_true(class.hint[0]);
+    }
+}
+
+static void knows_what_says_elsewhere(void **state)
+{
+    (void)state;
+    assert_true(pb_s3_says_elsewhere(301, PB_SLICE_LITERAL("")));
+    assert_true(pb_s3_says_elsewhere(307, PB_SLICE_LITERAL("TemporaryRedirect")));
+    assert_true(pb_s3_says_elsewhere(400, PB_SLICE_LITERAL("AuthorizationHeaderMalformed")));
+    assert_true(pb_s3_says_elsewhere(400, PB_SLICE_LITERAL("")));
+    assert_false(pb_s3_says_elsewhere(400, PB_SLICE_LITERAL("InvalidRequest")));
+    assert_false(pb_s3_says_elsewhere(403, PB_SLICE_LITERAL("AccessDenied")));
+    assert_false(pb_s3_says_elsewhere(503, PB_SLICE_LITERAL("")));
+}
+
+static void tells_the_story(void **state)
+{
+    (void)state;
+    pb_s3_failure failure = {
+        .what = "PUT s3://bucket/key at https://host",
+        .status = 403,
+        .code = PB_SLICE_LITERAL("AccessDenied"),
+        .message = PB_SLICE_LITERAL("Access\nDenied"),
+        .request_id = PB_SLICE_LITERAL("R\x01""1"),
+    };
+    pb_error error = {0};
+    pb_s3_error_fill(&error, &failure, pb_s3_classify(403, failure.code));
+    assert_int_equal(error.kind, PB_ERROR_REFUSED);
+    assert_int_equal(error.status, 403);
+    assert_string_equal(error.code, "AccessDenied");
+    assert_string_equal(error.request_id, "R?1");
+    assert_string_equal(error.message,
+                        "PUT s3://bucket/key at https://host: AccessDenied: Access?Denied");
+    assert_true(error.hint[0]);
+
+    failure.code = failure.message = failure.request_id = (pb_slice){NULL, 0};
+    pb_s3_error_fill(&error, &failure, pb_s3_classify(404, failure.code));
+    assert_string_equal(error.message, "PUT s3://bucket/key at https://host: HTTP status 403");
+    assert_string_equal(error.code, "");
+    assert_string_equal(error.hint, "");
+}
+
+static void tells_both_clocks(void **state)
+{
+    (void)state;
+    pb_s3_failure failure = {
+        .what = "GET s3://bucket/key at https://host",
+        .status = 403,
+        .code = PB_SLICE_LITERAL("RequestTimeTooSkewed"),
+        .our_now_ms = INT64_C(1795411249000),
+        .store_now_ms = INT64_C(1795414849000),
+    };
+    pb_error error = {0};
+    pb_s3_class class = pb_s3_classify(403, failure.code);
+    pb_s3_error_fill(&error, &failure, class);
+    assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 05:20:49 GMT"));
+    assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 06:20:49 GMT"));
+    failure.store_now_ms = 0;
+    pb_s3_error_fill(&error, &failure, class);
+    assert_string_equal(error.hint, class.hint);
+}
+
+static void bears_long_texts(void **state)
+{
+    (void)state;
+    char text[5000];
+    memset(text, 'x', sizeof text);
+    pb_s3_failure failure = {
+        .what = "GET s3://bucket/key at https://host",
+        .code = {text, sizeof text},
+        .message = {text, sizeof text},
+        .request_id = {text, sizeof text},
+    };
+    pb_error error = {0};
+    pb_s3_error_fill(&error, &failure, pb_s3_classify(400, failure.code));
+    assert_int_equal(strlen(error.code), sizeof error.code - 1);
+    assert_int_equal(strlen(error.request_id), sizeof error.request_id - 1);
+    assert_true(strlen(error.message) < 800);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classifies),      cmocka_unit_test(knows_what_says_elsewhere),
+        cmocka_unit_test(tells_the_story), cmocka_unit_test(tells_both_clocks),
+        cmocka_unit_test(bears_long_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+/* bench/origin/bucket.h - a bucket: objects sorted bytewise by key in a B+tree. One thread.
+ *
+ * Inserting in any order and listing from any key are logarithmic; listing then walks linked
+ * leaves. */
+#ifndef PB_BENCH_ORIGIN_BUCKET_H
+#define PB_BENCH_ORIGIN_BUCKET_H
+
+#include "bench/origin/content.h"
+
+enum { PB_ORIGIN_KEY_BYTES_MAX = 1024 };
+
+/* What few objects have, shared between copies by a reference count. */
+typedef struct pb_origin_attributes {
+    uint32_t references;
+    uint32_t part_count;  /* 0: not of a multipart upload */
+    uint64_t *part_sizes; /* owned */
+    pb_slice headers; /* "Content-Type: x\r\nx-amz-meta-a: b\r\n", ready to be answered; owned */
+} pb_origin_attributes;
+
+typedef struct pb_origin_object {
+    union {
+        pb_origin_content *content; /* held */
+        uint64_t synthetic_index;   /* where is_synthetic: no content is kept */
+    };
+    pb_origin_attributes *attributes; /* held; NULL where there are none */
+    uint64_t size;
+    int64_t modified_ms;
+    uint8_t md5[PB_MD5_BYTES]; /* of the ETag */
+    uint16_t etag_parts;       /* the N of "-N", 0 without */
+    uint16_t key_size;
+    bool is_synthetic;
+    char key[];
+} pb_origin_object;
+
+/* An object without content; the key is at most PB_ORIGIN_KEY_BYTES_MAX. */
+pb_origin_object *pb_origin_object_new(pb_slice key);
+void pb_origin_object_free(pb_origin_object *object);
+static inline pb_slice pb_origin_object_key(const pb_origin_object *object)
+{
+    return (pb_slice){object->key, object->key_size};
+}
+/* The content with a reference for the caller, who releases it. */
+pb_origin_content *pb_origin_object_content(const pb_origin_object *object);
+
+/* Takes the part sizes (may be NULL) and copies the headers. One reference. */
+pb_origin_attributes *pb_origin_attributes_new(pb_slice headers, uint64_t *part_sizes,
+                                               uint32_t part_count);
+pb_origin_attributes *
+pb_origin_attributes_hold(pb_origin_attributes *attributes);         /* NULL allowed */
+void pb_origin_attributes_release(pb_origin_attributes *attributes); /* NULL allowed */
+
+typedef struct pb_origin_bucket {
+    char *name;
+    int64_t created_ms;
+    uint64_t object_count;
+    uint64_t object_bytes;
+    void *root;
+    unsigned height; /* 0: the root is a leaf */
+} pb_origin_bucket;
+
+pb_origin_bucket *pb_origin_bucket_new(pb_slice name, int64_t created_ms);
+void pb_origin_bucket_free(pb_origin_bucket *bucket); /* and all its objects */
+
+/* NULL where there is none. Borrowed until the key is put or removed. */
+pb_origin_object *pb_origin_bucket_find(const pb_origin_bucket *bucket, pb_slice key);
+/* Takes the object and frees the one it replaces. */
+void pb_origin_bucket_put(pb_origin_bucket *bucket, pb_origin_object *object);
+/* False where there was none. */
+bool pb_origin_bucket_remove(pb_origin_bucket *bucket, pb_slice key);
+
+/* A place in the order; valid until the bucket changes. */
+typedef struct pb_origin_cursor {
+    const void *leaf;
+    unsigned index;
+} pb_origin_cursor;
+
+/* The first object at or after `key` (strictly after it where `after`). */
+pb_origin_cursor pb_origin_bucket_seek(const pb_origin_bucket *bucket, pb_slice key, bool after);
+/* The object there, the cursor moved past it; NULL at the end. */
+const pb_origin_object *pb_origin_cursor_next(pb_origin_cursor *cursor);
+
+#endif

@@ -554,8 +554,7 @@ static int open_ends(pb_session *session, const pb_backup_options *options,
         return pb_error_hint(error, "a repository must be outside of what it backs up, and the "
                                     "other way round");
     }
-    pb_store_request check = {.operation = PB_STORE_CHECK};
-    if (pb_store_call(*ret_source, &check, error))
+    if (pb_session_check(session, *ret_source, false, error))
         return -1;
     return pb_repository_open(session, options->repository, true, ret_repository, error);
 }

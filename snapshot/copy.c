@@ -140,10 +140,9 @@ static int open_ends(pb_session *session, const pb_copy_options *options,
                      options->source, options->destination);
         return pb_error_hint(error, "copy to another bucket or to a prefix outside of the source");
     }
-    pb_store_request check = {.operation = PB_STORE_CHECK};
-    if (pb_store_call(stores[SOURCE], &check, error))
+    if (pb_session_check(session, stores[SOURCE], false, error))
         return -1;
-    return pb_session_check_destination(stores[DESTINATION], error);
+    return pb_session_check(session, stores[DESTINATION], true, error);
 }
 
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,

@@ -63,7 +63,7 @@ void pb_session_note(pb_session *session, const char *format, ...)
 int pb_session_store(pb_session *session, const char *url, const char *role,
                      pb_store_config **ret_config, pb_store **ret_store, pb_error *error);
 
-/* CHECKs a store that is to be written to: a directory that does not exist yet is fine. */
-int pb_session_check_destination(pb_store *store, pb_error *error);
+/* CHECKs a store; a directory that is to be written to is made, unless this is a dry run. */
+int pb_session_check(pb_session *session, pb_store *store, bool to_be_written, pb_error *error);
 
 #endif

@@ -31,16 +31,8 @@ static int is_empty(pb_repository *repository, bool *ret_empty, pb_error *error)
 {
     pb_store_request request = {.operation = PB_STORE_LIST};
     request.list.keys_max = 1;
-    pb_error wrong = {0};
-    if (pb_store_call(repository->store, &request, &wrong)) {
-        if (wrong.kind == PB_ERROR_NOT_FOUND &&
-            pb_store_location(repository->store)->kind == PB_STORE_FILE) {
-            *ret_empty = true; /* a directory that is still to be made */
-            return 0;
-        }
-        *error = wrong;
+    if (pb_store_call(repository->store, &request, error))
         return -1;
-    }
     *ret_empty = request.page->count == 0;
     pb_page_release(request.page);
     return 0;
@@ -110,16 +102,8 @@ int pb_repository_open(pb_session *session, const char *url, bool may_make,
     if (pb_session_store(session, url, "repository", &ret_repository->config,
                          &ret_repository->store, error))
         return -1;
-    pb_store_request check = {.operation = PB_STORE_CHECK};
-    pb_error wrong = {0};
-    bool to_be_made = false;
-    if (pb_store_call(ret_repository->store, &check, &wrong)) {
-        to_be_made = may_make && wrong.kind == PB_ERROR_NOT_FOUND &&
-                     pb_store_location(ret_repository->store)->kind == PB_STORE_FILE;
-        if (!to_be_made)
-            *error = wrong;
-    }
-    if ((wrong.kind && !to_be_made) || open_file(ret_repository, may_make, error)) {
+    if (pb_session_check(session, ret_repository->store, may_make, error) ||
+        open_file(ret_repository, may_make, error)) {
         pb_repository_close(ret_repository);
         return -1;
     }

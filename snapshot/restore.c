@@ -230,7 +230,7 @@ static int open_destination(pb_session *session, const pb_restore_options *optio
                      options->destination, options->repository);
         return pb_error_hint(error, "restore into a bucket or prefix outside of the repository");
     }
-    return pb_session_check_destination(*ret_store, error);
+    return pb_session_check(session, *ret_store, true, error);
 }
 
 int pb_restore(pb_session *session, const pb_restore_options *options,

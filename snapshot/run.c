@@ -231,7 +231,10 @@ int pb_run_begin(pb_repository *repository, const char *source, const char *pref
     pb_slice *ids;
     size_t count;
     bool unfinished = false;
+    char newest[PB_SNAPSHOT_ID_SIZE] = "";
     int answer = pb_repository_ids(repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
+    if (answer == 0 && count)
+        memcpy(newest, ids[count - 1].data, sizeof newest - 1);
     while (answer == 0 && count--)
         answer = consider(run, ids[count], source, prefix, &unfinished, error);
     pb_arena_free(&arena);
@@ -245,7 +248,7 @@ int pb_run_begin(pb_repository *repository, const char *source, const char *pref
         uint16_t random;
         pb_random_bytes(&random, sizeof random);
         run->intent.started_ms = pb_clock_utc_ms();
-        pb_snapshot_id_make(run->intent.started_ms, random, run->intent.id);
+        pb_snapshot_id_make(run->intent.started_ms, random, pb_slice_of(newest), run->intent.id);
         run->intent.source = pb_duplicate(pb_slice_of(source));
         run->intent.prefix = pb_duplicate(pb_slice_of(prefix));
         if (run->has_base) {

@@ -90,15 +90,13 @@ int pb_session_store(pb_session *session, const char *url, const char *role,
     return 0;
 }
 
-int pb_session_check_destination(pb_store *store, pb_error *error)
+int pb_session_check(pb_session *session, pb_store *store, bool to_be_written, pb_error *error)
 {
-    pb_store_request check = {.operation = PB_STORE_CHECK};
-    pb_error wrong = {0};
-    if (!pb_store_call(store, &check, &wrong) ||
-        (wrong.kind == PB_ERROR_NOT_FOUND && pb_store_location(store)->kind == PB_STORE_FILE))
-        return 0;
-    *error = wrong;
-    return -1;
+    pb_store_request check = {
+        .operation = PB_STORE_CHECK,
+        .make = to_be_written && !session->options.dry_run,
+    };
+    return pb_store_call(store, &check, error);
 }
 
 /* ---- jobs ---- */

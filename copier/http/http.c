@@ -27,7 +27,7 @@ typedef struct http_slot {
     char base_url[URL_MAX]; /* set in the handle */
     const char *custom;     /* CURLOPT_CUSTOMREQUEST set in the handle */
     bool bulk;
-    bool headers_begun;
+    bool sent; /* this attempt's request has gone out once */
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } http_slot;
 
@@ -183,6 +183,21 @@ static int on_socket_close(void *context, curl_socket_t socket)
     return pb_sockets_destroy(context, socket);
 }
 
+/* Before a request goes out. libcurl sends it again by itself when a kept connection turns out
+ * dead: the caller must know that an earlier sending may have been heard. */
+static int on_sending(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    http_slot *slot = context;
+    if (slot->sent)
+        slot->request->attempts++;
+    slot->sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
 {
     const pb_http_options *options = &http->options;
@@ -207,6 +222,8 @@ static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     if (options->ca_bundle)
         curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
     curl_easy_setopt(easy, CURLOPT_SHARE, http->share);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
@@ -324,6 +341,7 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
     if (!slot->easy)
         slot_open(http, multi, slot);
     slot->request = request;
+    slot->sent = false;
     slot_fill(slot, request, &attempt);
     http->statistics.attempts++;
     http->statistics.bytes_sent += attempt.body.size;

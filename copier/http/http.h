@@ -46,7 +46,7 @@ int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_
  * close callbacks; `http` is freed by them. NULL allowed. */
 void pb_http_close(pb_http *http);
 
-enum { PB_HTTP_HEADERS_MAX = 20 };
+enum { PB_HTTP_HEADERS_MAX = 64 };
 
 /* What `prepare` writes for one attempt. All memory is the caller's and stays valid and unchanged
  * until the next prepare or done. */
@@ -93,7 +93,7 @@ typedef struct pb_http_request {
 
     /* Written by the client. */
     int status;        /* of this attempt's answer, 0 before */
-    unsigned attempts; /* begun so far */
+    unsigned attempts; /* sendings so far, libcurl's own repetitions among them */
     pb_error error;    /* of the last attempt; kind NONE after success */
 
     struct pb_http_private { /* the client's */

@@ -176,7 +176,8 @@ static void on_listed(pb_store_request *request)
         page->entries[i].key.size -= listing->strip;
     }
     pb_buffer_clear(&listing->token);
-    pb_buffer_append_slice(&listing->token, page->token);
+    if (!page->count)
+        pb_buffer_append_slice(&listing->token, page->token);
     pb_stream_deliver(listing->stream, page, NULL);
 }
 
@@ -190,6 +191,8 @@ static void listing_fetch(void *state, pb_stream *stream)
     request->done = on_listed;
     request->context = listing;
     request->list.prefix = pb_buffer_slice(&listing->prefix);
+    /* The last key says where to go on, which any store gets right; Ceph RGW garbles tokens that
+     * hold control characters. Only a page without keys leaves nothing but its token. */
     request->list.token = pb_buffer_slice(&listing->token);
     pb_slice last = pb_stream_last_key(stream);
     pb_buffer_clear(&listing->after);

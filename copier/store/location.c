@@ -56,8 +56,8 @@ static char *decode(pb_slice text, bool plus_is_space)
 {
     pb_buffer buffer = {0};
     pb_buffer_reserve(&buffer, text.size);
-    if (pb_percent_decode(&buffer, text, plus_is_space) && pb_utf8_valid(pb_buffer_slice(&buffer)) &&
-        !memchr(buffer.data, '\0', buffer.size))
+    if (pb_percent_decode(&buffer, text, plus_is_space) &&
+        pb_utf8_valid(pb_buffer_slice(&buffer)) && !memchr(buffer.data, '\0', buffer.size))
         return buffer.data;
     pb_buffer_free(&buffer);
     return NULL;
@@ -151,8 +151,8 @@ typedef struct s3_query {
     unsigned seen;
 } s3_query;
 
-static int parse_parameter(pb_slice name, const char *value, s3_query *query,
-                           pb_location *location, pb_error *error)
+static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb_location *location,
+                           pb_error *error)
 {
     static const char *const names[] = {"endpoint", "region", "profile", "disableSSL",
                                         "s3ForcePathStyle"};
@@ -249,8 +249,8 @@ static int parse_s3(pb_slice rest, pb_location *location, pb_error *error)
     return parse_query(query, location, error);
 }
 
-/* Appends the segments of a path, without "//" and "."; ".." is refused, since what it means depends on
- * symbolic links. */
+/* Appends the segments of a path, without "//" and "."; ".." is refused, since what it means
+ * depends on symbolic links. */
 static int append_segments(pb_buffer *directory, pb_slice path, pb_error *error)
 {
     while (path.size) {
@@ -366,8 +366,8 @@ static bool ends_with(pb_slice text, const char *end)
     return text.size >= size && memcmp(text.data + text.size - size, end, size) == 0;
 }
 
-/* The host that stands for the endpoint. AWS has one name space of buckets behind many hosts, China's
- * apart; the scheme tells no places apart. */
+/* The host that stands for the endpoint. AWS has one name space of buckets behind many hosts,
+ * China's apart; the scheme tells no places apart. */
 static pb_slice identity_host(const pb_location *location)
 {
     pb_slice host = PB_SLICE_LITERAL("s3.amazonaws.com");
@@ -405,8 +405,7 @@ bool pb_location_overlaps(const pb_location *a, const pb_location *b)
     /* Identities end in '/' and encode byte by byte, so one place inside another begins with it. */
     char *first = pb_location_identity(a), *second = pb_location_identity(b);
     size_t first_size = strlen(first), second_size = strlen(second);
-    bool overlaps =
-        memcmp(first, second, first_size < second_size ? first_size : second_size) == 0;
+    bool overlaps = memcmp(first, second, first_size < second_size ? first_size : second_size) == 0;
     free(first);
     free(second);
     return overlaps;

@@ -4,9 +4,14 @@
  *                         &s3ForcePathStyle=true|false]
  *   file:///ABSOLUTE/DIRECTORY     file://RELATIVE/DIRECTORY
  *
- * These are the forms of Pachyderm's STORAGE_URL (gocloud.dev/blob), so that it can be pasted. A path
- * names a folder: PREFIX always ends in '/' once parsed. Unknown query parameters are refused (gocloud
- * does so too), and so is anything that looks like a secret in a URL (user:password@). */
+ * These are the forms of Pachyderm's STORAGE_URL (gocloud.dev/blob), so that it can be pasted. A
+ * path names a folder: PREFIX always ends in '/' once parsed. Unknown query parameters are refused
+ * (gocloud does so too), and so is anything that looks like a secret in a URL (user:password@);
+ * messages never repeat it.
+ *
+ * Paths and values are percent-decoded ('%' itself is %25, '?' %3F, '#' %23) and must be UTF-8; a
+ * PREFIX has at most 512 bytes and is not normalised. A directory loses "//" and "."; ".." is
+ * refused, and symbolic links are not looked at. disableSSL= needs an endpoint=. */
 #ifndef PB_COPIER_STORE_LOCATION_H
 #define PB_COPIER_STORE_LOCATION_H
 
@@ -17,13 +22,13 @@ typedef enum pb_store_kind { PB_STORE_S3, PB_STORE_FILE } pb_store_kind;
 
 typedef struct pb_location {
     pb_store_kind kind;
-    char *text;         /* as given */
-    char *bucket;       /* S3: the bucket. File: the absolute directory, no trailing slash */
-    char *prefix;       /* "" or "a/b/"; always "" for file */
-    char *endpoint;     /* "https://host:port"; NULL for AWS, by region */
-    char *region;       /* NULL where not said */
-    char *profile;      /* NULL where not said */
-    int path_style;     /* 1, 0, or -1 where not said */
+    char *text;     /* as given */
+    char *bucket;   /* S3: the bucket. File: the absolute directory, no trailing slash */
+    char *prefix;   /* "" or "a/b/"; always "" for file */
+    char *endpoint; /* "https://host:port"; NULL for AWS, by region */
+    char *region;   /* NULL where not said */
+    char *profile;  /* NULL where not said */
+    int path_style; /* 1, 0, or -1 where not said */
 } pb_location;
 
 /* Parses; fails with USAGE and a hint. *ret_location is filled on success only; free with
@@ -35,7 +40,8 @@ void pb_location_free(pb_location *location);
  * "file:///dir/"), without profile, region and options. NUL-terminated, the caller frees. */
 char *pb_location_identity(const pb_location *location);
 
-/* True where the keys of one could be keys of the other: the same place, or one inside the other. */
+/* True where the keys of one could be keys of the other: the same place, or one inside the other.
+ */
 bool pb_location_overlaps(const pb_location *a, const pb_location *b);
 
 #endif

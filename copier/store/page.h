@@ -1,7 +1,7 @@
 /* copier/store/page.h - a batch of entries in key order, with the memory they point into.
  *
- * What listings and manifests are read in: some hundreds of entries at a time. Counted by references,
- * so that whoever still needs one key keeps its page. One thread. */
+ * What listings and manifests are read in: some hundreds of entries at a time. Counted by
+ * references, so that whoever still needs one key keeps its page. One thread. */
 #ifndef PB_COPIER_STORE_PAGE_H
 #define PB_COPIER_STORE_PAGE_H
 

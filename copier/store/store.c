@@ -140,7 +140,8 @@ int pb_store_call(pb_store *store, pb_store_request *request, pb_error *error)
     return -1;
 }
 
-/* What pb_store_read asked for; the request is its first member, so that its callbacks find the rest. */
+/* What pb_store_read asked for; the request is its first member, so that its callbacks find the
+ * rest. */
 typedef struct whole_read {
     pb_store_request request;
     size_t max_bytes;

@@ -1,11 +1,11 @@
 /* copier/store/store.h - the object-store contract. One driver each: s3/, file/.
  *
- * A request names an operation; the driver carries it out on the loop and calls `done` exactly once,
- * never inside pb_store_submit. Retries of what may pass live below; an error seen here is final. Keys
- * are relative to the location's prefix, which the driver adds and takes off.
+ * A request names an operation; the driver carries it out on the loop and calls `done` exactly
+ * once, never inside pb_store_submit. Retries of what may pass live below; an error seen here is
+ * final. Keys are relative to the location's prefix, which the driver adds and takes off.
  *
- * A pb_store belongs to one loop and its thread. A pb_store_config is resolved once (URL, credentials,
- * region) and read by all loops. */
+ * A pb_store belongs to one loop and its thread. A pb_store_config is resolved once (URL,
+ * credentials, region) and read by all loops. */
 #ifndef PB_COPIER_STORE_STORE_H
 #define PB_COPIER_STORE_STORE_H
 
@@ -19,17 +19,18 @@ typedef struct pb_store pb_store;
 typedef struct pb_store_config pb_store_config;
 
 /* Which end a store is: names it in messages ("source", "repository", "destination") and picks the
- * environment variables PBCOPY_<ROLE>_ACCESS_KEY_ID, _SECRET_ACCESS_KEY, _SESSION_TOKEN that go before
- * the AWS_* ones. */
+ * environment variables PBCOPY_<ROLE>_ACCESS_KEY_ID, _SECRET_ACCESS_KEY, _SESSION_TOKEN that go
+ * before the AWS_* ones. */
 typedef struct pb_store_resolve_options {
     const char *role;
-    bool unsigned_payload;     /* send UNSIGNED-PAYLOAD over plain HTTP too */
+    bool unsigned_payload; /* send UNSIGNED-PAYLOAD over plain HTTP too */
 } pb_store_resolve_options;
 
-/* Finds credentials and region for a location (copied). S3, in order: profile= of the URL; the role's
- * environment; AWS_ACCESS_KEY_ID...; the profile AWS_PROFILE or "default" of AWS_SHARED_CREDENTIALS_FILE
- * and AWS_CONFIG_FILE (~/.aws/...). None: requests go unsigned. File: the directory must exist or be
- * creatable (made on first write). Fails with USAGE. Free with pb_store_config_free after all stores. */
+/* Finds credentials and region for a location (copied). S3, in order: profile= of the URL; the
+ * role's environment; AWS_ACCESS_KEY_ID...; the profile AWS_PROFILE or "default" of
+ * AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE (~/.aws/...). None: requests go unsigned. File:
+ * the directory must exist or be creatable (made on first write). Fails with USAGE. Free with
+ * pb_store_config_free after all stores. */
 int pb_store_resolve(const pb_location *location, const pb_store_resolve_options *options,
                      pb_store_config **ret_config, pb_error *error);
 void pb_store_config_free(pb_store_config *config);
@@ -40,15 +41,15 @@ int pb_store_open(pb_store_config *config, uv_loop_t *loop, pb_http *http, pb_st
 void pb_store_close(pb_store *store); /* no request under way; NULL allowed */
 
 typedef struct pb_store_capabilities {
-    bool multipart;               /* MULTIPART_* work */
-    uint64_t part_bytes_min;      /* S3: 5 MiB, but for the last part */
-    uint64_t part_bytes_max;      /* S3: 5 GiB */
-    unsigned parts_max;           /* S3: 10,000 */
-    uint64_t put_bytes_max;       /* largest PUT */
-    uint64_t copy_bytes_max;      /* largest COPY in one request */
-    size_t key_bytes_max;         /* of a relative key: S3 1,024 less the prefix */
-    unsigned delete_keys_max;     /* in one DELETE */
-    bool etag_is_md5;             /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
+    bool multipart;           /* MULTIPART_* work */
+    uint64_t part_bytes_min;  /* S3: 5 MiB, but for the last part */
+    uint64_t part_bytes_max;  /* S3: 5 GiB */
+    unsigned parts_max;       /* S3: 10,000 */
+    uint64_t put_bytes_max;   /* largest PUT */
+    uint64_t copy_bytes_max;  /* largest COPY in one request */
+    size_t key_bytes_max;     /* of a relative key: S3 1,024 less the prefix */
+    unsigned delete_keys_max; /* in one DELETE */
+    bool etag_is_md5; /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
 } pb_store_capabilities;
 
 const pb_store_capabilities *pb_store_capabilities_of(const pb_store *store);
@@ -59,83 +60,89 @@ const char *pb_store_name(const pb_store *store);
 const pb_location *pb_store_location(const pb_store *store);
 
 typedef enum pb_store_operation {
-    PB_STORE_CHECK,              /* does the bucket exist, may we see it? learns the region */
-    PB_STORE_LIST,               /* one page */
+    PB_STORE_CHECK, /* does the bucket exist, may we see it? learns the region */
+    PB_STORE_LIST,  /* one page */
     PB_STORE_HEAD,
-    PB_STORE_GET,                /* a range, or all */
+    PB_STORE_GET, /* a range, or all */
     PB_STORE_PUT,
-    PB_STORE_COPY,               /* inside the store, one request */
-    PB_STORE_DELETE,             /* many keys; a missing one is no error */
+    PB_STORE_COPY,   /* inside the store, one request */
+    PB_STORE_DELETE, /* many keys; a missing one is no error */
     PB_STORE_MULTIPART_CREATE,
-    PB_STORE_MULTIPART_PUT,      /* one part from memory */
-    PB_STORE_MULTIPART_COPY,     /* one part from a range of another object */
+    PB_STORE_MULTIPART_PUT,  /* one part from memory */
+    PB_STORE_MULTIPART_COPY, /* one part from a range of another object */
     PB_STORE_MULTIPART_COMPLETE,
     PB_STORE_MULTIPART_ABORT,
 } pb_store_operation;
 
 enum { PB_ETAG_TEXT_MAX = 128 }; /* an ETag with its NUL; a longer one is a protocol error */
 
-/* One request; zero it, fill what the operation reads, submit. The memory, and all that is pointed to,
- * is the caller's until done. */
+/* One request; zero it, fill what the operation reads, submit. The memory, and all that is pointed
+ * to, is the caller's until done. */
 typedef struct pb_store_request {
     pb_store_operation operation;
     void (*done)(struct pb_store_request *request);
     void *context;
 
+    bool make; /* CHECK: a directory that does not exist is made; buckets never are */
+
     pb_slice key; /* all but CHECK, LIST, DELETE */
 
     struct { /* LIST: keys k with prefix, after < k, in order */
         pb_slice prefix;
-        pb_slice after;     /* exclusive; empty from the start */
-        pb_slice token;     /* of the page before, or empty; goes before `after` */
-        char delimiter;     /* '/' groups into page->prefixes; 0 for a flat listing */
-        unsigned keys_max;  /* 1 to 1,000; 0 for 1,000 */
+        pb_slice after;    /* exclusive; empty from the start */
+        pb_slice token;    /* of the page before, or empty; goes before `after` */
+        char delimiter;    /* '/' groups into page->prefixes; 0 for a flat listing */
+        unsigned keys_max; /* 1 to 1,000; 0 for 1,000 */
     } list;
 
-    /* GET: bytes [offset, offset + length); length 0 reads to the end. COPY, MULTIPART_COPY: the range
-     * of the source (MULTIPART_COPY only). */
+    /* GET: bytes [offset, offset + length); length 0 reads to the end. COPY, MULTIPART_COPY: the
+     * range of the source (MULTIPART_COPY only). */
     uint64_t offset;
     uint64_t length;
-    pb_slice if_match; /* GET, COPY, MULTIPART_COPY: the (source) object must have this ETag, else EXISTS */
-    /* GET: `restarted` forgets what came (a retry begins again at offset); `received` takes bytes, -1
-     * ends the request with *error. Both on the loop. restarted may be NULL. */
+    uint64_t size_hint; /* GET of a whole object: its size where known, to choose buffers by */
+    pb_slice if_match;  /* GET, COPY, MULTIPART_COPY: the (source) object must have this ETag, else
+                           EXISTS */
+    /* GET: `restarted` forgets what came (a retry begins again at offset); `received` takes bytes,
+     * -1 ends the request with *error. Both on the loop. restarted may be NULL. */
     void (*restarted)(struct pb_store_request *request);
     int (*received)(struct pb_store_request *request, const void *data, size_t size,
                     pb_error *error);
 
-    pb_slice body;                 /* PUT, MULTIPART_PUT */
-    /* GET, HEAD: where not NULL, the object's own headers are appended: content-type, cache-control,
-     * content-disposition, content-encoding, content-language, expires, x-amz-meta-*; at most 16 KiB.
-     * Emptied on restart. */
+    pb_slice body; /* PUT, MULTIPART_PUT */
+    /* GET, HEAD: where not NULL, the object's own headers are appended: content-type,
+     * cache-control, content-disposition, content-encoding, content-language, expires,
+     * x-amz-meta-*; at most 16 KiB. Emptied on restart. */
     pb_buffer *object_headers_read;
 
-    const uint8_t *body_sha256;    /* of the body where known (32 bytes): sent so that the store checks it */
-    bool create_only;              /* PUT: EXISTS where the key exists */
-    /* PUT, MULTIPART_CREATE: headers that belong to the object ("name: value\n" lines, lower-case names,
-     * as GET and HEAD give them). Drivers without such headers drop them. */
+    const uint8_t
+        *body_sha256; /* of the body where known (32 bytes): sent so that the store checks it */
+    bool create_only; /* PUT: EXISTS where the key exists */
+    /* PUT, MULTIPART_CREATE: headers that belong to the object ("name: value\n" lines, lower-case
+     * names, as GET and HEAD give them). Drivers without such headers drop them. */
     pb_slice object_headers;
 
-    pb_store *source;    /* COPY, MULTIPART_COPY: where from; pb_store_copies_from holds */
+    pb_store *source; /* COPY, MULTIPART_COPY: where from; pb_store_copies_from holds */
     pb_slice source_key;
 
     const pb_slice *keys; /* DELETE: up to delete_keys_max */
     size_t key_count;
 
-    pb_slice upload_id;        /* MULTIPART_*, but CREATE */
-    unsigned part_number;      /* 1 to parts_max */
+    pb_slice upload_id;                         /* MULTIPART_*, but CREATE */
+    unsigned part_number;                       /* 1 to parts_max */
     const char (*part_etags)[PB_ETAG_TEXT_MAX]; /* COMPLETE: of parts 1 to part_count */
     unsigned part_count;
 
     /* Written before done; strings are valid inside done only, unless said otherwise. */
-    pb_error error;                  /* kind NONE on success */
-    pb_page *page;                   /* LIST: the caller's reference (pb_page_release) */
-    char etag[PB_ETAG_TEXT_MAX];     /* HEAD, GET, PUT, COPY, MULTIPART_PUT/COPY/COMPLETE; no quotes; stays */
-    bool etag_opaque;                /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
-                                        SSE-C: the ETag is no MD5 */
-    uint64_t size;                   /* HEAD, GET: of the whole object */
-    int64_t mtime_ms;                /* HEAD, GET */
-    int64_t store_now_ms;            /* HEAD, CHECK: the store's own clock (Date), 0 where unknown */
-    pb_slice upload_id_new;          /* MULTIPART_CREATE */
+    pb_error error;              /* kind NONE on success */
+    pb_page *page;               /* LIST: the caller's reference (pb_page_release) */
+    char etag[PB_ETAG_TEXT_MAX]; /* HEAD, GET, PUT, COPY, MULTIPART_PUT/COPY/COMPLETE; no quotes;
+                                    stays */
+    bool etag_opaque;       /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
+                               SSE-C: the ETag is no MD5 */
+    uint64_t size;          /* HEAD, GET: of the whole object */
+    int64_t mtime_ms;       /* HEAD, GET */
+    int64_t store_now_ms;   /* HEAD, CHECK: the store's own clock (Date), 0 where unknown */
+    pb_slice upload_id_new; /* MULTIPART_CREATE */
 
     void *driver; /* the driver's */
 } pb_store_request;

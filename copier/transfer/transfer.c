@@ -398,6 +398,7 @@ static void read_part(transfer_part *part)
     request->key = transfer->source_key;
     if (single) {
         request->object_headers_read = &run->headers;
+        request->size_hint = transfer->size;
     } else {
         request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
         request->length = part->capacity;
@@ -697,6 +698,7 @@ static void read_whole(transfer_run *run)
     if (!transfer->expected_sha256 && transfer->expected_etag.size)
         run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size);
     request->key = transfer->source_key;
+    request->size_hint = transfer->size;
     request->if_match = condition_of(transfer);
     request->restarted = read_restarted;
     request->received = read_received;

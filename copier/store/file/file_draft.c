@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-    ATTEMPTS_MAX = 100, /* against other threads that remove or make the directories */
     TRANSFER_BYTES = 1 << 20,
     KERNEL_TRANSFER_BYTES = 1 << 30,
 };
@@ -23,7 +22,8 @@ int pb_file_draft_open(pb_file_tree *tree, pb_slice key, pb_file_draft *ret_draf
     pb_hex_encode(bytes, sizeof(bytes), hex);
     pb_file_draft draft = {.tree = tree, .key = key};
     snprintf(draft.name, sizeof(draft.name), PB_FILE_OWN_PREFIX "tmp-%s", hex);
-    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    int failure = 0;
+    for (unsigned attempts = 0; pb_file_attempt(&attempts);) {
         if (pb_file_place_open(tree, key, true, &draft.place, error))
             return -1;
         draft.directory = draft.place.directory;
@@ -33,12 +33,17 @@ int pb_file_draft_open(pb_file_tree *tree, pb_slice key, pb_file_draft *ret_draf
             *ret_draft = draft;
             return 0;
         }
-        int failure = errno;
-        pb_file_tree_error(tree, error, failure, "create a file for", draft.place.path.data);
-        pb_file_place_close(&draft.place);
-        if (failure != ENOENT) /* else the directory was removed in between, for it was empty */
+        failure = errno;
+        if (failure != ENOENT)
             break;
+        /* The directory was empty, and so another thread removes it. */
+        pb_file_place_close(&draft.place);
     }
+    if (failure == ENOENT)
+        return pb_error_errno(error, EBUSY, "create a file for %.*s in %s", PB_SLICE_FORMAT(key),
+                              tree->root);
+    pb_file_tree_error(tree, error, failure, "create a file for", draft.place.path.data);
+    pb_file_place_close(&draft.place);
     return -1;
 }
 
@@ -127,7 +132,7 @@ static int publish_name(pb_file_draft *draft, bool create_only, pb_error *error)
 {
     bool aside = false;
     int failure = 0;
-    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (unsigned attempts = 0; pb_file_attempt(&attempts);) {
         uv_rwlock_rdlock(&draft->tree->giving_way);
         failure = publish_once(draft, create_only, &aside) ? errno : 0;
         uv_rwlock_rdunlock(&draft->tree->giving_way);
@@ -142,6 +147,8 @@ static int publish_name(pb_file_draft *draft, bool create_only, pb_error *error)
             break;
         }
     }
+    if (failure == ENOENT || failure == EAGAIN)
+        failure = EBUSY; /* other threads were always quicker */
     if (failure == EEXIST)
         return pb_error_set(error, PB_ERROR_EXISTS, "create %s/%s: exists already",
                             draft->tree->root, draft->place.path.data);

@@ -92,6 +92,12 @@ static void record_status(pb_store_request *request, const struct stat *status)
 
 static void run_check(file_settings *settings, pb_store_request *request)
 {
+    if (request->make) {
+        int root = pb_file_tree_root(&settings->tree, true, &request->error);
+        if (root < 0)
+            return;
+        close(root);
+    }
     if (pb_file_check(&settings->tree, &request->error) == 0)
         request->store_now_ms = pb_clock_utc_ms();
 }
@@ -430,8 +436,11 @@ static bool hand_over(file_job *job)
     pb_store_request *request = job->request;
     if (request->operation != PB_STORE_GET || request->error.kind != PB_ERROR_NONE)
         return false;
-    if (job->chunk_size && request->received(request, job->chunk, job->chunk_size, &request->error))
+    if (job->chunk_size &&
+        request->received(request, job->chunk, job->chunk_size, &request->error)) {
+        assert(request->error.kind != PB_ERROR_NONE);
         return false;
+    }
     return job->left > 0;
 }
 

@@ -179,10 +179,7 @@ static int remove_at(pb_file_tree *tree, pb_file_place *place)
     uv_rwlock_rdunlock(&tree->giving_way);
     if (aside > 0 && place->aside_directory != place->directory) {
         pb_file_directory_sync(place->aside_directory);
-        char *slash = strrchr(place->aside_path.data, '/');
-        *slash = '\0';
-        unlinkat(place->directory, place->aside_path.data, AT_REMOVEDIR);
-        *slash = '/';
+        pb_file_place_prune_aside(place);
     }
     errno = failure;
     return aside < 0 || plain < 0 ? -1 : aside || plain;

@@ -11,9 +11,22 @@
 
 enum {
     DIRECTORY_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-    /* How often to begin again when other threads remove what was just made. */
     ATTEMPTS_MAX = 100,
+    ATTEMPT_WAIT_US = 100, /* times the attempts so far */
 };
+
+bool pb_file_attempt(unsigned *attempts)
+{
+    if (*attempts == ATTEMPTS_MAX) {
+        errno = EBUSY;
+        return false;
+    }
+    /* A directory that is being removed can be opened to the last, but nothing be made in it. */
+    if (*attempts)
+        usleep(*attempts * ATTEMPT_WAIT_US);
+    ++*attempts;
+    return true;
+}
 
 static int open_beneath(int directory, const char *path, int flags)
 {
@@ -181,10 +194,11 @@ int pb_file_tree_open(const pb_file_tree *tree, int directory, const char *path,
     if (!tree->has_openat2)
         return open_by_components(directory, path, flags);
     int opened = -1;
-    int attempts = 0;
-    do
+    for (unsigned attempts = 0; opened < 0 && pb_file_attempt(&attempts);) {
         opened = open_beneath(directory, path, flags | O_CLOEXEC);
-    while (opened < 0 && (errno == EAGAIN || errno == EINTR) && ++attempts < ATTEMPTS_MAX);
+        if (opened < 0 && errno != EAGAIN && errno != EINTR)
+            break;
+    }
     return opened;
 }
 
@@ -226,6 +240,19 @@ static bool path_aside(const char *name, pb_buffer *path)
     return known;
 }
 
+/* Removes the directory of a path aside, if it has one of its own and that is empty. Quiet. */
+static void remove_aside(int directory, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return;
+    int failure = errno;
+    char *above = pb_duplicate((pb_slice){path, (size_t)(slash - path)});
+    unlinkat(directory, above, AT_REMOVEDIR);
+    free(above);
+    errno = failure;
+}
+
 /* A file stands where a directory must be: it goes aside, and the directory takes its name. 0 also
  * where another thread was quicker; -1 with errno. */
 static int give_way(pb_file_tree *tree, int directory, const char *name)
@@ -247,8 +274,11 @@ static int give_way(pb_file_tree *tree, int directory, const char *name)
         int failure = errno;
         uv_rwlock_wrunlock(&tree->giving_way);
         errno = failure;
-        if (result == 0 && aside != directory)
-            result = pb_file_directory_sync(aside);
+        if (aside != directory) {
+            if (result == 0)
+                result = pb_file_directory_sync(aside);
+            remove_aside(directory, path.data); /* where there was nothing left to go there */
+        }
         if (result == 0)
             result = pb_file_directory_sync(directory);
     }
@@ -264,7 +294,7 @@ static int give_way(pb_file_tree *tree, int directory, const char *name)
  */
 static int enter(pb_file_tree *tree, int directory, const char *name)
 {
-    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (unsigned attempts = 0; pb_file_attempt(&attempts);) {
         int opened = open_name(directory, name, DIRECTORY_FLAGS);
         if (opened >= 0)
             return opened;
@@ -284,16 +314,14 @@ static int enter(pb_file_tree *tree, int directory, const char *name)
             return -1;
         }
     }
-    errno = ENOENT;
     return -1;
 }
 
 static int make_directories(pb_file_tree *tree, int root, const char *path)
 {
-    int current = -1;
-    for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (unsigned attempts = 0; pb_file_attempt(&attempts);) {
         char *copy = pb_duplicate(pb_slice_of(path));
-        current = root;
+        int current = root;
         for (char *name = copy; name && current >= 0;) {
             char *slash = strchr(name, '/');
             if (slash)
@@ -312,7 +340,7 @@ static int make_directories(pb_file_tree *tree, int root, const char *path)
         if (current >= 0 || errno != ENOENT)
             return current;
     }
-    return current;
+    return -1;
 }
 
 int pb_file_place_open(pb_file_tree *tree, pb_slice key, bool make, pb_file_place *ret_place,
@@ -360,6 +388,11 @@ int pb_file_place_find_aside(const pb_file_tree *tree, pb_file_place *place, boo
         place->aside_directory =
             open_aside(tree, place->directory, place->aside_path.data, make, &place->aside_name);
     return place->aside_directory < 0 ? -1 : 0;
+}
+
+void pb_file_place_prune_aside(const pb_file_place *place)
+{
+    remove_aside(place->directory, place->aside_path.data);
 }
 
 void pb_file_place_forget_aside(pb_file_place *place)

@@ -33,6 +33,11 @@ int pb_file_tree_root(const pb_file_tree *tree, bool make, pb_error *error);
  * with errno: ELOOP for any symbolic link in it. */
 int pb_file_tree_open(const pb_file_tree *tree, int directory, const char *path, int flags);
 
+/* Counts attempts, from *attempts = 0, at what other threads may undo as we do it. True at once at
+ * first, then after waits that grow (half a second in all), false with EBUSY in errno when it is
+ * enough. */
+bool pb_file_attempt(unsigned *attempts);
+
 /* An error in words for a path below the root: "open /srv/backup/a: Permission denied". */
 int pb_file_tree_error(const pb_file_tree *tree, pb_error *error, int errnum, const char *what,
                        const char *path);
@@ -55,6 +60,8 @@ int pb_file_place_open(pb_file_tree *tree, pb_slice key, bool make, pb_file_plac
 /* Opens aside_directory: `directory` itself, but for names so long that %leaf starts a new one;
  * with `make`, creates it. 0, or -1 with errno, ENOENT where it is missing. */
 int pb_file_place_find_aside(const pb_file_tree *tree, pb_file_place *place, bool make);
+/* Removes aside_directory where it is one of its own and empty. Quiet. */
+void pb_file_place_prune_aside(const pb_file_place *place);
 void pb_file_place_forget_aside(pb_file_place *place); /* to be found again */
 void pb_file_place_close(pb_file_place *place);
 

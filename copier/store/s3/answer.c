@@ -104,6 +104,10 @@ void pb_s3_answer_header(pb_s3_answer *answer, pb_slice name, pb_slice value,
         keep_text(answer->request_id, sizeof answer->request_id, value);
     else if (is(name, "location"))
         keep_start(answer->location, sizeof answer->location, value);
+    else if (is(name, "x-amz-server-side-encryption"))
+        answer->etag_opaque |= pb_slice_starts_with(value, PB_SLICE_LITERAL("aws:kms"));
+    else if (is(name, "x-amz-server-side-encryption-customer-algorithm"))
+        answer->etag_opaque = true;
     else if (object_headers && pb_s3_is_object_header(name))
         keep_object_header(answer, name, value, object_headers);
 }

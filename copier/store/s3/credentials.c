@@ -48,9 +48,10 @@ static const char *const names[NAME_COUNT] = {"aws_access_key_id", "aws_secret_a
                                               "aws_session_token", "region"};
 
 /* Ways to come by keys that pbcopy does not go. */
-static const char *const unsupported[] = {"credential_process", "sso_session", "sso_start_url",
-                                          "source_profile",     "credential_source",
-                                          "web_identity_token_file", "login_session"};
+static const char *const unsupported[] = {"credential_process", "sso_session",
+                                          "sso_start_url",      "source_profile",
+                                          "credential_source",  "web_identity_token_file",
+                                          "login_session"};
 
 typedef struct profile_reader {
     const char *name;
@@ -301,7 +302,8 @@ static int look_in_file(const key_lookup *lookup, const char *path, pb_s3_file_k
     return failed;
 }
 
-/* The path of a file: `name` says it, else it is ~/.aws/`file`. Freed by the caller; NULL for none. */
+/* The path of a file: `name` says it, else it is ~/.aws/`file`. Freed by the caller; NULL for none.
+ */
 static char *path_of(const key_lookup *lookup, const char *name, const char *file)
 {
     const char *path = variable(lookup, name), *home = variable(lookup, "HOME");
@@ -393,8 +395,7 @@ static int look_everywhere(const key_lookup *lookup, const char *role, const cha
     /* Keys of the environment need no file, but for its region. */
     bool need_files =
         !found || (!variable(lookup, "AWS_REGION") && !variable(lookup, "AWS_DEFAULT_REGION"));
-    if (need_files &&
-        look_in_files(lookup, chosen ? chosen : "default", chosen && !found, error))
+    if (need_files && look_in_files(lookup, chosen ? chosen : "default", chosen && !found, error))
         return -1;
     if (!lookup->credentials->access_key_id && refuse_unsupported(lookup, error))
         return -1;

@@ -60,8 +60,8 @@ static void fill(const pb_location *location, char *base_url, char *region, bool
         .prefix = pb_slice_of(location->prefix),
         .full_path = path.data,
         .key_path = {path.data + key_start, path.size - key_start},
-        .list_path = path_style ? (pb_slice){path.data, bucket_end}
-                                : (pb_slice){path.data + bucket_end, 1},
+        .list_path =
+            path_style ? (pb_slice){path.data, bucket_end} : (pb_slice){path.data + bucket_end, 1},
     };
 }
 

@@ -1,7 +1,7 @@
 /* copier/store/s3/errors.h - what an unsuccessful answer means. Pure, any thread.
  *
- * Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (codes and statuses);
- * MinIO's cmd/api-errors.go (XMinio*, SlowDownRead, SlowDownWrite); Ceph's rgw_common.cc
+ * Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (codes and
+ * statuses); MinIO's cmd/api-errors.go (XMinio*, SlowDownRead, SlowDownWrite); Ceph's rgw_common.cc
  * (QuotaExceeded). */
 #ifndef PB_COPIER_STORE_S3_ERRORS_H
 #define PB_COPIER_STORE_S3_ERRORS_H
@@ -14,23 +14,24 @@ typedef struct pb_s3_class {
     const char *hint; /* static; "" where there is nothing to say */
 } pb_s3_class;
 
-/* By code where it is known (empty for HEAD, whose answers have no body), else by status. Never NONE:
- * a status of success with an error's body is judged by its code, FAILED where that is unknown. */
+/* By code where it is known (empty for HEAD, whose answers have no body), else by status. Never
+ * NONE: a status of success with an error's body is judged by its code, FAILED where that is
+ * unknown. */
 pb_s3_class pb_s3_classify(int status, pb_slice code);
 
-/* True where the answer may mean that the bucket lives in another region or behind another endpoint:
- * 301, 307, and codes that say so. */
+/* True where the answer may mean that the bucket lives in another region or behind another
+ * endpoint: 301, 307, and codes that say so. */
 bool pb_s3_says_elsewhere(int status, pb_slice code);
 
 /* The facts of a failed answer. All slices may be empty. */
 typedef struct pb_s3_failure {
-    const char *what;      /* "PUT s3://bucket/key at https://host" */
+    const char *what; /* "PUT s3://bucket/key at https://host" */
     int status;
     pb_slice code;
-    pb_slice message;      /* the server's */
+    pb_slice message; /* the server's */
     pb_slice request_id;
-    int64_t store_now_ms;  /* of its Date header; 0 where unknown */
-    int64_t our_now_ms;    /* when the answer came */
+    int64_t store_now_ms; /* of its Date header; 0 where unknown */
+    int64_t our_now_ms;   /* when the answer came */
 } pb_s3_failure;
 
 /* Fills *error: "<what>: <code>: <message>", with kind, status, code, request id and hint. */

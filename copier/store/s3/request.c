@@ -121,9 +121,9 @@ static void add_range(builder *b, const char *name, uint64_t offset, uint64_t le
 
 bool pb_s3_is_object_header(pb_slice name)
 {
-    static const char *const names[] = {"content-type",     "cache-control",
+    static const char *const names[] = {"content-type",        "cache-control",
                                         "content-disposition", "content-encoding",
-                                        "content-language", "expires"};
+                                        "content-language",    "expires"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (pb_slice_equal(name, pb_slice_of(names[i])))
             return true;

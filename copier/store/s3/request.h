@@ -1,8 +1,10 @@
-/* copier/store/s3/request.h - S3 requests as bytes: target, headers, body, signature. Pure; one thread.
+/* copier/store/s3/request.h - S3 requests as bytes: target, headers, body, signature. Pure; one
+ * thread.
  *
- * Sources: the API reference's pages of the operations, https://docs.aws.amazon.com/AmazonS3/latest/API/.
- * Headers are few and short: what a default says already is not sent. Over TLS bodies are not hashed
- * again (UNSIGNED-PAYLOAD) unless the caller gives their SHA-256; over plain HTTP they are. */
+ * Sources: the API reference's pages of the operations,
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/. Headers are few and short: what a default says
+ * already is not sent. Over TLS bodies are not hashed again (UNSIGNED-PAYLOAD) unless the caller
+ * gives their SHA-256; over plain HTTP they are. */
 #ifndef PB_COPIER_STORE_S3_REQUEST_H
 #define PB_COPIER_STORE_S3_REQUEST_H
 
@@ -37,10 +39,10 @@ void pb_s3_request_free(pb_s3_request *request);
 /* "GET", "HEAD", "PUT", "POST" or "DELETE". */
 const char *pb_s3_method(const pb_store_request *asked);
 
-/* Writes one attempt into *ret_attempt, which points into `request`, `frame->endpoint` and `asked`. A DELETE
- * of one key is a plain DELETE; of more, every key must satisfy pb_s3_key_fits_xml. Fails with USAGE
- * where the request can't be said: an empty key, one too long, a header that is not one of an object's
- * own, more headers than an attempt holds. */
+/* Writes one attempt into *ret_attempt, which points into `request`, `frame->endpoint` and `asked`.
+ * A DELETE of one key is a plain DELETE; of more, every key must satisfy pb_s3_key_fits_xml. Fails
+ * with USAGE where the request can't be said: an empty key, one too long, a header that is not one
+ * of an object's own, more headers than an attempt holds. */
 int pb_s3_request_build(pb_s3_request *request, const pb_store_request *asked,
                         const pb_s3_request_frame *frame, pb_http_attempt *ret_attempt,
                         pb_error *error);

@@ -28,12 +28,30 @@ typedef struct raw_entry {
 /* What the element at depth 2 is, which the names below it depend on. */
 typedef enum group { GROUP_NONE, GROUP_CONTENTS, GROUP_PREFIXES, GROUP_FAILED_KEY } group;
 
-enum { SPAN_ROOT, SPAN_CODE, SPAN_MESSAGE, SPAN_KEY, SPAN_REQUEST_ID, SPAN_REGION, SPAN_ENDPOINT,
-       SPAN_ETAG, SPAN_UPLOAD_ID, SPAN_TRUNCATED, SPAN_TOKEN, SPAN_ENCODING, SPAN_SIZE,
-       SPAN_MODIFIED, SPAN_PREFIX, SPAN_FAILED_KEY, SPAN_FAILED_CODE, SPAN_FAILED_MESSAGE,
-       SPAN_COUNT };
+enum {
+    SPAN_ROOT,
+    SPAN_CODE,
+    SPAN_MESSAGE,
+    SPAN_KEY,
+    SPAN_REQUEST_ID,
+    SPAN_REGION,
+    SPAN_ENDPOINT,
+    SPAN_ETAG,
+    SPAN_UPLOAD_ID,
+    SPAN_TRUNCATED,
+    SPAN_TOKEN,
+    SPAN_ENCODING,
+    SPAN_SIZE,
+    SPAN_MODIFIED,
+    SPAN_PREFIX,
+    SPAN_FAILED_KEY,
+    SPAN_FAILED_CODE,
+    SPAN_FAILED_MESSAGE,
+    SPAN_COUNT
+};
 
 struct pb_s3_parser {
+    bool mended; /* the list was only XML after mend() */
     xmlParserCtxtPtr context;
     xmlSAXHandler sax;
     const char *problem; /* why the answer is refused though it is XML; static */
@@ -72,12 +90,19 @@ typedef struct named_span {
 } named_span;
 
 static const named_span document_names[] = {
-    {"Code", SPAN_CODE},         {"Message", SPAN_MESSAGE},   {"RequestId", SPAN_REQUEST_ID},
-    {"Region", SPAN_REGION},     {"Endpoint", SPAN_ENDPOINT}, {"ETag", SPAN_ETAG},
-    {"UploadId", SPAN_UPLOAD_ID}, {NULL, 0},
+    {"Code", SPAN_CODE},
+    {"Message", SPAN_MESSAGE},
+    {"RequestId", SPAN_REQUEST_ID},
+    {"Region", SPAN_REGION},
+    {"Endpoint", SPAN_ENDPOINT},
+    {"ETag", SPAN_ETAG},
+    {"UploadId", SPAN_UPLOAD_ID},
+    {NULL, 0},
 };
-static const named_span failed_key_names[] = {
-    {"Key", SPAN_FAILED_KEY}, {"Code", SPAN_FAILED_CODE}, {"Message", SPAN_FAILED_MESSAGE}, {NULL, 0}};
+static const named_span failed_key_names[] = {{"Key", SPAN_FAILED_KEY},
+                                              {"Code", SPAN_FAILED_CODE},
+                                              {"Message", SPAN_FAILED_MESSAGE},
+                                              {NULL, 0}};
 static const named_span list_names[] = {{"IsTruncated", SPAN_TRUNCATED},
                                         {"NextContinuationToken", SPAN_TOKEN},
                                         {"EncodingType", SPAN_ENCODING},
@@ -304,6 +329,9 @@ static int parse(pb_s3_parser *parser, pb_slice body, bool list, pb_error *error
     if (body.size > PB_S3_BODY_BYTES_MAX)
         return pb_error_set(error, PB_ERROR_FAILED, "an answer of more than %d bytes",
                             (int)PB_S3_BODY_BYTES_MAX);
+    /* libxml2 would take a NUL after the root for the end. */
+    if (memchr(body.data, '\0', body.size))
+        return pb_error_set(error, PB_ERROR_SERVER, "an answer that is not XML (it holds a NUL)");
     if (!parser->context) {
         parser->context = xmlNewParserCtxt();
         if (!parser->context)
@@ -320,8 +348,8 @@ static int parse(pb_s3_parser *parser, pb_slice body, bool list, pb_error *error
     memset(parser->spans, 0, sizeof parser->spans);
     pb_buffer_clear(&parser->text);
 
-    xmlDocPtr document = xmlCtxtReadMemory(parser->context, body.data, (int)body.size, NULL, NULL,
-                                           PARSE_OPTIONS);
+    xmlDocPtr document =
+        xmlCtxtReadMemory(parser->context, body.data, (int)body.size, NULL, NULL, PARSE_OPTIONS);
     bool well_formed = parser->context->wellFormed;
     int line = parser->context->lastError.line;
     if (document)
@@ -413,8 +441,8 @@ static bool copy_decoded(page_texts *texts, pb_slice raw, pb_slice *ret_text)
     return true;
 }
 
-/* Decodes a key or prefix, holds it to what was asked and takes the store's prefix off. Returns what is
- * wrong, or NULL. */
+/* Decodes a key or prefix, holds it to what was asked and takes the store's prefix off. Returns
+ * what is wrong, or NULL. */
 static const char *read_name(page_texts *texts, pb_slice raw, const pb_s3_list_asked *asked,
                              pb_slice *ret_name)
 {
@@ -491,6 +519,8 @@ static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked 
     page_texts texts = {.url_encoded = pb_slice_equal(encoding, PB_SLICE_LITERAL("url"))};
     if (encoding.size && !texts.url_encoded)
         return "an EncodingType that is not url";
+    if (parser->mended && !texts.url_encoded)
+        return "characters that XML has not, in keys that are not encoded";
 
     size_t bytes = 0;
     for (size_t i = 0; i < parser->entry_count; i++)
@@ -506,18 +536,53 @@ static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked 
         problem = fill_prefixes(parser, asked, &texts, page);
     if (problem)
         return problem;
-    if (page->more && token.size)
+    /* What had to be mended is no token any more: the last key continues the listing. */
+    if (page->more && token.size && !parser->mended)
         page->token = pb_arena_copy(&page->arena, token);
-    if (page->more && !token.size && !page->count)
+    if (page->more && !page->token.size && !page->count)
         return "there is more, but nothing to go on from";
     return NULL;
+}
+
+/* Ceph RGW encodes keys but not the key that it echoes as StartAfter and gives as token: characters
+ * which XML has not may stand there. Writes '?' over them; false where there are none. */
+static bool mend(pb_slice body, pb_buffer *ret_mended)
+{
+    bool any = false;
+    pb_buffer_append_slice(ret_mended, body);
+    for (size_t i = 0; i < body.size; i++) {
+        unsigned char *c = (unsigned char *)ret_mended->data + i;
+        bool control = *c && *c < 0x20 && *c != '\t' && *c != '\n' && *c != '\r';
+        bool no_character = i + 2 < body.size && c[0] == 0xEF && c[1] == 0xBF && c[2] >= 0xBE;
+        if (control)
+            c[0] = '?';
+        if (no_character)
+            c[0] = c[1] = c[2] = '?';
+        any = any || control || no_character;
+    }
+    return any;
+}
+
+static int parse_mended(pb_s3_parser *parser, pb_slice body, pb_error *error)
+{
+    pb_buffer text = {0};
+    parser->mended = mend(body, &text);
+    int failed = parser->mended ? parse(parser, pb_buffer_slice(&text), true, error) : -1;
+    pb_buffer_free(&text);
+    return failed;
 }
 
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error)
 {
-    if (parse(parser, body, true, error))
+    pb_error wrong = {0};
+    parser->mended = false;
+    if (parse(parser, body, true, &wrong) &&
+        (wrong.kind != PB_ERROR_SERVER || parse_mended(parser, body, &wrong))) {
+        if (error)
+            *error = wrong;
         return -1;
+    }
     pb_page *page = pb_page_new();
     const char *problem = fill_page(parser, asked, page);
     if (problem) {

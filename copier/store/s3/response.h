@@ -1,9 +1,9 @@
 /* copier/store/s3/response.h - S3's XML answers, from bytes. Pure; a parser is for one thread.
  *
- * Every byte is distrusted: a document type declaration is refused (so that no entity can be declared),
- * nothing is fetched, nesting is bounded by libxml2, and sizes by the caller, who caps the body at
- * PB_S3_BODY_BYTES_MAX. Sources: the API reference's ListObjectsV2, DeleteObjects, CopyObject,
- * UploadPartCopy, CreateMultipartUpload, CompleteMultipartUpload and "Error responses",
+ * Every byte is distrusted: a document type declaration is refused (so that no entity can be
+ * declared), nothing is fetched, nesting is bounded by libxml2, and sizes by the caller, who caps
+ * the body at PB_S3_BODY_BYTES_MAX. Sources: the API reference's ListObjectsV2, DeleteObjects,
+ * CopyObject, UploadPartCopy, CreateMultipartUpload, CompleteMultipartUpload and "Error responses",
  * https://docs.aws.amazon.com/AmazonS3/latest/API/ */
 #ifndef PB_COPIER_STORE_S3_RESPONSE_H
 #define PB_COPIER_STORE_S3_RESPONSE_H
@@ -30,11 +30,13 @@ typedef struct pb_s3_list_asked {
 } pb_s3_list_asked;
 
 /* Reads a ListBucketResult into a new page: keys and prefixes decoded (EncodingType) and relative,
- * ETags without quotes and empty where weak or missing. An object whose whole key is the store's prefix
- * (a folder's marker) is not in the folder: left out where it is empty, else an error. Whether keys
- * increase is the caller's to check. Fails with SERVER where the body is not well-formed XML (worth
- * another try) and FAILED where it breaks the protocol: another root, no Key, Size or LastModified, a
- * key outside the prefix or not after `after`, not UTF-8, too long. */
+ * ETags without quotes and empty where weak or missing. An object whose whole key is the store's
+ * prefix (a folder's marker) is not in the folder: left out where it is empty, else an error.
+ * A body that is XML but for raw control characters outside of encoded keys (Ceph RGW) is read too,
+ * its token left out. Whether keys increase is the caller's to check. Fails with SERVER where the
+ * body is not well-formed XML (worth another try) and FAILED where it breaks the protocol: another
+ * root, no Key, Size or LastModified, a key outside the prefix or not after `after`, not UTF-8, too
+ * long. */
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error);
 
@@ -50,16 +52,16 @@ typedef struct pb_s3_document {
     pb_slice endpoint;   /* Error */
     pb_slice etag;       /* with its quotes */
     pb_slice upload_id;
-    size_t failed_keys;  /* DeleteResult: how many, a missing key not being a failure */
+    size_t failed_keys; /* DeleteResult: how many, a missing key not being a failure */
 } pb_s3_document;
 
-/* Fails with SERVER where the body is not well-formed XML, FAILED where an element that is read holds
- * other elements. */
+/* Fails with SERVER where the body is not well-formed XML, FAILED where an element that is read
+ * holds other elements. */
 int pb_s3_parse_document(pb_s3_parser *parser, pb_slice body, pb_s3_document *ret_document,
                          pb_error *error);
 
-/* The ETag in a header or element: without quotes; empty where weak ("W/...") or missing. False where
- * it is PB_ETAG_TEXT_MAX or longer, or not printable ASCII. */
+/* The ETag in a header or element: without quotes; empty where weak ("W/...") or missing. False
+ * where it is PB_ETAG_TEXT_MAX or longer, or not printable ASCII. */
 bool pb_s3_etag_read(pb_slice text, pb_slice *ret_etag);
 
 #endif

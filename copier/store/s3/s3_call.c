@@ -46,7 +46,7 @@ void s3_call_describe(const s3_call *call, pb_buffer *buffer)
                             location->bucket, location->prefix, PB_SLICE_FORMAT(key),
                             long_key ? "..." : "");
     if (asked->operation == PB_STORE_DELETE && asked->key_count > 1)
-        pb_buffer_append_format(buffer, "(%zu keys)", asked->key_count);
+        pb_buffer_append_format(buffer, " (%zu keys)", asked->key_count);
     const pb_s3_endpoint *endpoint = call->endpoint ? call->endpoint : s3_endpoint_of(call->s3);
     pb_buffer_append_format(buffer, " at %s", endpoint->base_url);
 }
@@ -65,8 +65,7 @@ static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *er
         asked->restarted(call->results);
     call->given = call->told = call->body_begun = false;
     call->bytes_received = 0;
-    call->endpoint =
-        call->redirected ? &call->redirects[call->moves - 1] : s3_endpoint_of(s3);
+    call->endpoint = call->redirected ? &call->redirects[call->moves - 1] : s3_endpoint_of(s3);
 
     const pb_s3_credentials *credentials = &s3->settings->credentials;
     pb_s3_request_frame frame = {
@@ -196,8 +195,7 @@ bool s3_adopt_region(s3_store *s3, const char *region)
 {
     if (s3->endpoint_count > S3_ADOPTIONS_MAX)
         return false;
-    pb_s3_endpoint_make(&s3->store->config->location, region,
-                        &s3->endpoints[s3->endpoint_count]);
+    pb_s3_endpoint_make(&s3->store->config->location, region, &s3->endpoints[s3->endpoint_count]);
     s3->endpoint_count++;
     return true;
 }
@@ -288,6 +286,7 @@ static pb_http_verdict judge_object(s3_call *call)
     if (answer->object_headers_refused)
         return breaks_protocol(call, PB_ERROR_FAILED, "object headers of more than 16 KiB");
     memcpy(results->etag, answer->etag, sizeof results->etag);
+    results->etag_opaque = answer->etag_opaque;
     results->mtime_ms = answer->mtime_ms;
     results->store_now_ms = answer->date_ms;
     return PB_HTTP_DONE;
@@ -374,6 +373,7 @@ static pb_http_verdict judge_document(s3_call *call, const char *root)
     if (etag.size)
         memcpy(results_etag, etag.data, etag.size);
     results_etag[etag.size] = '\0';
+    call->results->etag_opaque = call->answer.etag_opaque;
     if (call->asked->operation == PB_STORE_MULTIPART_COPY && !etag.size)
         return breaks_protocol(call, PB_ERROR_FAILED, "a part without an ETag");
     if (call->asked->operation == PB_STORE_MULTIPART_CREATE) {
@@ -456,8 +456,8 @@ void s3_call_submit(s3_call *call, void (*done)(pb_http_request *http))
 {
     const pb_store_request *asked = call->asked;
     pb_s3_request_restart(&call->built);
-    bool moves_much = (asked->operation == PB_STORE_GET &&
-                       (!asked->length || asked->length >= BULK_BYTES)) ||
+    uint64_t asked_bytes = asked->length ? asked->length : asked->size_hint;
+    bool moves_much = (asked->operation == PB_STORE_GET && asked_bytes >= BULK_BYTES) ||
                       asked->body.size >= BULK_BYTES;
     call->http = (pb_http_request){
         .method = pb_s3_method(asked),

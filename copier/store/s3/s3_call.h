@@ -1,8 +1,9 @@
 /* copier/store/s3/s3_call.h - one store request on its way through HTTP. Inside s3/ only.
  *
- * A call carries one pb_store_request: it prepares each attempt, takes the answer in and judges it. Some
- * requests need a second look, which is another HTTP request of the same call (s3_driver.c decides):
- * a create-only PUT that was refused after a lost answer, a CHECK refused without saying why. */
+ * A call carries one pb_store_request: it prepares each attempt, takes the answer in and judges it.
+ * Some requests need a second look, which is another HTTP request of the same call (s3_driver.c
+ * decides): a create-only PUT that was refused after a lost answer, a CHECK refused without saying
+ * why. */
 #ifndef PB_COPIER_STORE_S3_S3_CALL_H
 #define PB_COPIER_STORE_S3_S3_CALL_H
 
@@ -48,8 +49,8 @@ typedef enum s3_step {
 struct s3_call {
     pb_http_request http; /* first: callbacks cast */
     s3_store *s3;
-    s3_call *next;     /* free list */
-    bool for_list;     /* which of them */
+    s3_call *next; /* free list */
+    bool for_list; /* which of them */
     pb_store_request *request;
     s3_step step;
     const pb_store_request *asked; /* what the HTTP request carries: request, or &extra */
@@ -66,9 +67,9 @@ struct s3_call {
     pb_s3_endpoint redirects[S3_MOVES_MAX];
     bool redirected; /* the last of redirects is in use */
     unsigned moves;
-    bool told;           /* http.error was filled here and names the request */
-    bool body_begun;     /* GET: bytes_expected and size are known */
-    bool given;          /* GET: the caller holds bytes */
+    bool told;       /* http.error was filled here and names the request */
+    bool body_begun; /* GET: bytes_expected and size are known */
+    bool given;      /* GET: the caller holds bytes */
     uint64_t bytes_expected;
     uint64_t bytes_received;
 };

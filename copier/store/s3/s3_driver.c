@@ -114,8 +114,7 @@ static void begin_step(s3_call *call, s3_step step, pb_store_operation operation
     call->given = false;
 }
 
-static int compare_received(pb_store_request *extra, const void *data, size_t size,
-                            pb_error *error)
+static int compare_received(pb_store_request *extra, const void *data, size_t size, pb_error *error)
 {
     s3_call *call = extra->context;
     pb_slice body = call->request->body;
@@ -180,8 +179,8 @@ static bool step_after_asked(s3_call *call)
         begin_step(call, S3_STEP_COMPARE, PB_STORE_HEAD, request->key);
         return true;
     }
-    if (request->operation == PB_STORE_CHECK && error->kind == PB_ERROR_REFUSED &&
-        error->status == 403) {
+    if (request->operation == PB_STORE_CHECK && error->status / 100 == 4 &&
+        !pb_error_is_transient(error->kind)) {
         /* HEAD can't say why; and rights may cover the prefix only. */
         begin_step(call, S3_STEP_LOOK_INSIDE, PB_STORE_LIST, (pb_slice){NULL, 0});
         call->extra.list.keys_max = 1;
@@ -260,6 +259,7 @@ static void s3_submit(pb_store *store, pb_store_request *request)
     request->error.kind = PB_ERROR_NONE;
     request->page = NULL;
     request->etag[0] = '\0';
+    request->etag_opaque = false;
     request->size = 0;
     request->mtime_ms = request->store_now_ms = 0;
     if (request->operation == PB_STORE_DELETE && request->key_count > 1 && !all_fit_xml(request)) {
@@ -283,8 +283,8 @@ static int s3_open(pb_store *store, pb_error *error)
     s3->settings = settings;
     s3->parser = pb_s3_parser_new();
     if (credentials->access_key_id)
-        s3->signer = pb_s3_signer_new(credentials->access_key_id, credentials->secret_access_key,
-                                      "s3");
+        s3->signer =
+            pb_s3_signer_new(credentials->access_key_id, credentials->secret_access_key, "s3");
     pb_s3_endpoint_make(&store->config->location, settings->region, &s3->endpoints[0]);
     s3->endpoint_count = 1;
     store->state = s3;

@@ -166,8 +166,8 @@ static void make_day_key(pb_s3_signer *signer, pb_slice region, pb_slice date)
                             PB_SLICE_FORMAT(region), signer->service);
 }
 
-void pb_s3_sign(pb_s3_signer *signer, const char *region, pb_slice date,
-                pb_s3_canonical *canonical, pb_buffer *authorization)
+void pb_s3_sign(pb_s3_signer *signer, const char *region, pb_slice date, pb_s3_canonical *canonical,
+                pb_buffer *authorization)
 {
     pb_slice region_slice = pb_slice_of(region);
     if (!scope_fits(signer, region_slice, date))

@@ -1,8 +1,8 @@
 /* copier/store/s3/signature.h - AWS Signature Version 4 in an Authorization header.
  *
  * The canonical forms are pure functions; a pb_s3_signer keeps what a run of requests shares: the
- * signing key of one day and region, the hash contexts, and the text of the present second. S3's rules:
- * the path is taken as it is sent, each segment percent-encoded once, nothing normalised.
+ * signing key of one day and region, the hash contexts, and the text of the present second. S3's
+ * rules: the path is taken as it is sent, each segment percent-encoded once, nothing normalised.
  * Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  * A signer is for one thread. */
 #ifndef PB_COPIER_STORE_S3_SIGNATURE_H
@@ -29,13 +29,13 @@ typedef struct pb_s3_canonical {
     pb_slice payload; /* lower-case hex of the body's SHA-256, or "UNSIGNED-PAYLOAD" */
 } pb_s3_canonical;
 
-/* Appends the canonical request. The slice of `buffer` that lists the signed headers ("host;x-amz-date")
- * is answered in *ret_signed_start and *ret_signed_size. */
+/* Appends the canonical request. The slice of `buffer` that lists the signed headers
+ * ("host;x-amz-date") is answered in *ret_signed_start and *ret_signed_size. */
 void pb_s3_canonical_request(pb_buffer *buffer, pb_s3_canonical *canonical,
                              size_t *ret_signed_start, size_t *ret_signed_size);
 
-/* Appends the string to sign; `date` is "20150830T123600Z", `scope` "20150830/REGION/SERVICE/aws4_request",
- * `digest` the SHA-256 of the canonical request. */
+/* Appends the string to sign; `date` is "20150830T123600Z", `scope`
+ * "20150830/REGION/SERVICE/aws4_request", `digest` the SHA-256 of the canonical request. */
 void pb_s3_string_to_sign(pb_buffer *buffer, pb_slice date, pb_slice scope,
                           const uint8_t digest[PB_SHA256_BYTES]);
 
@@ -49,10 +49,10 @@ void pb_s3_signer_free(pb_s3_signer *signer); /* zeroes what is secret; NULL all
 /* The x-amz-date of a time; the text is the signer's until the next call. */
 pb_slice pb_s3_signer_date(pb_s3_signer *signer, int64_t now_ms);
 
-/* Signs for `region` and appends the Authorization header's value. `date` is the x-amz-date among the
- * headers. */
-void pb_s3_sign(pb_s3_signer *signer, const char *region, pb_slice date,
-                pb_s3_canonical *canonical, pb_buffer *authorization);
+/* Signs for `region` and appends the Authorization header's value. `date` is the x-amz-date among
+ * the headers. */
+void pb_s3_sign(pb_s3_signer *signer, const char *region, pb_slice date, pb_s3_canonical *canonical,
+                pb_buffer *authorization);
 
 /* The last signature made, 64 hex digits; "" before. */
 const char *pb_s3_signer_last(const pb_s3_signer *signer);

@@ -50,10 +50,18 @@ static void reads_headers(void **state)
 static void distrusts_headers(void **state)
 {
     (void)state;
-    static const char *const ranges[] = {
-        "",           "bytes",          "bytes */0",      "bytes 0-9/*",  "bytes 9-0/10",
-        "bytes 0-10/10", "bytes 0-/10", "bytes -9/10",    "items 0-9/10", "bytes 0-9/10 ",
-        "bytes 0-9",  "bytes 0-99999999999999999999/100000000000000000000"};
+    static const char *const ranges[] = {"",
+                                         "bytes",
+                                         "bytes */0",
+                                         "bytes 0-9/*",
+                                         "bytes 9-0/10",
+                                         "bytes 0-10/10",
+                                         "bytes 0-/10",
+                                         "bytes -9/10",
+                                         "items 0-9/10",
+                                         "bytes 0-9/10 ",
+                                         "bytes 0-9",
+                                         "bytes 0-99999999999999999999/100000000000000000000"};
     pb_s3_answer answer = {0};
     for (size_t i = 0; i < COUNT(ranges); i++) {
         give(&answer, "content-range", ranges[i]);
@@ -81,19 +89,44 @@ static void distrusts_headers(void **state)
     assert_true(answer.date_ms == 0);
 }
 
+static void knows_etags_that_are_no_md5(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value;
+        bool opaque;
+    } cases[] = {
+        {"x-amz-server-side-encryption", "AES256", false},
+        {"x-amz-server-side-encryption", "aws:kms", true},
+        {"x-amz-server-side-encryption", "aws:kms:dsse", true},
+        {"x-amz-server-side-encryption-customer-algorithm", "AES256", true},
+        {"x-amz-server-side-encryption-bucket-key-enabled", "true", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        pb_s3_answer answer = {0};
+        give(&answer, cases[i].name, cases[i].value);
+        assert_int_equal(answer.etag_opaque, cases[i].opaque);
+    }
+}
+
 static void keeps_an_objects_own_headers(void **state)
 {
     (void)state;
-    static const char *const headers[][2] = {
-        {"content-type", "text/plain"}, {"content-length", "1"},  {"x-amz-meta-a", "1"},
-        {"x-amz-meta-", "x"},           {"x-amz-acl", "public"},  {"cache-control", "no-cache"},
-        {"expires", "never"},           {"content-language", "de"}, {"set-cookie", "x"},
-        {"content-encoding", "gzip"},   {"content-disposition", "inline"}};
+    static const char *const headers[][2] = {{"content-type", "text/plain"},
+                                             {"content-length", "1"},
+                                             {"x-amz-meta-a", "1"},
+                                             {"x-amz-meta-", "x"},
+                                             {"x-amz-acl", "public"},
+                                             {"cache-control", "no-cache"},
+                                             {"expires", "never"},
+                                             {"content-language", "de"},
+                                             {"set-cookie", "x"},
+                                             {"content-encoding", "gzip"},
+                                             {"content-disposition", "inline"}};
     pb_s3_answer answer = {0};
     pb_buffer kept = {0};
     for (size_t i = 0; i < COUNT(headers); i++)
-        pb_s3_answer_header(&answer, pb_slice_of(headers[i][0]), pb_slice_of(headers[i][1]),
-                            &kept);
+        pb_s3_answer_header(&answer, pb_slice_of(headers[i][0]), pb_slice_of(headers[i][1]), &kept);
     assert_string_equal(kept.data,
                         "content-type: text/plain\nx-amz-meta-a: 1\ncache-control: no-cache\n"
                         "expires: never\ncontent-language: de\ncontent-encoding: gzip\n"
@@ -155,8 +188,8 @@ static void expects_what_was_asked(void **state)
             give(&answer, "content-range", cases[i].content_range);
         uint64_t bytes = 0, size = 0;
         pb_error error = {0};
-        int failed = pb_s3_answer_expect(&answer, cases[i].status, cases[i].offset,
-                                         cases[i].length, &bytes, &size, &error);
+        int failed = pb_s3_answer_expect(&answer, cases[i].status, cases[i].offset, cases[i].length,
+                                         &bytes, &size, &error);
         if (failed == cases[i].good || bytes != cases[i].bytes || size != cases[i].size)
             fail_msg("case %zu: %s", i, failed ? error.message : "taken");
         assert_int_equal(error.kind, failed ? PB_ERROR_FAILED : PB_ERROR_NONE);
@@ -168,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_headers),
         cmocka_unit_test(distrusts_headers),
+        cmocka_unit_test(knows_etags_that_are_no_md5),
         cmocka_unit_test(keeps_an_objects_own_headers),
         cmocka_unit_test(expects_what_was_asked),
     };

@@ -63,9 +63,15 @@ static void reads_profiles(void **state)
          "  max_concurrent_requests = 20\n[x y]\nregion=d\n[sso-session x y]\nregion=e\n",
          true,
          {NULL, NULL, NULL, "b"}},
-        {PB_S3_FILE_CONFIG, "default", "[profile default]\nregion=a\n", true,
+        {PB_S3_FILE_CONFIG,
+         "default",
+         "[profile default]\nregion=a\n",
+         true,
          {NULL, NULL, NULL, "a"}},
-        {PB_S3_FILE_CONFIG, "default", "[default]\nregion=a\n[default]\nregion=b", true,
+        {PB_S3_FILE_CONFIG,
+         "default",
+         "[default]\nregion=a\n[default]\nregion=b",
+         true,
          {NULL, NULL, NULL, "b"}},
         {PB_S3_FILE_CREDENTIALS, "x", "[profile x]\nregion=a\n", false, {0}},
         /* Another profile's mistakes are its own. */
@@ -86,8 +92,8 @@ static void reads_profiles(void **state)
         pb_s3_credentials credentials = {0};
         pb_error error = {0};
         bool found = false;
-        if (pb_s3_profile_read(pb_slice_of(cases[i].text), "FILE", cases[i].kind,
-                               cases[i].profile, &credentials, &found, &error))
+        if (pb_s3_profile_read(pb_slice_of(cases[i].text), "FILE", cases[i].kind, cases[i].profile,
+                               &credentials, &found, &error))
             fail_msg("case %zu: %s", i, error.message);
         assert_int_equal(found, cases[i].found);
         check(&credentials, cases[i].wanted);
@@ -129,8 +135,8 @@ static void names_file_and_line(void **state)
     }
     pb_s3_credentials credentials = {0};
     bool found;
-    assert_int_equal(pb_s3_profile_read((pb_slice){"[x]\na\0=b", 9}, "FILE",
-                                        PB_S3_FILE_CREDENTIALS, "x", &credentials, &found, NULL),
+    assert_int_equal(pb_s3_profile_read((pb_slice){"[x]\na\0=b", 9}, "FILE", PB_S3_FILE_CREDENTIALS,
+                                        "x", &credentials, &found, NULL),
                      -1);
 }
 
@@ -208,9 +214,21 @@ enum { SETTINGS_MAX = 8 };
 static void looks_in_order(void **state)
 {
     (void)state;
-#define FILES {"AWS_SHARED_CREDENTIALS_FILE", credentials_path}, {"AWS_CONFIG_FILE", config_path}
-#define AWS {"AWS_ACCESS_KEY_ID", "EA"}, {"AWS_SECRET_ACCESS_KEY", "ES"}
-#define ROLE {"PBCOPY_SOURCE_ACCESS_KEY_ID", "RA"}, {"PBCOPY_SOURCE_SECRET_ACCESS_KEY", "RS"}
+#define FILES                                                                                      \
+    {"AWS_SHARED_CREDENTIALS_FILE", credentials_path},                                             \
+    {                                                                                              \
+        "AWS_CONFIG_FILE", config_path                                                             \
+    }
+#define AWS                                                                                        \
+    {"AWS_ACCESS_KEY_ID", "EA"},                                                                   \
+    {                                                                                              \
+        "AWS_SECRET_ACCESS_KEY", "ES"                                                              \
+    }
+#define ROLE                                                                                       \
+    {"PBCOPY_SOURCE_ACCESS_KEY_ID", "RA"},                                                         \
+    {                                                                                              \
+        "PBCOPY_SOURCE_SECRET_ACCESS_KEY", "RS"                                                    \
+    }
     const struct {
         const char *role, *profile;
         setting settings[SETTINGS_MAX];
@@ -232,7 +250,9 @@ static void looks_in_order(void **state)
          {ROLE, {"PBCOPY_SOURCE_SESSION_TOKEN", "RT"}, {"AWS_SESSION_TOKEN", "ET"}},
          {"RA", "RS", "RT", NULL}},
         {NULL, NULL, {AWS, {"AWS_DEFAULT_REGION", "d"}}, {"EA", "ES", NULL, "d"}},
-        {NULL, NULL, {AWS, {"AWS_DEFAULT_REGION", "d"}, {"AWS_REGION", "r"}},
+        {NULL,
+         NULL,
+         {AWS, {"AWS_DEFAULT_REGION", "d"}, {"AWS_REGION", "r"}},
          {"EA", "ES", NULL, "r"}},
         {NULL, NULL, {{"HOME", "/nonexistent"}}, {0}},
         {NULL, NULL, {FILES, {"AWS_PROFILE", "empty"}}, {NULL, NULL, NULL, "re"}},
@@ -256,10 +276,13 @@ static void refuses_half_of_it(void **state)
         setting settings[SETTINGS_MAX];
         const char *says;
     } cases[] = {
-        {NULL, {{"AWS_ACCESS_KEY_ID", "A"}}, "AWS_ACCESS_KEY_ID is set, but not AWS_SECRET_ACCESS_KEY"},
+        {NULL,
+         {{"AWS_ACCESS_KEY_ID", "A"}},
+         "AWS_ACCESS_KEY_ID is set, but not AWS_SECRET_ACCESS_KEY"},
         {NULL, {{"AWS_SECRET_ACCESS_KEY", "hunter2"}}, "AWS_SECRET_ACCESS_KEY is set, but not"},
         {NULL, {AWS, {"PBCOPY_SOURCE_ACCESS_KEY_ID", "A"}}, "PBCOPY_SOURCE_ACCESS_KEY_ID is set"},
-        {NULL, {{"AWS_ACCESS_KEY_ID", "A"}, {"AWS_SECRET_ACCESS_KEY", "hunter2\n"}},
+        {NULL,
+         {{"AWS_ACCESS_KEY_ID", "A"}, {"AWS_SECRET_ACCESS_KEY", "hunter2\n"}},
          "AWS_SECRET_ACCESS_KEY holds"},
         {NULL, {AWS, {"AWS_REGION", "a b"}}, "AWS_REGION"},
         {"none", {FILES}, "no profile none in "},

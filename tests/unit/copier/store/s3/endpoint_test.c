@@ -40,13 +40,13 @@ static void addresses_buckets(void **state)
          "s3.us-east-1.amazonaws.com", "/My_Bucket/", "/My_Bucket", "/My_Bucket/"},
         {"s3://bucket?s3ForcePathStyle=true", "us-east-1", "https://s3.us-east-1.amazonaws.com",
          "s3.us-east-1.amazonaws.com", "/bucket/", "/bucket", "/bucket/"},
-        {"s3://bucket/p?endpoint=http://minio:9000", "us-east-1", "http://minio:9000",
-         "minio:9000", "/bucket/p/", "/bucket", "/bucket/p/"},
+        {"s3://bucket/p?endpoint=http://minio:9000", "us-east-1", "http://minio:9000", "minio:9000",
+         "/bucket/p/", "/bucket", "/bucket/p/"},
         {"s3://bucket/p?endpoint=oss:1&s3ForcePathStyle=false", "x", "https://bucket.oss:1",
          "bucket.oss:1", "/p/", "/", "/bucket/p/"},
         {"s3://bucket?endpoint=s3.eu-west-1.amazonaws.com", "eu-west-1",
-         "https://bucket.s3.eu-west-1.amazonaws.com", "bucket.s3.eu-west-1.amazonaws.com", "/",
-         "/", "/bucket/"},
+         "https://bucket.s3.eu-west-1.amazonaws.com", "bucket.s3.eu-west-1.amazonaws.com", "/", "/",
+         "/bucket/"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         pb_location location = parsed(cases[i].url);

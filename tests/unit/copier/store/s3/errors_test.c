@@ -97,7 +97,8 @@ static void tells_the_story(void **state)
         .status = 403,
         .code = PB_SLICE_LITERAL("AccessDenied"),
         .message = PB_SLICE_LITERAL("Access\nDenied"),
-        .request_id = PB_SLICE_LITERAL("R\x01""1"),
+        .request_id = PB_SLICE_LITERAL("R\x01"
+                                       "1"),
     };
     pb_error error = {0};
     pb_s3_error_fill(&error, &failure, pb_s3_classify(403, failure.code));
@@ -157,8 +158,8 @@ static void bears_long_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classifies),      cmocka_unit_test(knows_what_says_elsewhere),
-        cmocka_unit_test(tells_the_story), cmocka_unit_test(tells_both_clocks),
+        cmocka_unit_test(classifies),       cmocka_unit_test(knows_what_says_elsewhere),
+        cmocka_unit_test(tells_the_story),  cmocka_unit_test(tells_both_clocks),
         cmocka_unit_test(bears_long_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,10 @@ static void builds_targets(void **state)
 {
     (void)state;
     static const pb_slice keys[] = {{"k&", 2}, {"l", 1}};
-#define ODD_KEY {"a+b/\xc3\xa4?&=%#<>\"'/ .. //", 22}
+#define ODD_KEY                                                                                    \
+    {                                                                                              \
+        "a+b/\xc3\xa4?&=%#<>\"'/ .. //", 22                                                        \
+    }
     static const struct {
         pb_store_request asked;
         const char *method, *target, *tls_target;
@@ -116,19 +119,27 @@ static void builds_targets(void **state)
          "HEAD",
          "/bucket/pre%20fix/a%2Bb/%C3%A4%3F%26%3D%25%23%3C%3E%22%27/%20..%20//",
          "/a%2Bb/%C3%A4%3F%26%3D%25%23%3C%3E%22%27/%20..%20//"},
-        {{.operation = PB_STORE_GET, .key = {"../..", 5}}, "GET", "/bucket/pre%20fix/../..",
+        {{.operation = PB_STORE_GET, .key = {"../..", 5}},
+         "GET",
+         "/bucket/pre%20fix/../..",
          "/../.."},
         {{.operation = PB_STORE_PUT, .key = {"/", 1}}, "PUT", "/bucket/pre%20fix//", "//"},
         {{.operation = PB_STORE_COPY, .key = {"\x01", 1}, .source_key = {"s", 1}},
          "PUT",
          "/bucket/pre%20fix/%01",
          "/%01"},
-        {{.operation = PB_STORE_DELETE, .keys = keys, .key_count = 1}, "DELETE",
-         "/bucket/pre%20fix/k%26", "/k%26"},
-        {{.operation = PB_STORE_DELETE, .keys = keys, .key_count = 2}, "POST", "/bucket?delete=",
+        {{.operation = PB_STORE_DELETE, .keys = keys, .key_count = 1},
+         "DELETE",
+         "/bucket/pre%20fix/k%26",
+         "/k%26"},
+        {{.operation = PB_STORE_DELETE, .keys = keys, .key_count = 2},
+         "POST",
+         "/bucket?delete=",
          "/?delete="},
-        {{.operation = PB_STORE_MULTIPART_CREATE, .key = {"k", 1}}, "POST",
-         "/bucket/pre%20fix/k?uploads=", "/k?uploads="},
+        {{.operation = PB_STORE_MULTIPART_CREATE, .key = {"k", 1}},
+         "POST",
+         "/bucket/pre%20fix/k?uploads=",
+         "/k?uploads="},
         {{.operation = PB_STORE_MULTIPART_PUT,
           .key = {"k", 1},
           .part_number = 10000,
@@ -308,11 +319,10 @@ static void writes_bodies(void **state)
     set_up(&f, PLAIN);
     pb_store_request delete = {.operation = PB_STORE_DELETE, .keys = keys, .key_count = 3};
     build(&f, &delete);
-    const char *wanted =
-        "<Delete><Quiet>true</Quiet>"
-        "<Object><Key>pre fix/a&amp;&lt;&gt;&quot;'b</Key></Object>"
-        "<Object><Key>pre fix/&#9;&#13;&#10;</Key></Object>"
-        "<Object><Key>pre fix/\xc3\xa4/\xf0\x9f\x98\x80</Key></Object></Delete>";
+    const char *wanted = "<Delete><Quiet>true</Quiet>"
+                         "<Object><Key>pre fix/a&amp;&lt;&gt;&quot;'b</Key></Object>"
+                         "<Object><Key>pre fix/&#9;&#13;&#10;</Key></Object>"
+                         "<Object><Key>pre fix/\xc3\xa4/\xf0\x9f\x98\x80</Key></Object></Delete>";
     assert_true(pb_slice_equal(f.attempt.body, pb_slice_of(wanted)));
     assert_int_equal(strlen(header(&f, "content-md5")), 24);
     assert_non_null(strstr(header(&f, "content-md5"), "=="));
@@ -389,10 +399,17 @@ static void refuses(const fixture *f, const pb_store_request *asked)
 static void refuses_what_can_not_be_said(void **state)
 {
     (void)state;
-    static const char *const headers[] = {
-        "x-amz-acl: public-read\n", "authorization: x\n", "content-type:x\n", "content-type\n",
-        "x-amz-meta-a: b\rc\n",     "x-amz-meta-a: \x01\n", "x-amz-meta-: x\n", ": x\n", "\n",
-        "x-amz-meta-a b: x\n",      "x-amz-meta-a:b: x\n"};
+    static const char *const headers[] = {"x-amz-acl: public-read\n",
+                                          "authorization: x\n",
+                                          "content-type:x\n",
+                                          "content-type\n",
+                                          "x-amz-meta-a: b\rc\n",
+                                          "x-amz-meta-a: \x01\n",
+                                          "x-amz-meta-: x\n",
+                                          ": x\n",
+                                          "\n",
+                                          "x-amz-meta-a b: x\n",
+                                          "x-amz-meta-a:b: x\n"};
     static const pb_slice unfit[] = {{"a", 1}, {"\x01", 1}}, empty[] = {{"", 0}, {"a", 1}};
     fixture f;
     set_up(&f, PLAIN);
@@ -432,8 +449,8 @@ static void knows_what_xml_can_hold(void **state)
 {
     (void)state;
     static const char *const fit[] = {"a", "\t\n\r", "\x7f", "\xef\xbf\xbd", "\xf0\x9f\x98\x80"};
-    static const char *const unfit[] = {"\x01", "a\x1f", "\xef\xbf\xbe", "\xef\xbf\xbf", "\xff",
-                                        "\xed\xa0\x80"};
+    static const char *const unfit[] = {"\x01",         "a\x1f", "\xef\xbf\xbe",
+                                        "\xef\xbf\xbf", "\xff",  "\xed\xa0\x80"};
     for (size_t i = 0; i < COUNT(fit); i++)
         assert_true(pb_s3_key_fits_xml(pb_slice_of(fit[i])));
     for (size_t i = 0; i < COUNT(unfit); i++)

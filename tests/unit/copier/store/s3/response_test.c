@@ -98,8 +98,7 @@ static void reads_a_list_of_aws(void **state)
     check_slice(page->entries[0].etag, "9e107d9d372bb6826bd81d3542a419d6");
     assert_true(page->entries[0].size == 8388608);
     assert_true(page->entries[0].mtime_ms == INT64_C(1795411249123));
-    assert_true(
-        pb_slice_equal(page->entries[1].key, (pb_slice){"a/\xc3\xa4\n\0&", 7}));
+    assert_true(pb_slice_equal(page->entries[1].key, (pb_slice){"a/\xc3\xa4\n\0&", 7}));
     assert_int_equal(page->entries[1].etag.size, 0);
     assert_true(page->entries[1].size == UINT64_MAX);
     assert_null(page->entries[0].record);
@@ -112,13 +111,12 @@ static void reads_a_list_of_minio(void **state)
 {
     (void)state;
     /* The encoding is told at the end; quotes are numeric. */
-    pb_page *page = listed(
-        " \r\n" LIST "<Name>b</Name><Prefix></Prefix><KeyCount>1</KeyCount>"
-        "<IsTruncated>true</IsTruncated><Contents><Key>a%2Fb</Key>" TIME
-        "<ETag>&#34;e-2&#34;</ETag><Size>0</Size></Contents>"
-        "<CommonPrefixes><Prefix>c%2F</Prefix></CommonPrefixes>"
-        "<CommonPrefixes><Prefix>d/</Prefix></CommonPrefixes>" URL END,
-        NULL);
+    pb_page *page = listed(" \r\n" LIST "<Name>b</Name><Prefix></Prefix><KeyCount>1</KeyCount>"
+                           "<IsTruncated>true</IsTruncated><Contents><Key>a%2Fb</Key>" TIME
+                           "<ETag>&#34;e-2&#34;</ETag><Size>0</Size></Contents>"
+                           "<CommonPrefixes><Prefix>c%2F</Prefix></CommonPrefixes>"
+                           "<CommonPrefixes><Prefix>d/</Prefix></CommonPrefixes>" URL END,
+                           NULL);
     assert_int_equal(page->count, 1);
     check_slice(page->entries[0].key, "a/b");
     check_slice(page->entries[0].etag, "e-2");
@@ -128,6 +126,26 @@ static void reads_a_list_of_minio(void **state)
     assert_true(page->more);
     assert_int_equal(page->token.size, 0); /* the last key continues it */
     pb_page_release(page);
+}
+
+static void reads_a_list_of_ceph(void **state)
+{
+    (void)state;
+    /* Keys are encoded, token and echo are not. */
+    const char *text = LIST "<StartAfter>\x01</StartAfter><IsTruncated>true</IsTruncated>"
+                            "<NextContinuationToken>a\x02\xEF\xBF\xBF</NextContinuationToken>"
+                            "<Contents><Key>a%02%EF%BF%BF</Key>" TIME
+                            "<ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>" URL END;
+    pb_page *page = listed(text, NULL);
+    assert_int_equal(page->count, 1);
+    check_slice(page->entries[0].key, "a\x02\xEF\xBF\xBF");
+    assert_true(page->more);
+    assert_int_equal(page->token.size, 0); /* it is not what the store gave */
+    pb_page_release(page);
+    /* Where keys are not encoded, nothing is made up. */
+    refuses_list(LIST "<IsTruncated>false</IsTruncated><Contents><Key>a\x02</Key>" TIME
+                      "<ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>" END,
+                 NULL, PB_ERROR_FAILED);
 }
 
 static void leaves_keys_as_they_are_without_encoding(void **state)
@@ -164,8 +182,8 @@ static void holds_keys_to_what_was_asked(void **state)
                  PB_ERROR_FAILED);
     /* A common prefix may hold keys after `after` though it is before it. */
     asked.after = PB_SLICE_LITERAL("a/b/c");
-    page = listed(LIST LAST "<CommonPrefixes><Prefix>s p/a/b/</Prefix></CommonPrefixes>" END,
-                  &asked);
+    page =
+        listed(LIST LAST "<CommonPrefixes><Prefix>s p/a/b/</Prefix></CommonPrefixes>" END, &asked);
     check_slice(page->prefixes[0], "a/b/");
     pb_page_release(page);
 }
@@ -222,8 +240,8 @@ static void refuses_lists_that_break_the_protocol(void **state)
     refuses_list(text, NULL, PB_ERROR_FAILED);
     snprintf(text, sizeof text, LIST LAST "<Contents><Key>k</Key><ETag>%0128d</ETag>" REST END, 0);
     refuses_list(text, NULL, PB_ERROR_FAILED);
-    snprintf(text, sizeof text, LIST LAST "<Contents><Key>%01024d</Key><ETag>%0127d</ETag>" REST END,
-             0, 0);
+    snprintf(text, sizeof text,
+             LIST LAST "<Contents><Key>%01024d</Key><ETag>%0127d</ETag>" REST END, 0, 0);
     pb_page_release(listed(text, NULL));
 }
 
@@ -342,9 +360,9 @@ static void bears_depth_and_size(void **state)
 static void bears_any_bytes(void **state)
 {
     (void)state;
-    static const char whole[] = LIST LAST URL
-        "<Contents><Key>a%2Fb</Key><ETag>&quot;e&quot;</ETag>" REST
-        "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>" END;
+    static const char whole[] =
+        LIST LAST URL "<Contents><Key>a%2Fb</Key><ETag>&quot;e&quot;</ETag>" REST
+                      "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>" END;
     char text[sizeof whole];
     uint32_t random = 1;
     pb_s3_list_asked asked = {0};
@@ -432,7 +450,10 @@ static void reads_keys_that_were_not_deleted(void **state)
 static void refuses_bad_documents(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"", "x", "<Error>", "<Error><Code>a</Error></Code>",
+    static const char *const cases[] = {"",
+                                        "x",
+                                        "<Error>",
+                                        "<Error><Code>a</Error></Code>",
                                         "<Error><Code>a<b/></Code></Error>",
                                         "<!DOCTYPE Error><Error/>"};
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -471,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_list_of_aws),
         cmocka_unit_test(reads_a_list_of_minio),
+        cmocka_unit_test(reads_a_list_of_ceph),
         cmocka_unit_test(leaves_keys_as_they_are_without_encoding),
         cmocka_unit_test(holds_keys_to_what_was_asked),
         cmocka_unit_test(leaves_out_the_folders_own_marker),

@@ -60,8 +60,8 @@ static void make_query(pb_slice raw, pb_buffer *ret_query)
             pb_buffer_append_char(ret_query, '&');
         pb_percent_encode(ret_query, (pb_slice){pairs[i].data, name_size}, false);
         pb_buffer_append_char(ret_query, '=');
-        pb_percent_encode(ret_query,
-                          (pb_slice){pairs[i].data + value_at, pairs[i].size - value_at}, false);
+        pb_percent_encode(ret_query, (pb_slice){pairs[i].data + value_at, pairs[i].size - value_at},
+                          false);
     }
 }
 
@@ -83,8 +83,7 @@ static const char *member(const json_t *object, const char *name)
 
 static void add_header(test_vector *vector, const char *name, const char *value)
 {
-    vector->headers[vector->header_count++] =
-        (pb_s3_header){pb_slice_of(name), pb_slice_of(value)};
+    vector->headers[vector->header_count++] = (pb_s3_header){pb_slice_of(name), pb_slice_of(value)};
 }
 
 static void read_vector(test_vector *vector, const char *folder)
@@ -115,8 +114,8 @@ static void read_vector(test_vector *vector, const char *folder)
         size_t start = vector->names.size, size = (size_t)(colon - line.data);
         for (size_t i = 0; i < size; i++)
             pb_buffer_append_char(&vector->names, (char)(line.data[i] | ' '));
-        vector->headers[vector->header_count++] = (pb_s3_header){
-            {vector->names.data + start, size}, {colon + 1, line.size - size - 1}};
+        vector->headers[vector->header_count++] =
+            (pb_s3_header){{vector->names.data + start, size}, {colon + 1, line.size - size - 1}};
     }
     uint8_t digest[PB_SHA256_BYTES];
     pb_sha256(rest.data, rest.size, digest);
@@ -159,7 +158,8 @@ static void check_vector(const char *folder)
     assert_string_equal(text.data, vector.canonical.data);
 
     const json_t *credentials = json_object_get(vector.context, "credentials");
-    const char *region = member(vector.context, "region"), *service = member(vector.context, "service");
+    const char *region = member(vector.context, "region"),
+               *service = member(vector.context, "service");
     char scope[128];
     uint8_t digest[PB_SHA256_BYTES];
     snprintf(scope, sizeof scope, "%.8s/%s/%s/aws4_request", vector.date, region, service);
@@ -221,8 +221,8 @@ static void signs_as_s3_documents_it(void **state)
         .header_count = 4,
         .payload = headers[2].value,
     };
-    pb_s3_signer *signer = pb_s3_signer_new("AKIAIOSFODNN7EXAMPLE",
-                                            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "s3");
+    pb_s3_signer *signer =
+        pb_s3_signer_new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "s3");
     pb_buffer text = {0};
     pb_slice date = pb_s3_signer_date(signer, INT64_C(1369353600000));
     assert_string_equal(date.data, "20130524T000000Z");
@@ -267,8 +267,8 @@ static void makes_a_new_key_for_each_day_and_region(void **state)
         const char *region;
         int64_t now_ms;
     } cases[] = {
-        {"us-east-1", INT64_C(1369353600000)},  {"us-east-1", INT64_C(1369439999000)},
-        {"us-east-1", INT64_C(1369440000000)},  {"us-east-10", INT64_C(1369440000000)},
+        {"us-east-1", INT64_C(1369353600000)},    {"us-east-1", INT64_C(1369439999000)},
+        {"us-east-1", INT64_C(1369440000000)},    {"us-east-10", INT64_C(1369440000000)},
         {"eu-central-1", INT64_C(1369440000000)}, {"us-east-1", INT64_C(1369353600000)},
     };
     pb_s3_signer *kept = pb_s3_signer_new("AKID", "secret", "s3");

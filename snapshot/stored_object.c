@@ -1,6 +1,5 @@
 #include "snapshot/stored_object.h"
 
-#include "copier/store/etag.h"
 #include "manifest/layout.h"
 
 pb_slice pb_stored_etag(const pb_record *record)
@@ -26,8 +25,5 @@ void pb_expect_stored(pb_transfer *transfer, pb_store *repository, const pb_reco
         transfer->expected_sha256 = record->sha256;
         transfer->expected_part_bytes = record->part_bytes;
     }
-    /* A plain MD5 can always be recomputed; a multipart ETag only where its layout can be guessed.
-     */
-    transfer->expected_etag =
-        pb_etag_parts(record->stored_etag) == 0 ? record->stored_etag : record->etag;
+    transfer->expected_etag = pb_stored_etag(record);
 }

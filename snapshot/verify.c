@@ -121,13 +121,6 @@ static int failed(void *context, pb_item *item, pb_error *error)
     return 0;
 }
 
-static int finish(void *context, pb_error *error)
-{
-    (void)context;
-    (void)error;
-    return 0;
-}
-
 static void over(void *context, const pb_error *error)
 {
     verify_shard *shard = context;
@@ -146,7 +139,7 @@ static void over(void *context, const pb_error *error)
     pb_worker_shard_over(worker, error);
 }
 
-static const pb_shard_work work = {decide, emit, failed, finish, over};
+static const pb_shard_work work = {decide, emit, failed, NULL, over};
 
 static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
 {

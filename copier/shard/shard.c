@@ -205,7 +205,7 @@ static void pump(pb_shard *shard)
     bool through = !shard->count && !shard->in_flight && !is_fetching(shard);
     if (through && !shard->error && shard->exhausted) {
         pb_error error = {0};
-        int answer = shard->work->finish(shard->context, &error);
+        int answer = shard->work->finish ? shard->work->finish(shard->context, &error) : 0;
         if (answer < 0)
             fail(shard, &error);
         through = answer <= 0;

@@ -41,7 +41,7 @@ typedef struct pb_shard_work {
     /* A transfer failed for its object alone (item->transfer.error): instead of emit. 0 goes on
      * with the other objects; -1 fails the shard with *error. */
     int (*failed)(void *context, pb_item *item, pb_error *error);
-    /* All items are through. 0; 1: not now; -1. */
+    /* All items are through. 0; 1: not now; -1. NULL: nothing to do then. */
     int (*finish)(void *context, pb_error *error);
     /* The shard is over, well or not (error NULL or why): frees context. Nothing is under way. */
     void (*over)(void *context, const pb_error *error);

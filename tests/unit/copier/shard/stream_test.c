@@ -199,13 +199,6 @@ static int emit(void *context, pb_item *item, pb_error *error)
     return 0;
 }
 
-static int finish(void *context, pb_error *error)
-{
-    (void)context;
-    (void)error;
-    return 0;
-}
-
 static void over(void *context, const pb_error *error)
 {
     merge_log *merge = context;
@@ -214,7 +207,7 @@ static void over(void *context, const pb_error *error)
         merge->error = *error;
 }
 
-static const pb_shard_work work = {decide, emit, NULL, finish, over};
+static const pb_shard_work work = {decide, emit, NULL, NULL, over};
 
 static void run_merge(merge_log *merge, const char *const *left, const char *const *right)
 {

@@ -21,7 +21,7 @@ typedef struct pb_snapshot_file {
     uint64_t bytes;          /* of the objects */
     uint64_t copied_objects; /* first seen by this snapshot */
     uint64_t copied_bytes;
-    uint64_t proofs_size;  /* assurance: records by their strongest proof */
+    uint64_t proofs_size; /* assurance: records by their strongest proof */
     uint64_t proofs_etag;
     uint64_t proofs_checksum;
     uint64_t proofs_sha256;

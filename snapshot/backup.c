@@ -583,7 +583,7 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
         backup.job.stores[SOURCE] = source_config;
         backup.job.stores[REPOSITORY] = repository.config;
         backup.job.store_count = 2;
-        ended = pb_run_begin(&repository, identity, prefix, options->take_over, &backup.run, error);
+        ended = pb_run_begin(&repository, identity, options, &backup.run, error);
         backup.next_part = backup.run.next_part;
         ret_result->resumed = backup.run.resumed;
         ret_result->resumed_objects = backup.run.tally.objects;

@@ -9,6 +9,7 @@ typedef struct pb_backup_options {
     const char *source; /* URLs */
     const char *repository;
     const char *prefix; /* only keys that begin with this; NULL or "" for all */
+    bool full;          /* take nothing over from earlier snapshots: every object is copied */
     bool take_over; /* resume an unfinished run of another machine though its heartbeat is fresh */
 } pb_backup_options;
 

@@ -102,7 +102,9 @@ int pb_catalogue_show(pb_session *session, const char *url, const char *snapshot
         return -1;
     int ended = pb_repository_find(&repository, snapshot, ret_file, error);
     for (size_t i = 0; !ended && each && i < ret_file->part_count; i++)
-        ended = show_part(&repository, ret_file, &ret_file->parts[i], each, context, error);
+        ended = session->cancelled
+                    ? pb_error_set(error, PB_ERROR_CANCELLED, "cancelled")
+                    : show_part(&repository, ret_file, &ret_file->parts[i], each, context, error);
     pb_repository_close(&repository);
     return ended;
 }

@@ -54,8 +54,7 @@ static int make(pb_repository *repository, pb_error *error)
     if (failed)
         return pb_error_context(error, "making the repository");
     repository->made = true;
-    pb_session_note(repository->session, "made a new repository in %s%s",
-                    pb_store_name(repository->store),
+    pb_session_note(repository->session, "made a new %s%s", pb_store_name(repository->store),
                     repository->file.create_only
                         ? ""
                         : " (the store does not honour create-only writes: never run two "

@@ -203,8 +203,9 @@ static int take_up(pb_run *run, bool take_over, pb_error *error)
         pb_error_set(error, PB_ERROR_FAILED,
                      "the unfinished snapshot %s is based on '%s', but the newest one is now '%s'",
                      intent->id, intent->base, base);
-        return pb_error_hint(error, "delete snapshots/%s/ and data/%s/ from the repository",
-                             intent->id, intent->id);
+        return pb_error_hint(error, "%sdelete snapshots/%s/ and data/%s/ from the repository",
+                             intent->base[0] ? "" : "finish it with --full, or ", intent->id,
+                             intent->id);
     }
     if (options->dry_run)
         return 0;
@@ -222,9 +223,10 @@ static int write_intent(pb_run *run, bool create_only, pb_error *error)
                           pb_buffer_slice(&run->text), create_only, error);
 }
 
-int pb_run_begin(pb_repository *repository, const char *source, const char *prefix, bool take_over,
+int pb_run_begin(pb_repository *repository, const char *source, const pb_backup_options *options,
                  pb_run *ret_run, pb_error *error)
 {
+    const char *prefix = options->prefix ? options->prefix : "";
     pb_run *run = ret_run;
     *run = (pb_run){.repository = repository, .next_part = 1};
     pb_arena arena = {0};
@@ -240,7 +242,12 @@ int pb_run_begin(pb_repository *repository, const char *source, const char *pref
     pb_arena_free(&arena);
     if (answer < 0)
         return -1;
-    if (unfinished && take_up(run, take_over, error))
+    if (options->full && run->has_base) {
+        run->has_base = false;
+        pb_snapshot_file_free(&run->base);
+        run->base_sha256[0] = 0;
+    }
+    if (unfinished && take_up(run, options->take_over, error))
         return -1;
     if (!run->resumed) {
         pb_intent_free(&run->intent);

@@ -3,6 +3,7 @@
 #ifndef PB_SNAPSHOT_RUN_H
 #define PB_SNAPSHOT_RUN_H
 
+#include "snapshot/backup.h"
 #include "snapshot/repository.h"
 
 typedef struct pb_run {
@@ -23,9 +24,10 @@ typedef struct pb_run {
     int64_t beat_ms;
 } pb_run;
 
-/* Looks for the base and for an unfinished run of the same source, takes that up or begins a new
- * one, and writes the intent (not in a dry run). BUSY where that other run is alive. */
-int pb_run_begin(pb_repository *repository, const char *source, const char *prefix, bool take_over,
+/* Looks for the base (none for a full backup) and for an unfinished run of the same source, takes
+ * that up or begins a new one, and writes the intent (not in a dry run). BUSY where that other run
+ * is alive. */
+int pb_run_begin(pb_repository *repository, const char *source, const pb_backup_options *options,
                  pb_run *ret_run, pb_error *error);
 /* Renews the intent's heartbeat now and then, in the background. From the session's loop. */
 void pb_run_heartbeat(pb_run *run);

@@ -7,15 +7,23 @@
 
 enum { CONTROL_PARALLEL = 4 };
 
+static pb_http_options http_options(const pb_session_options *options)
+{
+    pb_http_options http = pb_http_options_default();
+    http.ca_bundle = options->ca_bundle;
+    http.log = options->log;
+    if (options->stall_timeout_ms)
+        http.stall_window_ms = options->stall_timeout_ms;
+    return http;
+}
+
 int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error)
 {
     pb_session *session = pb_allocate_zeroed(1, sizeof *session);
     session->options = *options;
     uv_loop_init(&session->loop);
-    pb_http_options http = pb_http_options_default();
+    pb_http_options http = http_options(options);
     http.parallel = CONTROL_PARALLEL;
-    http.ca_bundle = options->ca_bundle;
-    http.log = options->log;
     if (pb_http_open(&session->loop, &http, &session->http, error)) {
         uv_loop_close(&session->loop);
         free(session);
@@ -241,12 +249,10 @@ int pb_job_run(pb_job *job, pb_error *error)
     pb_engine_options options = {
         .loops = session->loops,
         .parallel = session->parallel,
-        .http = pb_http_options_default(),
+        .http = http_options(session),
         .mover = pb_mover_options_default(),
         .store_count = job->store_count,
     };
-    options.http.ca_bundle = session->ca_bundle;
-    options.http.log = session->log;
     options.mover.memory_bytes = session->memory_bytes;
     for (unsigned i = 0; i < job->store_count; i++)
         options.stores[i] = job->stores[i];

@@ -37,12 +37,13 @@ typedef struct pb_event {
 } pb_event;
 
 typedef struct pb_session_options {
-    unsigned parallel;     /* requests in flight, at least 1 */
-    uint64_t memory_bytes; /* of part buffers */
-    unsigned loops;        /* 0: one a core */
-    const char *ca_bundle; /* or NULL */
-    bool unsigned_payload; /* see store.h */
-    bool dry_run;          /* write nothing */
+    unsigned parallel;         /* requests in flight, at least 1 */
+    uint64_t memory_bytes;     /* of part buffers */
+    unsigned loops;            /* 0: one a core */
+    uint32_t stall_timeout_ms; /* of a request that moves nothing; 0 for the default */
+    const char *ca_bundle;     /* or NULL */
+    bool unsigned_payload;     /* see store.h */
+    bool dry_run;              /* write nothing */
     const pb_log *log;
     void (*event)(void *context, const pb_event *event); /* on the session's thread */
     void *context;

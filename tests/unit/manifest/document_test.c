@@ -356,9 +356,9 @@ static void a_snapshot_is_checked(void **state)
     expect_refused(SNAPSHOT, "\"stored_sha256\":\"02", "\"stored_sha256\":\"1", damaged,
                    "\"stored_sha256\"");
     static const char *const names[] = {
-        "id",           "source",  "prefix",  "started",        "committed",
-        "program",      "objects", "bytes",   "copied_objects", "copied_bytes",
-        "after",   "through", "records",        "stored_bytes"};
+        "id",      "source",  "prefix",  "started",        "committed",
+        "program", "objects", "bytes",   "copied_objects", "copied_bytes",
+        "after",   "through", "records", "stored_bytes"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char name[32];
         snprintf(name, sizeof(name), "\"%s\":", names[i]);

@@ -218,6 +218,23 @@ static void test_verify_finds_damage(void **state)
     shell("tr o O < %s/../../kept > %s/a/00003", data, data);
     assert_int_equal(verify(here, false, &error), 0); /* a flipped byte: only reading tells */
     expect_finding(here, true, "mismatch", "a/00003");
+
+    /* An incremental backup takes the damaged object over, a full one does not. */
+    pb_backup_result again;
+    backup(here, &again);
+    pb_backup_result_free(&again);
+    expect_finding(here, true, "mismatch", "a/00003");
+    pb_backup_options full = {.source = here->source, .repository = here->repository, .full = true};
+    assert_int_equal(pb_backup(here->session, &full, &again, &error), 0);
+    assert_int_equal(again.snapshot.copied_objects, OBJECTS + 1);
+    assert_string_equal(again.snapshot.base, "");
+    pb_backup_result_free(&again);
+    assert_int_equal(verify(here, true, &error), 0);
+    shell("rm -r %s/repository/snapshots/*/", here->root);
+    pb_backup_result_free(&result);
+    backup(here, &result);
+    snprintf(data, sizeof data, "%s/repository/data/%s", here->root, result.snapshot.id);
+    shell("cp %s/a/00003 %s/../../kept", data, data);
     shell("mv %s/../../kept %s/a/00003", data, data);
     shell("echo stray > %s/a/stray", data);
     expect_finding(here, false, "orphan", "a/stray");

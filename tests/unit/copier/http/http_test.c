@@ -306,7 +306,8 @@ static void test_retries_what_may_pass(void **state)
     run(server, &made);
     assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
     assert_string_equal(made.body.data, "hello");
-    assert_int_equal(made.request.attempts, 4); /* libcurl's own, on the dead connection, included */
+    assert_int_equal(made.request.attempts,
+                     4); /* libcurl's own, on the dead connection, included */
     assert_true(made.restarts >= 2);
     pb_buffer_free(&made.body);
 }

@@ -5,13 +5,16 @@ pb_transfer_action pb_transfer_next(const pb_transfer_facts *facts)
     if (facts->failed) {
         if (facts->in_flight)
             return PB_TRANSFER_WAIT;
-        return facts->upload_begun && !facts->abort_done && !facts->moved ? PB_TRANSFER_ABORT
-                                                                          : PB_TRANSFER_FINISH;
+        if (facts->upload_begun && !facts->abort_done && !facts->moved)
+            return PB_TRANSFER_ABORT;
+        return facts->undo_needed && !facts->undo_done ? PB_TRANSFER_UNDO : PB_TRANSFER_FINISH;
     }
     if (facts->moved) {
-        if (facts->size_needed && !facts->size_known)
-            return facts->in_flight ? PB_TRANSFER_WAIT : PB_TRANSFER_CHECK_SIZE;
-        return facts->in_flight ? PB_TRANSFER_WAIT : PB_TRANSFER_FINISH;
+        if (facts->in_flight)
+            return PB_TRANSFER_WAIT;
+        if (facts->doubtful && !facts->source_checked)
+            return PB_TRANSFER_CHECK_SOURCE;
+        return facts->doubtful && !facts->size_known ? PB_TRANSFER_CHECK_SIZE : PB_TRANSFER_FINISH;
     }
     if (!facts->part_bytes)
         return facts->in_flight ? PB_TRANSFER_WAIT : PB_TRANSFER_MOVE;

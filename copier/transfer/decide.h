@@ -26,9 +26,12 @@ typedef struct pb_transfer_facts {
     bool upload_begun;  /* multipart: CREATE answered */
     unsigned parts_begun;
     unsigned parts_done;
-    bool moved;       /* COPY, PUT or COMPLETE answered; READ: the GET ended */
-    bool size_needed; /* moved, but neither ETag nor hash proves it: look at the size */
+    bool moved;          /* COPY, PUT or COMPLETE answered; READ: the GET ended */
+    bool doubtful;       /* moved, but neither ETag nor hash proves it: look at both ends */
+    bool source_checked; /* the source still has the ETag that was copied */
     bool size_known;
+    bool undo_needed; /* what was written is not what was meant: it must not stay */
+    bool undo_done;
     bool failed;        /* some request failed for good */
     bool abort_done;    /* ABORT answered, in whatever way */
     unsigned in_flight; /* requests under way */
@@ -41,8 +44,10 @@ typedef enum pb_transfer_action {
     PB_TRANSFER_BEGIN_UPLOAD,
     PB_TRANSFER_BEGIN_PART, /* number parts_begun + 1 */
     PB_TRANSFER_COMPLETE,
-    PB_TRANSFER_CHECK_SIZE, /* HEAD of the destination */
-    PB_TRANSFER_ABORT,      /* of the upload, after a failure */
+    PB_TRANSFER_CHECK_SOURCE, /* HEAD of the source: is it still what was listed? */
+    PB_TRANSFER_CHECK_SIZE,   /* HEAD of the destination */
+    PB_TRANSFER_UNDO,         /* DELETE of the destination */
+    PB_TRANSFER_ABORT,        /* of the upload, after a failure */
     PB_TRANSFER_FINISH,
 } pb_transfer_action;
 

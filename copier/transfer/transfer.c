@@ -66,6 +66,7 @@ struct pb_mover {
 };
 
 static void step(transfer_run *run);
+static void lay_out(transfer_run *run);
 
 pb_mover_options pb_mover_options_default(void)
 {
@@ -164,6 +165,16 @@ static void fail_damaged(transfer_run *run, const char *code, const char *format
     fail(run, &error);
 }
 
+/* True where both ends' ETags are MD5s of the whole bytes, as far as their form tells: then they
+ * must be equal. */
+static bool both_plain(const transfer_run *run, const char *stored)
+{
+    const pb_transfer *transfer = run->transfer;
+    return pb_etag_parts(transfer->etag) == 0 && pb_etag_parts(pb_slice_of(stored)) == 0 &&
+           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
+           pb_store_capabilities_of(transfer->destination)->etag_is_md5;
+}
+
 /* True where equal ETags mean equal bytes: both are MD5s (of parts, maybe) of stores that say so.
  */
 static bool etag_proves(const transfer_run *run, const char *stored)
@@ -185,7 +196,7 @@ static void record_moved(transfer_run *run, const char *stored)
     if (etag_proves(run, stored))
         transfer->proof |= PB_MOVED_ETAG;
     if (run->facts.kind == PB_TRANSFER_COPY && !(transfer->proof & PB_MOVED_ETAG))
-        run->facts.size_needed = true;
+        run->facts.doubtful = true;
 }
 
 static void request_ended(transfer_run *run, const pb_store_request *request)
@@ -228,7 +239,12 @@ static void on_copied(pb_store_request *request)
             mover->copied_etag = pb_slice_equal(transfer->etag, pb_slice_of(request->etag))
                                      ? COPIED_ETAG_KEPT
                                      : COPIED_ETAG_PLAIN;
-        record_moved(run, request->etag);
+        if (multipart && mover->copied_etag == COPIED_ETAG_PLAIN && !run->again) {
+            run->again = true; /* in parts, where their length can be guessed: that can be proven */
+            lay_out(run);
+        } else {
+            record_moved(run, request->etag);
+        }
     }
     step(run);
 }
@@ -299,14 +315,13 @@ static void on_single_written(pb_store_request *request)
     pb_transfer *transfer = run->transfer;
     request_ended(run, request);
     if (!run->facts.failed) {
-        bool both_md5 = pb_etag_parts(transfer->etag) == 0 &&
-                        pb_etag_parts(pb_slice_of(request->etag)) == 0 && !run->etag_opaque &&
-                        pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
-                        pb_store_capabilities_of(transfer->destination)->etag_is_md5;
-        if (both_md5 && !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
-            if (run->again || transfer->create_only)
+        if (!run->etag_opaque && both_plain(run, request->etag) &&
+            !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
+            if (run->again) {
                 fail_damaged(run, "mismatch",
                              "the bytes read do not have the ETag that the listing gave");
+                run->facts.undo_needed = true;
+            }
             run->again = true; /* and read once more */
         } else {
             memcpy(transfer->sha256, part->digest, PB_SHA256_BYTES);
@@ -554,14 +569,63 @@ static void abort_upload(transfer_run *run)
     pb_store_submit(run->transfer->destination, request);
 }
 
+/* Conditions of copies are not honoured by every store (Ceph RGW 16 reads them under other names):
+ * what cannot be proven by its ETag may be a copy of other bytes than were listed. */
+static void on_source_checked(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    const pb_transfer *transfer = run->transfer;
+    request_ended(run, request);
+    run->facts.source_checked = true;
+    if (!run->facts.failed &&
+        (request->size != transfer->size ||
+         (transfer->must_match && !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))))) {
+        pb_error error = {0};
+        pb_error_set(&error, PB_ERROR_EXISTS,
+                     "the source is not what it was: ETag %s, %" PRIu64 " bytes", request->etag,
+                     request->size);
+        fail(run, &error);
+        run->facts.undo_needed = true;
+    } else if (!run->facts.failed && !run->etag_opaque && both_plain(run, transfer->stored_etag)) {
+        fail_damaged(run, "mismatch", "the copy has another MD5 than the source");
+        run->facts.undo_needed = true;
+    }
+    step(run);
+}
+
+static void check_source(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_source_checked);
+    request->key = run->transfer->source_key;
+    pb_store_submit(run->transfer->source, request);
+}
+
+static void on_undone(pb_store_request *request)
+{
+    transfer_run *run = request->context;
+    run->facts.in_flight--;
+    run->facts.undo_done = true; /* or not: the transfer has failed either way */
+    step(run);
+}
+
+static void undo(transfer_run *run)
+{
+    pb_store_request *request = request_begin(run, PB_STORE_DELETE, on_undone);
+    request->keys = &run->transfer->destination_key;
+    request->key_count = 1;
+    pb_store_submit(run->transfer->destination, request);
+}
+
 static void on_size_known(pb_store_request *request)
 {
     transfer_run *run = request->context;
     request_ended(run, request);
     run->facts.size_known = true;
-    if (!run->facts.failed && request->size != run->transfer->size)
+    if (!run->facts.failed && request->size != run->transfer->size) {
+        run->facts.undo_needed = true;
         fail_damaged(run, "truncated", "the copy has %" PRIu64 " bytes, the source %" PRIu64,
                      request->size, run->transfer->size);
+    }
     step(run);
 }
 
@@ -854,6 +918,12 @@ static void drive(transfer_run *run)
             break;
         case PB_TRANSFER_COMPLETE:
             complete(run);
+            break;
+        case PB_TRANSFER_CHECK_SOURCE:
+            check_source(run);
+            break;
+        case PB_TRANSFER_UNDO:
+            undo(run);
             break;
         case PB_TRANSFER_CHECK_SIZE:
             check_size(run);

@@ -30,8 +30,9 @@ static void end_one(transfer_model *model, pb_random *random, bool fails)
     pb_transfer_action action = model->outstanding[index];
     model->outstanding[index] = model->outstanding[--model->facts.in_flight];
     pb_transfer_facts *facts = &model->facts;
-    if (action == PB_TRANSFER_ABORT) {
-        facts->abort_done = true;
+    if (action == PB_TRANSFER_ABORT || action == PB_TRANSFER_UNDO) {
+        facts->abort_done = facts->abort_done || action == PB_TRANSFER_ABORT;
+        facts->undo_done = facts->undo_done || action == PB_TRANSFER_UNDO;
         return;
     }
     if (fails) {
@@ -51,6 +52,9 @@ static void end_one(transfer_model *model, pb_random *random, bool fails)
         break;
     case PB_TRANSFER_BEGIN_PART:
         facts->parts_done++;
+        break;
+    case PB_TRANSFER_CHECK_SOURCE:
+        facts->source_checked = true;
         break;
     case PB_TRANSFER_CHECK_SIZE:
         facts->size_known = true;
@@ -103,12 +107,26 @@ static void test_single_moves_once(void **state)
     assert_int_equal(model.seen[PB_TRANSFER_ABORT], 0);
 }
 
-static void test_unproven_copy_asks_for_the_size(void **state)
+static void test_unproven_copy_looks_at_both_ends(void **state)
 {
     (void)state;
-    transfer_model model = {.facts = {.kind = PB_TRANSFER_COPY, .size = 5, .size_needed = true}};
-    assert_int_equal(walk(&model, 1, UINT32_MAX), 2);
+    transfer_model model = {.facts = {.kind = PB_TRANSFER_COPY, .size = 5, .doubtful = true}};
+    assert_int_equal(walk(&model, 1, UINT32_MAX), 3);
+    assert_int_equal(model.seen[PB_TRANSFER_CHECK_SOURCE], 1);
     assert_int_equal(model.seen[PB_TRANSFER_CHECK_SIZE], 1);
+    assert_int_equal(model.seen[PB_TRANSFER_UNDO], 0);
+}
+
+static void test_wrong_copy_does_not_stay(void **state)
+{
+    (void)state;
+    transfer_model model = {.facts = {.kind = PB_TRANSFER_COPY,
+                                      .size = 5,
+                                      .moved = true,
+                                      .failed = true,
+                                      .undo_needed = true}};
+    assert_int_equal(walk(&model, 1, UINT32_MAX), 1);
+    assert_int_equal(model.seen[PB_TRANSFER_UNDO], 1);
 }
 
 static void test_multipart_does_every_step_once(void **state)
@@ -202,7 +220,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_moves_once),
-        cmocka_unit_test(test_unproven_copy_asks_for_the_size),
+        cmocka_unit_test(test_unproven_copy_looks_at_both_ends),
+        cmocka_unit_test(test_wrong_copy_does_not_stay),
         cmocka_unit_test(test_multipart_does_every_step_once),
         cmocka_unit_test(test_any_failure_ends_and_aborts_what_was_begun),
         cmocka_unit_test(test_parts_in_flight_are_bounded),

@@ -1,7 +1,7 @@
 #include "copier/transfer/transfer.h"
 
 #include "base/codec.h"
-#include "copier/store/etag.h"
+#include "copier/transfer/run.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,11 +10,9 @@
 enum { PARTS_IN_FLIGHT = 8 }; /* of one object */
 enum { BULK_BUFFERS_KEPT = 16 };
 
-typedef struct transfer_run transfer_run;
-
 /* One part of a relay on its way: a buffer, read and then written; or of a server-side copy. */
 typedef struct transfer_part {
-    transfer_run *run;
+    pb_transfer_run *run;
     unsigned number;
     struct transfer_part *next; /* free list, or the queue for tickets */
     char *buffer;
@@ -23,28 +21,6 @@ typedef struct transfer_part {
     uint8_t digest[PB_SHA256_BYTES];
     pb_store_request request;
 } transfer_part;
-
-/* A transfer that has begun. */
-struct transfer_run {
-    pb_mover *mover;
-    pb_transfer *transfer;
-    pb_transfer_facts facts;
-    transfer_run *next;       /* free list */
-    pb_store_request request; /* all but parts */
-    pb_buffer headers;        /* the object's own */
-    char *upload_id;
-    char (*etags)[PB_ETAG_TEXT_MAX];
-    uint8_t (*digests)[PB_SHA256_BYTES];
-    bool again;       /* a relay's second try */
-    bool etag_opaque; /* some end said that its ETag is no MD5 */
-    /* READ: */
-    pb_hash *hash; /* of the part that is being read */
-    pb_hash *hash_of_parts;
-    pb_hash *key_hash;
-    pb_etag_check *etag_check;
-    bool wants_sha256, wants_key;
-    uint64_t part_bytes, part_left, received;
-};
 
 typedef enum copied_etag { COPIED_ETAG_UNKNOWN, COPIED_ETAG_KEPT, COPIED_ETAG_PLAIN } copied_etag;
 
@@ -57,7 +33,7 @@ struct pb_mover {
     unsigned running;
     bool cancelled;
     bool stepping; /* the pump runs at its end */
-    transfer_run *free_runs;
+    pb_transfer_run *free_runs;
     transfer_part *free_parts;
     transfer_part *waiting_head, *waiting_tail; /* for a ticket, in order */
     char *kept[BULK_BUFFERS_KEPT]; /* buffers of part_bytes: page faults cost as much as copying */
@@ -65,8 +41,7 @@ struct pb_mover {
     copied_etag copied_etag; /* what this store does to a multipart ETag in a one-request copy */
 };
 
-static void step(transfer_run *run);
-static void lay_out(transfer_run *run);
+static void lay_out(pb_transfer_run *run);
 
 pb_mover_options pb_mover_options_default(void)
 {
@@ -109,7 +84,7 @@ static void buffer_free(pb_mover *mover, char *buffer, size_t size)
         free(buffer);
 }
 
-static transfer_part *part_new(transfer_run *run, unsigned number)
+static transfer_part *part_new(pb_transfer_run *run, unsigned number)
 {
     pb_mover *mover = run->mover;
     transfer_part *part = mover->free_parts;
@@ -139,7 +114,7 @@ static void part_free(transfer_part *part)
 
 /* ---- record: facts ---- */
 
-static void fail(transfer_run *run, const pb_error *error)
+static void fail(pb_transfer_run *run, const pb_error *error)
 {
     run->facts.failed = true;
     if (run->transfer->error)
@@ -149,10 +124,7 @@ static void fail(transfer_run *run, const pb_error *error)
     run->transfer->error = kept;
 }
 
-static void fail_damaged(transfer_run *run, const char *code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void fail_damaged(transfer_run *run, const char *code, const char *format, ...)
+void pb_transfer_damaged(pb_transfer_run *run, const char *code, const char *format, ...)
 {
     pb_error error = {0};
     char detail[200];
@@ -167,7 +139,7 @@ static void fail_damaged(transfer_run *run, const char *code, const char *format
 
 /* True where both ends' ETags are MD5s of the whole bytes, as far as their form tells: then they
  * must be equal. */
-static bool both_plain(const transfer_run *run, const char *stored)
+static bool both_plain(const pb_transfer_run *run, const char *stored)
 {
     const pb_transfer *transfer = run->transfer;
     return pb_etag_parts(transfer->etag) == 0 && pb_etag_parts(pb_slice_of(stored)) == 0 &&
@@ -177,7 +149,7 @@ static bool both_plain(const transfer_run *run, const char *stored)
 
 /* True where equal ETags mean equal bytes: both are MD5s (of parts, maybe) of stores that say so.
  */
-static bool etag_proves(const transfer_run *run, const char *stored)
+static bool etag_proves(const pb_transfer_run *run, const char *stored)
 {
     const pb_transfer *transfer = run->transfer;
     return !run->etag_opaque && pb_etag_parts(transfer->etag) >= 0 &&
@@ -187,7 +159,7 @@ static bool etag_proves(const transfer_run *run, const char *stored)
 }
 
 /* The bytes are at the destination; `stored` is the ETag it answered. */
-static void record_moved(transfer_run *run, const char *stored)
+static void record_moved(pb_transfer_run *run, const char *stored)
 {
     pb_transfer *transfer = run->transfer;
     run->facts.moved = true;
@@ -199,7 +171,7 @@ static void record_moved(transfer_run *run, const char *stored)
         run->facts.doubtful = true;
 }
 
-static void request_ended(transfer_run *run, const pb_store_request *request)
+void pb_transfer_request_ended(pb_transfer_run *run, const pb_store_request *request)
 {
     run->facts.in_flight--;
     if (request->etag_opaque)
@@ -208,8 +180,8 @@ static void request_ended(transfer_run *run, const pb_store_request *request)
         fail(run, &request->error);
 }
 
-static pb_store_request *request_begin(transfer_run *run, pb_store_operation operation,
-                                       void (*done)(pb_store_request *))
+pb_store_request *pb_transfer_request_begin(pb_transfer_run *run, pb_store_operation operation,
+                                            void (*done)(pb_store_request *))
 {
     pb_store_request *request = &run->request;
     memset(request, 0, sizeof *request);
@@ -220,18 +192,13 @@ static pb_store_request *request_begin(transfer_run *run, pb_store_operation ope
     return request;
 }
 
-static pb_slice condition_of(const pb_transfer *transfer)
-{
-    return transfer->must_match ? transfer->etag : (pb_slice){NULL, 0};
-}
-
 /* ---- server-side copy in one request ---- */
 
 static void on_copied(pb_store_request *request)
 {
-    transfer_run *run = request->context;
+    pb_transfer_run *run = request->context;
     pb_mover *mover = run->mover;
-    request_ended(run, request);
+    pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         const pb_transfer *transfer = run->transfer;
         bool multipart = pb_etag_parts(transfer->etag) > 0;
@@ -246,17 +213,17 @@ static void on_copied(pb_store_request *request)
             record_moved(run, request->etag);
         }
     }
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void copy_whole(transfer_run *run)
+static void copy_whole(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    pb_store_request *request = request_begin(run, PB_STORE_COPY, on_copied);
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_COPY, on_copied);
     request->key = transfer->destination_key;
     request->source = transfer->source;
     request->source_key = transfer->source_key;
-    request->if_match = condition_of(transfer);
+    request->if_match = pb_transfer_condition(transfer);
     pb_store_submit(transfer->destination, request);
 }
 
@@ -282,21 +249,21 @@ static int part_received(pb_store_request *request, const void *data, size_t siz
 
 static void finish_part(transfer_part *part)
 {
-    transfer_run *run = part->run;
+    pb_transfer_run *run = part->run;
     pb_mover *mover = run->mover;
     if (!run->facts.failed)
         atomic_fetch_add_explicit(&mover->counters->bytes,
                                   pb_transfer_part_length(&run->facts, part->number),
                                   memory_order_relaxed);
     part_free(part);
-    step(run);
+    pb_transfer_step(run);
 }
 
 static void on_part_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
-    transfer_run *run = part->run;
-    request_ended(run, request);
+    pb_transfer_run *run = part->run;
+    pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
         if (run->digests)
@@ -310,16 +277,16 @@ static void on_part_written(pb_store_request *request)
 static void on_single_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
-    transfer_run *run = part->run;
+    pb_transfer_run *run = part->run;
     pb_mover *mover = run->mover;
     pb_transfer *transfer = run->transfer;
-    request_ended(run, request);
+    pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         if (!run->etag_opaque && both_plain(run, request->etag) &&
             !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
             if (run->again) {
-                fail_damaged(run, "mismatch",
-                             "the bytes read do not have the ETag that the listing gave");
+                pb_transfer_damaged(run, "mismatch",
+                                    "the bytes read do not have the ETag that the listing gave");
                 run->facts.undo_needed = true;
             }
             run->again = true; /* and read once more */
@@ -333,17 +300,34 @@ static void on_single_written(pb_store_request *request)
         }
     }
     part_free(part);
-    step(run);
+    pb_transfer_step(run);
+}
+
+/* The destination's ETags are no MD5s: the bytes are held against the source's before they are
+ * promised. Where they differ, they are read once more; then they are damaged. */
+static bool etag_check_holds(pb_transfer_run *run)
+{
+    int same = pb_etag_check_finish(run->etag_check);
+    pb_etag_check_restart(run->etag_check);
+    if (same == 1 && !run->etag_opaque)
+        run->transfer->proof |= PB_MOVED_ETAG;
+    if (same != 0 || run->etag_opaque)
+        return true;
+    if (run->again || run->facts.part_bytes)
+        pb_transfer_damaged(run, "mismatch",
+                            "the bytes read do not have the MD5 of the source's ETag");
+    run->again = true;
+    return false;
 }
 
 /* A single object's bytes are in the buffer: held against what is known of them before they go on.
  */
-static bool check_single(transfer_run *run, transfer_part *part)
+static bool check_single(pb_transfer_run *run, transfer_part *part)
 {
     pb_transfer *transfer = run->transfer;
     if (transfer->expected_sha256 && !transfer->expected_part_bytes &&
         memcmp(part->digest, transfer->expected_sha256, PB_SHA256_BYTES) != 0) {
-        fail_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
+        pb_transfer_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
         return false;
     }
     uint8_t named[PB_BLAKE2B256_BYTES], computed[PB_BLAKE2B256_BYTES];
@@ -363,18 +347,25 @@ static bool check_single(transfer_run *run, transfer_part *part)
 static void on_part_read(pb_store_request *request)
 {
     transfer_part *part = request->context;
-    transfer_run *run = part->run;
+    pb_transfer_run *run = part->run;
     pb_transfer *transfer = run->transfer;
-    request_ended(run, request);
+    pb_transfer_request_ended(run, request);
     bool single = !run->facts.part_bytes;
     if (!run->facts.failed && request->size != transfer->size)
-        fail_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
-                     "%" PRIu64 " bytes where the listing said %" PRIu64, request->size,
-                     transfer->size);
+        pb_transfer_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
+                            "%" PRIu64 " bytes where the listing said %" PRIu64, request->size,
+                            transfer->size);
     if (!run->facts.failed)
         pb_hash_finish(part->hash, part->digest);
     if (run->facts.failed || (single && !check_single(run, part))) {
         finish_part(part);
+        return;
+    }
+    if (run->etag_check)
+        pb_etag_check_update(run->etag_check, part->buffer, part->filled);
+    if (single && run->etag_check && !etag_check_holds(run)) {
+        part_free(part);
+        pb_transfer_step(run);
         return;
     }
     memset(request, 0, sizeof *request);
@@ -398,7 +389,7 @@ static void on_part_read(pb_store_request *request)
 /* The part has its ticket: reads into the buffer. Counted as in flight since it began to wait. */
 static void read_part(transfer_part *part)
 {
-    transfer_run *run = part->run;
+    pb_transfer_run *run = part->run;
     const pb_transfer *transfer = run->transfer;
     bool single = !run->facts.part_bytes;
     part->buffer = buffer_new(run->mover, part->capacity);
@@ -418,7 +409,7 @@ static void read_part(transfer_part *part)
         request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
         request->length = part->capacity;
     }
-    request->if_match = condition_of(transfer);
+    request->if_match = pb_transfer_condition(transfer);
     request->restarted = part_restarted;
     request->received = part_received;
     pb_store_submit(transfer->source, request);
@@ -450,15 +441,15 @@ static void grant_tickets(pb_mover *mover)
 
 static void on_headers_read(pb_store_request *request)
 {
-    transfer_run *run = request->context;
-    request_ended(run, request);
+    pb_transfer_run *run = request->context;
+    pb_transfer_request_ended(run, request);
     run->facts.headers_known = true;
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void read_headers(transfer_run *run)
+static void read_headers(pb_transfer_run *run)
 {
-    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_headers_read);
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_HEAD, on_headers_read);
     request->key = run->transfer->source_key;
     request->object_headers_read = &run->headers;
     pb_store_submit(run->transfer->source, request);
@@ -466,8 +457,8 @@ static void read_headers(transfer_run *run)
 
 static void on_upload_begun(pb_store_request *request)
 {
-    transfer_run *run = request->context;
-    request_ended(run, request);
+    pb_transfer_run *run = request->context;
+    pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         run->upload_id = pb_duplicate(request->upload_id_new);
         run->facts.upload_begun = true;
@@ -475,12 +466,13 @@ static void on_upload_begun(pb_store_request *request)
         if (run->facts.kind == PB_TRANSFER_RELAY)
             run->digests = pb_allocate_zeroed(run->facts.parts, sizeof *run->digests);
     }
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void begin_upload(transfer_run *run)
+static void begin_upload(pb_transfer_run *run)
 {
-    pb_store_request *request = request_begin(run, PB_STORE_MULTIPART_CREATE, on_upload_begun);
+    pb_store_request *request =
+        pb_transfer_request_begin(run, PB_STORE_MULTIPART_CREATE, on_upload_begun);
     request->key = run->transfer->destination_key;
     request->object_headers = pb_buffer_slice(&run->headers);
     pb_store_submit(run->transfer->destination, request);
@@ -488,7 +480,7 @@ static void begin_upload(transfer_run *run)
 
 static void copy_part(transfer_part *part)
 {
-    transfer_run *run = part->run;
+    pb_transfer_run *run = part->run;
     const pb_transfer *transfer = run->transfer;
     pb_store_request *request = &part->request;
     memset(request, 0, sizeof *request);
@@ -500,14 +492,14 @@ static void copy_part(transfer_part *part)
     request->source_key = transfer->source_key;
     request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
     request->length = pb_transfer_part_length(&run->facts, part->number);
-    request->if_match = condition_of(transfer);
+    request->if_match = pb_transfer_condition(transfer);
     request->upload_id = pb_slice_of(run->upload_id);
     request->part_number = part->number;
     run->facts.in_flight++;
     pb_store_submit(transfer->destination, request);
 }
 
-static void begin_part(transfer_run *run)
+static void begin_part(pb_transfer_run *run)
 {
     transfer_part *part = part_new(run, ++run->facts.parts_begun);
     if (run->facts.kind == PB_TRANSFER_COPY)
@@ -518,9 +510,9 @@ static void begin_part(transfer_run *run)
 
 static void on_completed(pb_store_request *request)
 {
-    transfer_run *run = request->context;
+    pb_transfer_run *run = request->context;
     pb_transfer *transfer = run->transfer;
-    request_ended(run, request);
+    pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         if (run->digests) {
             pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, transfer->sha256);
@@ -530,22 +522,26 @@ static void on_completed(pb_store_request *request)
         }
         record_moved(run, request->etag);
     }
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void complete(transfer_run *run)
+static void complete(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
+    if (run->etag_check && !etag_check_holds(run))
+        return;
     if (run->digests && transfer->expected_sha256 &&
         transfer->expected_part_bytes == run->facts.part_bytes) {
         uint8_t computed[PB_SHA256_BYTES];
         pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, computed);
         if (memcmp(computed, transfer->expected_sha256, sizeof computed) != 0) {
-            fail_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
+            pb_transfer_damaged(run, "mismatch",
+                                "the bytes do not have the SHA-256 of the manifest");
             return;
         }
     }
-    pb_store_request *request = request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);
+    pb_store_request *request =
+        pb_transfer_request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);
     request->key = transfer->destination_key;
     request->upload_id = pb_slice_of(run->upload_id);
     request->part_etags = (const char(*)[PB_ETAG_TEXT_MAX])run->etags;
@@ -555,15 +551,16 @@ static void complete(transfer_run *run)
 
 static void on_aborted(pb_store_request *request)
 {
-    transfer_run *run = request->context;
+    pb_transfer_run *run = request->context;
     run->facts.in_flight--;
     run->facts.abort_done = true; /* what it answered changes nothing: the transfer has failed */
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void abort_upload(transfer_run *run)
+static void abort_upload(pb_transfer_run *run)
 {
-    pb_store_request *request = request_begin(run, PB_STORE_MULTIPART_ABORT, on_aborted);
+    pb_store_request *request =
+        pb_transfer_request_begin(run, PB_STORE_MULTIPART_ABORT, on_aborted);
     request->key = run->transfer->destination_key;
     request->upload_id = pb_slice_of(run->upload_id);
     pb_store_submit(run->transfer->destination, request);
@@ -573,9 +570,9 @@ static void abort_upload(transfer_run *run)
  * what cannot be proven by its ETag may be a copy of other bytes than were listed. */
 static void on_source_checked(pb_store_request *request)
 {
-    transfer_run *run = request->context;
+    pb_transfer_run *run = request->context;
     const pb_transfer *transfer = run->transfer;
-    request_ended(run, request);
+    pb_transfer_request_ended(run, request);
     run->facts.source_checked = true;
     if (!run->facts.failed &&
         (request->size != transfer->size ||
@@ -587,30 +584,30 @@ static void on_source_checked(pb_store_request *request)
         fail(run, &error);
         run->facts.undo_needed = true;
     } else if (!run->facts.failed && !run->etag_opaque && both_plain(run, transfer->stored_etag)) {
-        fail_damaged(run, "mismatch", "the copy has another MD5 than the source");
+        pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
         run->facts.undo_needed = true;
     }
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void check_source(transfer_run *run)
+static void check_source(pb_transfer_run *run)
 {
-    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_source_checked);
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_HEAD, on_source_checked);
     request->key = run->transfer->source_key;
     pb_store_submit(run->transfer->source, request);
 }
 
 static void on_undone(pb_store_request *request)
 {
-    transfer_run *run = request->context;
+    pb_transfer_run *run = request->context;
     run->facts.in_flight--;
     run->facts.undo_done = true; /* or not: the transfer has failed either way */
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void undo(transfer_run *run)
+static void undo(pb_transfer_run *run)
 {
-    pb_store_request *request = request_begin(run, PB_STORE_DELETE, on_undone);
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_DELETE, on_undone);
     request->keys = &run->transfer->destination_key;
     request->key_count = 1;
     pb_store_submit(run->transfer->destination, request);
@@ -618,187 +615,27 @@ static void undo(transfer_run *run)
 
 static void on_size_known(pb_store_request *request)
 {
-    transfer_run *run = request->context;
-    request_ended(run, request);
+    pb_transfer_run *run = request->context;
+    pb_transfer_request_ended(run, request);
     run->facts.size_known = true;
     if (!run->facts.failed && request->size != run->transfer->size) {
         run->facts.undo_needed = true;
-        fail_damaged(run, "truncated", "the copy has %" PRIu64 " bytes, the source %" PRIu64,
-                     request->size, run->transfer->size);
+        pb_transfer_damaged(run, "truncated", "the copy has %" PRIu64 " bytes, the source %" PRIu64,
+                            request->size, run->transfer->size);
     }
-    step(run);
+    pb_transfer_step(run);
 }
 
-static void check_size(transfer_run *run)
+static void check_size(pb_transfer_run *run)
 {
-    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_size_known);
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_HEAD, on_size_known);
     request->key = run->transfer->destination_key;
     pb_store_submit(run->transfer->destination, request);
 }
 
-/* ---- read for a proof: one stream, nothing kept ---- */
-
-static void read_restarted(pb_store_request *request)
-{
-    transfer_run *run = request->context;
-    run->received = 0;
-    run->part_left = run->part_bytes;
-    pb_hash_restart(run->hash);
-    pb_hash_restart(run->hash_of_parts);
-    pb_hash_restart(run->key_hash);
-    if (run->etag_check)
-        pb_etag_check_restart(run->etag_check);
-}
-
-static void hash_part_end(transfer_run *run)
-{
-    uint8_t digest[PB_SHA256_BYTES];
-    pb_hash_finish(run->hash, digest);
-    pb_hash_update(run->hash_of_parts, digest, sizeof digest);
-    pb_hash_restart(run->hash);
-    run->part_left = run->part_bytes;
-}
-
-static int read_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
-{
-    (void)error;
-    transfer_run *run = request->context;
-    run->received += size;
-    atomic_fetch_add_explicit(&run->mover->counters->bytes, size, memory_order_relaxed);
-    if (run->etag_check)
-        pb_etag_check_update(run->etag_check, data, size);
-    if (run->wants_key)
-        pb_hash_update(run->key_hash, data, size);
-    if (run->wants_sha256) {
-        const char *bytes = data;
-        while (run->part_bytes && size >= run->part_left) {
-            pb_hash_update(run->hash, bytes, run->part_left);
-            bytes += run->part_left;
-            size -= run->part_left;
-            hash_part_end(run);
-        }
-        pb_hash_update(run->hash, bytes, size);
-        if (run->part_bytes)
-            run->part_left -= size;
-    }
-    return 0;
-}
-
-static void judge_read(transfer_run *run)
-{
-    pb_transfer *transfer = run->transfer;
-    uint8_t digest[PB_SHA256_BYTES];
-    transfer->proof |= PB_MOVED_SIZE;
-    if (run->wants_sha256) {
-        if (run->part_bytes) {
-            if (run->part_left != run->part_bytes || !transfer->size)
-                hash_part_end(run);
-            pb_hash_finish(run->hash_of_parts, digest);
-        } else {
-            pb_hash_finish(run->hash, digest);
-        }
-        if (transfer->expected_sha256 &&
-            memcmp(digest, transfer->expected_sha256, sizeof digest) != 0) {
-            fail_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
-            return;
-        }
-        memcpy(transfer->sha256, digest, sizeof digest);
-        transfer->has_sha256 = true;
-        transfer->sha256_part_bytes = run->part_bytes;
-        transfer->proof |= PB_MOVED_SHA256;
-    }
-    if (run->wants_key) {
-        uint8_t named[PB_BLAKE2B256_BYTES];
-        pb_hash_finish(run->key_hash, digest);
-        if (pb_chunk_digest(transfer->name, named) && memcmp(named, digest, sizeof named) == 0)
-            transfer->proof |= PB_MOVED_KEY;
-    }
-    if (run->etag_check) {
-        int same = pb_etag_check_finish(run->etag_check);
-        if (same == 0 && !run->etag_opaque) {
-            fail_damaged(run, "mismatch", "the bytes do not have the MD5 of their ETag");
-            return;
-        }
-        if (same == 1)
-            transfer->proof |= PB_MOVED_ETAG;
-    }
-}
-
-static void on_read(pb_store_request *request)
-{
-    transfer_run *run = request->context;
-    pb_transfer *transfer = run->transfer;
-    request_ended(run, request);
-    if (!run->facts.failed) {
-        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
-        if (run->received != transfer->size)
-            fail_damaged(run, run->received < transfer->size ? "truncated" : "mismatch",
-                         "%" PRIu64 " bytes where the manifest says %" PRIu64, run->received,
-                         transfer->size);
-        else
-            judge_read(run);
-        run->facts.moved = !run->facts.failed;
-    }
-    pb_etag_check_free(run->etag_check);
-    run->etag_check = NULL;
-    step(run);
-}
-
-static void read_whole(transfer_run *run)
-{
-    const pb_transfer *transfer = run->transfer;
-    pb_store_request *request = request_begin(run, PB_STORE_GET, on_read);
-    if (!run->hash) {
-        run->hash = pb_hash_new(PB_HASH_SHA256);
-        run->hash_of_parts = pb_hash_new(PB_HASH_SHA256);
-    }
-    if (!run->key_hash)
-        run->key_hash = pb_hash_new(PB_HASH_BLAKE2B256);
-    uint8_t named[PB_BLAKE2B256_BYTES];
-    run->wants_sha256 = transfer->expected_sha256 || transfer->hash_as_relayed;
-    /* A SHA-256 is proof enough; a digest as a relay makes it comes with the key's, as there. */
-    run->wants_key = (!run->wants_sha256 || (transfer->hash_as_relayed && !run->part_bytes)) &&
-                     pb_chunk_digest(transfer->name, named);
-    if (!transfer->expected_sha256 && transfer->expected_etag.size)
-        run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size);
-    request->key = transfer->source_key;
-    request->size_hint = transfer->size;
-    request->if_match = condition_of(transfer);
-    request->restarted = read_restarted;
-    request->received = read_received;
-    read_restarted(request);
-    pb_store_submit(transfer->source, request);
-}
-
-/* ---- look: does it exist, and how large is it? ---- */
-
-static void on_looked(pb_store_request *request)
-{
-    transfer_run *run = request->context;
-    pb_transfer *transfer = run->transfer;
-    request_ended(run, request);
-    if (!run->facts.failed) {
-        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
-        transfer->proof |= PB_MOVED_SIZE;
-        run->facts.moved = true;
-        if (request->size != transfer->size)
-            fail_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
-                         "%" PRIu64 " bytes where the manifest says %" PRIu64, request->size,
-                         transfer->size);
-    }
-    step(run);
-}
-
-static void look(transfer_run *run)
-{
-    pb_store_request *request = request_begin(run, PB_STORE_HEAD, on_looked);
-    request->key = run->transfer->source_key;
-    pb_store_submit(run->transfer->source, request);
-}
-
 /* ---- drive ---- */
 
-static uint64_t known_layout(const transfer_run *run)
+static uint64_t known_layout(const pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
     if (transfer->expected_sha256)
@@ -808,7 +645,7 @@ static uint64_t known_layout(const transfer_run *run)
     return part_bytes;
 }
 
-static void lay_out(transfer_run *run)
+static void lay_out(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
     const pb_mover_options *options = &run->mover->options;
@@ -853,10 +690,12 @@ static void lay_out(transfer_run *run)
         layout_bytes, single_max, capabilities->parts_max, capabilities->part_bytes_min);
 }
 
-static void finish(transfer_run *run)
+static void finish(pb_transfer_run *run)
 {
     pb_mover *mover = run->mover;
     pb_transfer *transfer = run->transfer;
+    pb_etag_check_free(run->etag_check);
+    run->etag_check = NULL;
     free(run->upload_id);
     free(run->etags);
     free(run->digests);
@@ -880,7 +719,7 @@ static void finish(transfer_run *run)
     transfer->done(transfer);
 }
 
-static void move_whole(transfer_run *run)
+static void move_whole(pb_transfer_run *run)
 {
     switch (run->facts.kind) {
     case PB_TRANSFER_COPY:
@@ -891,14 +730,14 @@ static void move_whole(transfer_run *run)
         wait_for_ticket(part_new(run, 1), run->facts.size);
         break;
     case PB_TRANSFER_LOOK:
-        look(run);
+        pb_transfer_look(run);
         break;
     default:
-        read_whole(run);
+        pb_transfer_read(run);
     }
 }
 
-static void drive(transfer_run *run)
+static void drive(pb_transfer_run *run)
 {
     for (;;) {
         switch (pb_transfer_next(&run->facts)) {
@@ -940,12 +779,13 @@ static void drive(transfer_run *run)
 
 static void begin(pb_mover *mover, pb_transfer *transfer)
 {
-    transfer_run *run = mover->free_runs;
+    pb_transfer_run *run = mover->free_runs;
     if (run)
         mover->free_runs = run->next;
     else
         run = pb_allocate_zeroed(1, sizeof *run);
     run->mover = mover;
+    run->counters = mover->counters;
     run->transfer = transfer;
     mover->running++;
     lay_out(run);
@@ -969,7 +809,7 @@ static void pump(pb_mover *mover)
 }
 
 /* After every completion: what the transfer does next, and then what else has room. */
-static void step(transfer_run *run)
+void pb_transfer_step(pb_transfer_run *run)
 {
     pb_mover *mover = run->mover;
     mover->stepping = true;
@@ -1027,7 +867,7 @@ static void on_closed(uv_handle_t *handle)
 {
     pb_mover *mover = handle->data;
     while (mover->free_runs) {
-        transfer_run *run = mover->free_runs;
+        pb_transfer_run *run = mover->free_runs;
         mover->free_runs = run->next;
         pb_buffer_free(&run->headers);
         pb_hash_free(run->hash);

@@ -1,0 +1,163 @@
+#include "copier/transfer/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- read for a proof: one stream, nothing kept ---- */
+
+static void read_restarted(pb_store_request *request)
+{
+    pb_transfer_run *run = request->context;
+    run->received = 0;
+    run->part_left = run->part_bytes;
+    pb_hash_restart(run->hash);
+    pb_hash_restart(run->hash_of_parts);
+    pb_hash_restart(run->key_hash);
+    if (run->etag_check)
+        pb_etag_check_restart(run->etag_check);
+}
+
+static void hash_part_end(pb_transfer_run *run)
+{
+    uint8_t digest[PB_SHA256_BYTES];
+    pb_hash_finish(run->hash, digest);
+    pb_hash_update(run->hash_of_parts, digest, sizeof digest);
+    pb_hash_restart(run->hash);
+    run->part_left = run->part_bytes;
+}
+
+static int read_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
+{
+    (void)error;
+    pb_transfer_run *run = request->context;
+    run->received += size;
+    atomic_fetch_add_explicit(&run->counters->bytes, size, memory_order_relaxed);
+    if (run->etag_check)
+        pb_etag_check_update(run->etag_check, data, size);
+    if (run->wants_key)
+        pb_hash_update(run->key_hash, data, size);
+    if (run->wants_sha256) {
+        const char *bytes = data;
+        while (run->part_bytes && size >= run->part_left) {
+            pb_hash_update(run->hash, bytes, run->part_left);
+            bytes += run->part_left;
+            size -= run->part_left;
+            hash_part_end(run);
+        }
+        pb_hash_update(run->hash, bytes, size);
+        if (run->part_bytes)
+            run->part_left -= size;
+    }
+    return 0;
+}
+
+static void judge_read(pb_transfer_run *run)
+{
+    pb_transfer *transfer = run->transfer;
+    uint8_t digest[PB_SHA256_BYTES];
+    transfer->proof |= PB_MOVED_SIZE;
+    if (run->wants_sha256) {
+        if (run->part_bytes) {
+            if (run->part_left != run->part_bytes || !transfer->size)
+                hash_part_end(run);
+            pb_hash_finish(run->hash_of_parts, digest);
+        } else {
+            pb_hash_finish(run->hash, digest);
+        }
+        if (transfer->expected_sha256 &&
+            memcmp(digest, transfer->expected_sha256, sizeof digest) != 0) {
+            pb_transfer_damaged(run, "mismatch",
+                                "the bytes do not have the SHA-256 of the manifest");
+            return;
+        }
+        memcpy(transfer->sha256, digest, sizeof digest);
+        transfer->has_sha256 = true;
+        transfer->sha256_part_bytes = run->part_bytes;
+        transfer->proof |= PB_MOVED_SHA256;
+    }
+    if (run->wants_key) {
+        uint8_t named[PB_BLAKE2B256_BYTES];
+        pb_hash_finish(run->key_hash, digest);
+        if (pb_chunk_digest(transfer->name, named) && memcmp(named, digest, sizeof named) == 0)
+            transfer->proof |= PB_MOVED_KEY;
+    }
+    if (run->etag_check) {
+        int same = pb_etag_check_finish(run->etag_check);
+        if (same == 0 && !run->etag_opaque) {
+            pb_transfer_damaged(run, "mismatch", "the bytes do not have the MD5 of their ETag");
+            return;
+        }
+        if (same == 1)
+            transfer->proof |= PB_MOVED_ETAG;
+    }
+}
+
+static void on_read(pb_store_request *request)
+{
+    pb_transfer_run *run = request->context;
+    pb_transfer *transfer = run->transfer;
+    pb_transfer_request_ended(run, request);
+    if (!run->facts.failed) {
+        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
+        if (run->received != transfer->size)
+            pb_transfer_damaged(run, run->received < transfer->size ? "truncated" : "mismatch",
+                                "%" PRIu64 " bytes where the manifest says %" PRIu64, run->received,
+                                transfer->size);
+        else
+            judge_read(run);
+        run->facts.moved = !run->facts.failed;
+    }
+    pb_transfer_step(run);
+}
+
+void pb_transfer_read(pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_GET, on_read);
+    if (!run->hash) {
+        run->hash = pb_hash_new(PB_HASH_SHA256);
+        run->hash_of_parts = pb_hash_new(PB_HASH_SHA256);
+    }
+    if (!run->key_hash)
+        run->key_hash = pb_hash_new(PB_HASH_BLAKE2B256);
+    uint8_t named[PB_BLAKE2B256_BYTES];
+    run->wants_sha256 = transfer->expected_sha256 || transfer->hash_as_relayed;
+    /* A SHA-256 is proof enough; a digest as a relay makes it comes with the key's, as there. */
+    run->wants_key = (!run->wants_sha256 || (transfer->hash_as_relayed && !run->part_bytes)) &&
+                     pb_chunk_digest(transfer->name, named);
+    if (!transfer->expected_sha256 && transfer->expected_etag.size)
+        run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size);
+    request->key = transfer->source_key;
+    request->size_hint = transfer->size;
+    request->if_match = pb_transfer_condition(transfer);
+    request->restarted = read_restarted;
+    request->received = read_received;
+    read_restarted(request);
+    pb_store_submit(transfer->source, request);
+}
+
+/* ---- look: does it exist, and how large is it? ---- */
+
+static void on_looked(pb_store_request *request)
+{
+    pb_transfer_run *run = request->context;
+    pb_transfer *transfer = run->transfer;
+    pb_transfer_request_ended(run, request);
+    if (!run->facts.failed) {
+        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
+        transfer->proof |= PB_MOVED_SIZE;
+        run->facts.moved = true;
+        if (request->size != transfer->size)
+            pb_transfer_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
+                                "%" PRIu64 " bytes where the manifest says %" PRIu64, request->size,
+                                transfer->size);
+    }
+    pb_transfer_step(run);
+}
+
+void pb_transfer_look(pb_transfer_run *run)
+{
+    pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_HEAD, on_looked);
+    request->key = run->transfer->source_key;
+    pb_store_submit(run->transfer->source, request);
+}

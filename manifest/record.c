@@ -61,7 +61,7 @@ static const char *record_limit_flaw(const pb_record *record)
         return "the path is too long";
     if (record->size > PB_RECORD_NUMBER_MAX || record->part_bytes > PB_RECORD_NUMBER_MAX)
         return "a number is too large";
-    if (!record->has_sha256 && (record->part_bytes || record->proof & PB_PROOF_SHA256))
+    if (!record->has_sha256 && record->proof & PB_PROOF_SHA256)
         return "the SHA-256 is missing";
     return NULL;
 }

@@ -37,8 +37,10 @@ typedef struct pb_record {
     bool has_sha256;
     /* Of the bytes; or, with part_bytes, of the parts' digests in order. */
     uint8_t sha256[PB_SHA256_BYTES];
-    uint64_t part_bytes; /* 0, or the length of each hashed part but the last */
-    unsigned proof;      /* PB_PROOF_* */
+    /* 0, or the length of each part but the last that the object was stored in: of sha256, and of a
+     * multipart ETag. */
+    uint64_t part_bytes;
+    unsigned proof; /* PB_PROOF_* */
 } pb_record;
 
 /* What a record may hold at most. All members at their limit and every byte escaped are one line of

@@ -261,7 +261,7 @@ static pb_record new_record(backup_shard *shard, const pb_item *item)
         .etag = source->etag,
         .at = id_of(shard->backup),
         .has_sha256 = transfer->has_sha256,
-        .part_bytes = transfer->sha256_part_bytes,
+        .part_bytes = transfer->part_bytes,
         .proof = transfer->proof,
     };
     memcpy(record.sha256, transfer->sha256, sizeof record.sha256);

@@ -21,9 +21,8 @@ void pb_expect_stored(pb_transfer *transfer, pb_store *repository, const pb_reco
         transfer->etag = pb_stored_etag(record);
         transfer->must_match = transfer->etag.size > 0;
     }
-    if (record->has_sha256) {
+    if (record->has_sha256)
         transfer->expected_sha256 = record->sha256;
-        transfer->expected_part_bytes = record->part_bytes;
-    }
+    transfer->expected_part_bytes = record->part_bytes;
     transfer->expected_etag = pb_stored_etag(record);
 }

@@ -71,6 +71,7 @@ typedef struct layout {
 struct pb_etag_check {
     uint8_t wanted[PB_MD5_BYTES];
     bool plain;
+    bool certain; /* there is but one way to make the ETag */
     size_t layout_count;
     layout layouts[PART_LENGTH_COUNT];
 };
@@ -84,14 +85,21 @@ static void add_layout(pb_etag_check *check, uint64_t part_bytes)
     };
 }
 
-pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size)
+pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size, uint64_t part_bytes)
 {
     int parts = pb_etag_parts(etag);
-    if (parts < 0 || (parts > 0 && pb_etag_part_bytes(size, parts) == 0))
+    bool known =
+        parts > 1 && part_bytes && size / part_bytes + (size % part_bytes != 0) == (uint64_t)parts;
+    if (parts < 0 || (parts > 0 && !known && pb_etag_part_bytes(size, parts) == 0))
         return NULL;
     pb_etag_check *check = pb_allocate_zeroed(1, sizeof(*check));
     pb_hex_decode((pb_slice){etag.data, MD5_HEX}, check->wanted, PB_MD5_BYTES);
     check->plain = parts == 0;
+    check->certain = parts <= 1 || known;
+    if (known) {
+        add_layout(check, part_bytes);
+        return check;
+    }
     if (parts <= 1) {
         /* All in one part, whatever its length is called. */
         add_layout(check, UINT64_MAX);
@@ -158,7 +166,7 @@ int pb_etag_check_finish(pb_etag_check *check)
     }
     if (found)
         return 1;
-    return check->plain ? 0 : -1;
+    return check->certain ? 0 : -1;
 }
 
 void pb_etag_check_free(pb_etag_check *check)

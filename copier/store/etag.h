@@ -22,13 +22,14 @@ uint64_t pb_etag_part_bytes(uint64_t size, int parts);
 
 /* Computes, over bytes fed in order, every ETag that could be the one given. */
 typedef struct pb_etag_check pb_etag_check;
-/* NULL where the ETag tells nothing that bytes could be held against (unknown form, unknown
- * layout). */
-pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size);
+/* part_bytes is the length of the object's parts where it is known, else 0. NULL where the ETag
+ * tells nothing that bytes could be held against (unknown form, unknown layout). */
+pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size, uint64_t part_bytes);
 void pb_etag_check_restart(pb_etag_check *check);
 void pb_etag_check_update(pb_etag_check *check, const void *data, size_t size);
-/* 1: the bytes have this ETag. 0: a plain MD5 that differs: other bytes. -1: none of the layouts
- * tried gives it, which proves nothing. Restart the check before it is fed again. */
+/* 1: the bytes have this ETag. 0: they have another, by a plain MD5 or a known layout: other bytes.
+ * -1: none of the layouts tried gives it, which proves nothing. Restart the check before it is fed
+ * again. */
 int pb_etag_check_finish(pb_etag_check *check);
 void pb_etag_check_free(pb_etag_check *check); /* NULL allowed */
 

@@ -72,7 +72,7 @@ static void judge_read(pb_transfer_run *run)
         }
         memcpy(transfer->sha256, digest, sizeof digest);
         transfer->has_sha256 = true;
-        transfer->sha256_part_bytes = run->part_bytes;
+        transfer->part_bytes = run->part_bytes;
         transfer->proof |= PB_MOVED_SHA256;
     }
     if (run->wants_key) {
@@ -126,7 +126,8 @@ void pb_transfer_read(pb_transfer_run *run)
     run->wants_key = (!run->wants_sha256 || (transfer->hash_as_relayed && !run->part_bytes)) &&
                      pb_chunk_digest(transfer->name, named);
     if (!transfer->expected_sha256 && transfer->expected_etag.size)
-        run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size);
+        run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size,
+                                            transfer->expected_part_bytes);
     request->key = transfer->source_key;
     request->size_hint = transfer->size;
     request->if_match = pb_transfer_condition(transfer);

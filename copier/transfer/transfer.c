@@ -163,6 +163,7 @@ static void record_moved(pb_transfer_run *run, const char *stored)
 {
     pb_transfer *transfer = run->transfer;
     run->facts.moved = true;
+    transfer->part_bytes = run->facts.part_bytes;
     snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", stored);
     transfer->proof |= PB_MOVED_SIZE;
     if (etag_proves(run, stored))
@@ -517,7 +518,6 @@ static void on_completed(pb_store_request *request)
         if (run->digests) {
             pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, transfer->sha256);
             transfer->has_sha256 = true;
-            transfer->sha256_part_bytes = run->facts.part_bytes;
             transfer->proof |= PB_MOVED_SHA256;
         }
         record_moved(run, request->etag);
@@ -638,7 +638,7 @@ static void check_size(pb_transfer_run *run)
 static uint64_t known_layout(const pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    if (transfer->expected_sha256)
+    if (transfer->expected_sha256 || transfer->expected_part_bytes)
         return transfer->expected_part_bytes;
     int parts = pb_etag_parts(transfer->etag);
     uint64_t part_bytes = parts > 0 ? pb_etag_part_bytes(transfer->size, parts) : 0;
@@ -685,6 +685,13 @@ static void lay_out(pb_transfer_run *run)
     if (transfer->kind == PB_TRANSFER_RELAY && layout_bytes > options->memory_bytes / 2 &&
         !transfer->expected_sha256)
         layout_bytes = 0;
+    if (transfer->kind == PB_TRANSFER_RELAY && !capabilities->etag_is_md5 &&
+        pb_store_capabilities_of(transfer->source)->etag_is_md5) {
+        run->etag_check =
+            pb_etag_check_new(transfer->etag, transfer->size, transfer->expected_part_bytes);
+        if (run->etag_check)
+            facts->parts_wanted_in_flight = 1; /* an MD5 is made in order */
+    }
     pb_transfer_lay_out(
         facts, transfer->kind == PB_TRANSFER_COPY ? 16 * options->part_bytes : options->part_bytes,
         layout_bytes, single_max, capabilities->parts_max, capabilities->part_bytes_min);
@@ -835,7 +842,7 @@ void pb_mover_start(pb_mover *mover, pb_transfer *transfer)
     transfer->error = NULL;
     transfer->proof = 0;
     transfer->has_sha256 = false;
-    transfer->sha256_part_bytes = 0;
+    transfer->part_bytes = 0;
     transfer->stored_etag[0] = 0;
     transfer->next_ = NULL;
     if (mover->queue_head)

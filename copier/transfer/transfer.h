@@ -36,7 +36,7 @@ typedef struct pb_transfer {
     bool must_match;  /* `etag` is also sent as a condition of reading (If-Match) */
     bool create_only; /* PUT, single relay only: EXISTS where the destination has the key */
     const uint8_t *expected_sha256; /* RELAY, READ: else DAMAGED; NULL: unknown */
-    uint64_t expected_part_bytes;   /* how expected_sha256 was computed: see below */
+    uint64_t expected_part_bytes;   /* the source's parts, where known: of its SHA-256 and ETag */
     pb_slice expected_etag; /* READ: bytes are held against this MD5 or multipart ETag, if no
                                expected_sha256 is given */
     bool hash_as_relayed;   /* READ: compute the sha256 that a RELAY of the object would have */
@@ -47,10 +47,10 @@ typedef struct pb_transfer {
     pb_error *error; /* NULL on success; freed with free() by the caller */
     unsigned proof;  /* PB_MOVED_* */
     bool has_sha256;
-    /* Of the bytes; with sha256_part_bytes, of the parts' binary SHA-256 in order (as AWS's
-     * composite checksums are), so that parts may move in any order. */
+    /* Of the bytes; with part_bytes, of the parts' binary SHA-256 in order (as AWS's composite
+     * checksums are), so that parts may move in any order. */
     uint8_t sha256[PB_SHA256_BYTES];
-    uint64_t sha256_part_bytes;
+    uint64_t part_bytes; /* of the destination's parts (READ: of the hashed ones); 0: it has none */
     char stored_etag[PB_ETAG_TEXT_MAX]; /* the destination's; READ, LOOK: the source's */
 
     struct pb_transfer *next_; /* the mover's */

@@ -36,7 +36,7 @@ static void forms_are_told_apart(void **state)
     };
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         assert_int_equal(pb_etag_parts(pb_slice_of(others[i])), -1);
-        assert_null(pb_etag_check_new(pb_slice_of(others[i]), 100));
+        assert_null(pb_etag_check_new(pb_slice_of(others[i]), 100, 0));
     }
     assert_int_equal(pb_etag_parts((pb_slice){NULL, 0}), -1);
 }
@@ -88,7 +88,7 @@ static void multipart_etag(const uint8_t *data, size_t size, size_t part_bytes, 
 
 static int check(const char *etag, const uint8_t *data, size_t size, size_t piece)
 {
-    pb_etag_check *check = pb_etag_check_new(pb_slice_of(etag), size);
+    pb_etag_check *check = pb_etag_check_new(pb_slice_of(etag), size, 0);
     assert_non_null(check);
     pb_etag_check_update(check, "not this", 8);
     pb_etag_check_restart(check);
@@ -132,19 +132,49 @@ static void multipart_etags_are_recognised(void **state)
     assert_int_equal(check(etag, data, SIZE, SIZE), -1);
     /* No usual length makes seven parts of it. */
     multipart_etag(data, SIZE, SIZE / 6, etag);
-    assert_null(pb_etag_check_new(pb_slice_of(etag), SIZE));
+    assert_null(pb_etag_check_new(pb_slice_of(etag), SIZE, 0));
     multipart_etag(data, SIZE, 8 * 1048576, etag);
     data[SIZE / 2] ^= 1;
     assert_int_equal(check(etag, data, SIZE, 65536), -1);
     free(data);
 }
 
+static void a_known_layout_is_certain(void **state)
+{
+    (void)state;
+    /* Two parts of 7 bytes and 3: MD5 of the MD5s of "1234567" and "890". */
+    static const char text[] = "1234567890";
+    uint8_t digests[2 * PB_MD5_BYTES], whole[PB_MD5_BYTES];
+    char etag[64];
+    pb_hash *md5 = pb_hash_new(PB_HASH_MD5);
+    pb_hash_update(md5, text, 7);
+    pb_hash_finish(md5, digests);
+    pb_hash_restart(md5);
+    pb_hash_update(md5, text + 7, 3);
+    pb_hash_finish(md5, digests + PB_MD5_BYTES);
+    pb_hash_restart(md5);
+    pb_hash_update(md5, digests, sizeof(digests));
+    pb_hash_finish(md5, whole);
+    pb_hash_free(md5);
+    pb_hex_encode(whole, sizeof(whole), etag);
+    strcat(etag, "-2");
+    for (int flipped = 0; flipped < 2; flipped++) {
+        pb_etag_check *check = pb_etag_check_new(pb_slice_of(etag), 10, 7);
+        assert_non_null(check);
+        pb_etag_check_update(check, flipped ? "0" : "1", 1);
+        pb_etag_check_update(check, text + 1, 9);
+        assert_int_equal(pb_etag_check_finish(check), !flipped);
+        pb_etag_check_free(check);
+    }
+    /* A length that does not make so many parts says nothing. */
+    assert_null(pb_etag_check_new(pb_slice_of(etag), 10, 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms_are_told_apart),
-        cmocka_unit_test(the_usual_length_is_found),
-        cmocka_unit_test(plain_md5s_decide),
+        cmocka_unit_test(a_known_layout_is_certain),      cmocka_unit_test(forms_are_told_apart),
+        cmocka_unit_test(the_usual_length_is_found),      cmocka_unit_test(plain_md5s_decide),
         cmocka_unit_test(multipart_etags_are_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ static bool same_source(const char *source, const char *prefix, const char *othe
 }
 
 /* Looks at one snapshot, newest first: 1 where the search is over (the base was found). */
-static int consider(pb_run *run, pb_slice id, const char *source, const char *prefix,
+static int consider(pb_run *run, pb_slice id, const char *source, const char *prefix, bool full,
                     bool *ret_unfinished, pb_error *error)
 {
     pb_error wrong = {0};
@@ -96,6 +96,8 @@ static int consider(pb_run *run, pb_slice id, const char *source, const char *pr
         memcpy(run->base_sha256, sha256, sizeof run->base_sha256);
         return 1;
     }
+    if (wrong.kind == PB_ERROR_DAMAGED && full)
+        return 0; /* it would have been the base at most */
     if (wrong.kind != PB_ERROR_NOT_FOUND) {
         *error = wrong;
         return -1;
@@ -238,7 +240,7 @@ int pb_run_begin(pb_repository *repository, const char *source, const pb_backup_
     if (answer == 0 && count)
         memcpy(newest, ids[count - 1].data, sizeof newest - 1);
     while (answer == 0 && count--)
-        answer = consider(run, ids[count], source, prefix, &unfinished, error);
+        answer = consider(run, ids[count], source, prefix, options->full, &unfinished, error);
     pb_arena_free(&arena);
     if (answer < 0)
         return -1;

@@ -51,11 +51,12 @@ static int read_received(pb_store_request *request, const void *data, size_t siz
     return 0;
 }
 
-static void judge_read(pb_transfer_run *run)
+/* False where the bytes are not what they should be. */
+static bool read_proves(pb_transfer_run *run)
 {
     pb_transfer *transfer = run->transfer;
     uint8_t digest[PB_SHA256_BYTES];
-    transfer->proof |= PB_MOVED_SIZE;
+    transfer->proof = PB_MOVED_SIZE;
     if (run->wants_sha256) {
         if (run->part_bytes) {
             if (run->part_left != run->part_bytes || !transfer->size)
@@ -66,9 +67,10 @@ static void judge_read(pb_transfer_run *run)
         }
         if (transfer->expected_sha256 &&
             memcmp(digest, transfer->expected_sha256, sizeof digest) != 0) {
-            pb_transfer_damaged(run, "mismatch",
-                                "the bytes do not have the SHA-256 of the manifest");
-            return;
+            if (!pb_transfer_again(run))
+                pb_transfer_damaged(run, "mismatch",
+                                    "the bytes do not have the SHA-256 of the manifest");
+            return false;
         }
         memcpy(transfer->sha256, digest, sizeof digest);
         transfer->has_sha256 = true;
@@ -84,12 +86,14 @@ static void judge_read(pb_transfer_run *run)
     if (run->etag_check) {
         int same = pb_etag_check_finish(run->etag_check);
         if (same == 0 && !run->etag_opaque) {
-            pb_transfer_damaged(run, "mismatch", "the bytes do not have the MD5 of their ETag");
-            return;
+            if (!pb_transfer_again(run))
+                pb_transfer_damaged(run, "mismatch", "the bytes do not have the MD5 of their ETag");
+            return false;
         }
         if (same == 1)
             transfer->proof |= PB_MOVED_ETAG;
     }
+    return true;
 }
 
 static void on_read(pb_store_request *request)
@@ -104,8 +108,7 @@ static void on_read(pb_store_request *request)
                                 "%" PRIu64 " bytes where the manifest says %" PRIu64, run->received,
                                 transfer->size);
         else
-            judge_read(run);
-        run->facts.moved = !run->facts.failed;
+            run->facts.moved = read_proves(run);
     }
     pb_transfer_step(run);
 }
@@ -125,7 +128,7 @@ void pb_transfer_read(pb_transfer_run *run)
     /* A SHA-256 is proof enough; a digest as a relay makes it comes with the key's, as there. */
     run->wants_key = (!run->wants_sha256 || (transfer->hash_as_relayed && !run->part_bytes)) &&
                      pb_chunk_digest(transfer->name, named);
-    if (!transfer->expected_sha256 && transfer->expected_etag.size)
+    if (!run->etag_check && !transfer->expected_sha256 && transfer->expected_etag.size)
         run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size,
                                             transfer->expected_part_bytes);
     request->key = transfer->source_key;

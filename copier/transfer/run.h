@@ -20,7 +20,7 @@ struct pb_transfer_run {
     char *upload_id;
     char (*etags)[PB_ETAG_TEXT_MAX];
     uint8_t (*digests)[PB_SHA256_BYTES];
-    bool again;                /* a relay's second try */
+    bool again;                /* the second try */
     bool etag_opaque;          /* some end said that its ETag is no MD5 */
     pb_etag_check *etag_check; /* READ, and RELAY to where ETags are no MD5s */
     /* READ: */
@@ -46,6 +46,15 @@ void pb_transfer_request_ended(pb_transfer_run *run, const pb_store_request *req
 /* Fails the transfer with DAMAGED; code is "truncated" or "mismatch". */
 void pb_transfer_damaged(pb_transfer_run *run, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Bytes that are not what they should be may have been changed on their way: true the first time,
+ * when they are moved or read once more. Then they count as damaged. */
+static inline bool pb_transfer_again(pb_transfer_run *run)
+{
+    bool first = !run->again;
+    run->again = true;
+    return first;
+}
+
 /* A completion's last call: does what comes next. The run may be over afterwards. */
 void pb_transfer_step(pb_transfer_run *run);
 

@@ -207,9 +207,8 @@ static void on_copied(pb_store_request *request)
             mover->copied_etag = pb_slice_equal(transfer->etag, pb_slice_of(request->etag))
                                      ? COPIED_ETAG_KEPT
                                      : COPIED_ETAG_PLAIN;
-        if (multipart && mover->copied_etag == COPIED_ETAG_PLAIN && !run->again) {
-            run->again = true; /* in parts, where their length can be guessed: that can be proven */
-            lay_out(run);
+        if (multipart && mover->copied_etag == COPIED_ETAG_PLAIN && pb_transfer_again(run)) {
+            lay_out(run); /* in parts, where their length can be guessed: that can be proven */
         } else {
             record_moved(run, request->etag);
         }
@@ -285,12 +284,11 @@ static void on_single_written(pb_store_request *request)
     if (!run->facts.failed) {
         if (!run->etag_opaque && both_plain(run, request->etag) &&
             !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
-            if (run->again) {
+            if (!pb_transfer_again(run)) {
                 pb_transfer_damaged(run, "mismatch",
                                     "the bytes read do not have the ETag that the listing gave");
                 run->facts.undo_needed = true;
             }
-            run->again = true; /* and read once more */
         } else {
             memcpy(transfer->sha256, part->digest, PB_SHA256_BYTES);
             transfer->has_sha256 = true;
@@ -314,10 +312,9 @@ static bool etag_check_holds(pb_transfer_run *run)
         run->transfer->proof |= PB_MOVED_ETAG;
     if (same != 0 || run->etag_opaque)
         return true;
-    if (run->again || run->facts.part_bytes)
+    if (run->facts.part_bytes || !pb_transfer_again(run))
         pb_transfer_damaged(run, "mismatch",
                             "the bytes read do not have the MD5 of the source's ETag");
-    run->again = true;
     return false;
 }
 
@@ -328,8 +325,15 @@ static bool check_single(pb_transfer_run *run, transfer_part *part)
     pb_transfer *transfer = run->transfer;
     if (transfer->expected_sha256 && !transfer->expected_part_bytes &&
         memcmp(part->digest, transfer->expected_sha256, PB_SHA256_BYTES) != 0) {
-        pb_transfer_damaged(run, "mismatch", "the bytes do not have the SHA-256 of the manifest");
+        if (!pb_transfer_again(run))
+            pb_transfer_damaged(run, "mismatch",
+                                "the bytes do not have the SHA-256 of the manifest");
         return false;
+    }
+    if (run->etag_check) {
+        pb_etag_check_update(run->etag_check, part->buffer, part->filled);
+        if (!etag_check_holds(run))
+            return false;
     }
     uint8_t named[PB_BLAKE2B256_BYTES], computed[PB_BLAKE2B256_BYTES];
     if (!pb_chunk_digest(transfer->name, named))
@@ -359,16 +363,12 @@ static void on_part_read(pb_store_request *request)
     if (!run->facts.failed)
         pb_hash_finish(part->hash, part->digest);
     if (run->facts.failed || (single && !check_single(run, part))) {
-        finish_part(part);
-        return;
-    }
-    if (run->etag_check)
-        pb_etag_check_update(run->etag_check, part->buffer, part->filled);
-    if (single && run->etag_check && !etag_check_holds(run)) {
         part_free(part);
         pb_transfer_step(run);
         return;
     }
+    if (run->etag_check && !single)
+        pb_etag_check_update(run->etag_check, part->buffer, part->filled);
     memset(request, 0, sizeof *request);
     request->operation = single ? PB_STORE_PUT : PB_STORE_MULTIPART_PUT;
     request->done = single ? on_single_written : on_part_written;

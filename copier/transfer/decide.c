@@ -9,6 +9,11 @@ pb_transfer_action pb_transfer_next(const pb_transfer_facts *facts)
             return PB_TRANSFER_ABORT;
         return facts->undo_needed && !facts->undo_done ? PB_TRANSFER_UNDO : PB_TRANSFER_FINISH;
     }
+    if (facts->again) {
+        if (facts->in_flight)
+            return PB_TRANSFER_WAIT;
+        return facts->abort_done ? PB_TRANSFER_START_OVER : PB_TRANSFER_ABORT;
+    }
     if (facts->moved) {
         if (facts->in_flight)
             return PB_TRANSFER_WAIT;

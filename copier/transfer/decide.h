@@ -32,6 +32,7 @@ typedef struct pb_transfer_facts {
     bool size_known;
     bool undo_needed; /* what was written is not what was meant: it must not stay */
     bool undo_done;
+    bool again;         /* multipart: the bytes were not right: all of it once more */
     bool failed;        /* some request failed for good */
     bool abort_done;    /* ABORT answered, in whatever way */
     unsigned in_flight; /* requests under way */
@@ -47,7 +48,8 @@ typedef enum pb_transfer_action {
     PB_TRANSFER_CHECK_SOURCE, /* HEAD of the source: is it still what was listed? */
     PB_TRANSFER_CHECK_SIZE,   /* HEAD of the destination */
     PB_TRANSFER_UNDO,         /* DELETE of the destination */
-    PB_TRANSFER_ABORT,        /* of the upload, after a failure */
+    PB_TRANSFER_START_OVER,   /* with new facts, after ABORT */
+    PB_TRANSFER_ABORT,        /* of the upload, after a failure or before starting over */
     PB_TRANSFER_FINISH,
 } pb_transfer_action;
 

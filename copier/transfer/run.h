@@ -20,9 +20,10 @@ struct pb_transfer_run {
     char *upload_id;
     char (*etags)[PB_ETAG_TEXT_MAX];
     uint8_t (*digests)[PB_SHA256_BYTES];
-    bool again;                /* the second try */
-    bool etag_opaque;          /* some end said that its ETag is no MD5 */
-    pb_etag_check *etag_check; /* READ, and RELAY to where ETags are no MD5s */
+    bool again;                            /* the second try */
+    uint8_t first_sha256[PB_SHA256_BYTES]; /* of the first one, where only its ETag was in doubt */
+    bool etag_opaque;                      /* some end said that its ETag is no MD5 */
+    pb_etag_check *etag_check;             /* READ, and RELAY to where ETags are no MD5s */
     /* READ: */
     pb_hash *hash; /* of the part that is being read */
     pb_hash *hash_of_parts;

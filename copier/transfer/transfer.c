@@ -302,19 +302,67 @@ static void on_single_written(pb_store_request *request)
     pb_transfer_step(run);
 }
 
-/* The destination's ETags are no MD5s: the bytes are held against the source's before they are
- * promised. Where they differ, they are read once more; then they are damaged. */
-static bool etag_check_holds(pb_transfer_run *run)
+/* What the source's ETag says of the bytes that were read, before they are promised. */
+typedef enum etag_says {
+    ETAG_SAYS_NOTHING, /* there is nothing to compare */
+    ETAG_SAYS_SAME,
+    ETAG_SAYS_OTHER,
+    ETAG_SAYS_MAYBE, /* it would differ for other bytes, but for another layout of parts as well */
+} etag_says;
+
+/* The destination's ETags are no MD5s: computed here from the bytes. */
+static etag_says ask_etag_check(pb_transfer_run *run)
 {
     int same = pb_etag_check_finish(run->etag_check);
     pb_etag_check_restart(run->etag_check);
-    if (same == 1 && !run->etag_opaque)
-        run->transfer->proof |= PB_MOVED_ETAG;
-    if (same != 0 || run->etag_opaque)
+    return same == 1 ? ETAG_SAYS_SAME : same == 0 ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
+}
+
+/* The destination's parts have MD5s: the ETag that the whole will have is known before it is made.
+ */
+static etag_says ask_part_etags(const pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    uint8_t digest[PB_MD5_BYTES];
+    char hex[2 * PB_MD5_BYTES + 1];
+    if (pb_etag_parts(transfer->etag) != (int)run->facts.parts ||
+        !pb_store_capabilities_of(transfer->source)->etag_is_md5 ||
+        !pb_store_capabilities_of(transfer->destination)->etag_is_md5)
+        return ETAG_SAYS_NOTHING;
+    pb_hash *hash = pb_hash_new(PB_HASH_MD5);
+    bool all = true;
+    for (unsigned i = 0; i < run->facts.parts && all; i++) {
+        all = pb_hex_decode(pb_slice_of(run->etags[i]), digest, sizeof digest);
+        pb_hash_update(hash, digest, sizeof digest);
+    }
+    pb_hash_finish(hash, digest);
+    pb_hash_free(hash);
+    pb_hex_encode(digest, sizeof digest, hex);
+    if (!all)
+        return ETAG_SAYS_NOTHING;
+    if (pb_slice_starts_with(transfer->etag, pb_slice_of(hex)))
+        return ETAG_SAYS_SAME;
+    return transfer->expected_part_bytes ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
+}
+
+/* True where the bytes may be promised. Else they are read once more, or the transfer has failed: a
+ * second reading that is like the first shows that only the layout is unknown. */
+static bool settle(pb_transfer_run *run, etag_says says, const uint8_t *sha256)
+{
+    if (says == ETAG_SAYS_NOTHING || run->etag_opaque)
         return true;
-    if (run->facts.part_bytes || !pb_transfer_again(run))
-        pb_transfer_damaged(run, "mismatch",
-                            "the bytes read do not have the MD5 of the source's ETag");
+    if (says == ETAG_SAYS_SAME) {
+        if (run->etag_check)
+            run->transfer->proof |= PB_MOVED_ETAG; /* else the destination's answer tells */
+        return true;
+    }
+    if (pb_transfer_again(run)) {
+        memcpy(run->first_sha256, sha256, PB_SHA256_BYTES);
+        return false;
+    }
+    if (says == ETAG_SAYS_MAYBE && memcmp(run->first_sha256, sha256, PB_SHA256_BYTES) == 0)
+        return true;
+    pb_transfer_damaged(run, "mismatch", "the bytes read do not have the source's ETag");
     return false;
 }
 
@@ -332,7 +380,7 @@ static bool check_single(pb_transfer_run *run, transfer_part *part)
     }
     if (run->etag_check) {
         pb_etag_check_update(run->etag_check, part->buffer, part->filled);
-        if (!etag_check_holds(run))
+        if (!settle(run, ask_etag_check(run), part->digest))
             return false;
     }
     uint8_t named[PB_BLAKE2B256_BYTES], computed[PB_BLAKE2B256_BYTES];
@@ -516,8 +564,7 @@ static void on_completed(pb_store_request *request)
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         if (run->digests) {
-            pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, transfer->sha256);
-            transfer->has_sha256 = true;
+            transfer->has_sha256 = true; /* computed by check_parts */
             transfer->proof |= PB_MOVED_SHA256;
         }
         record_moved(run, request->etag);
@@ -525,21 +572,31 @@ static void on_completed(pb_store_request *request)
     pb_transfer_step(run);
 }
 
+/* The digest of a relay's parts. False where they are not what they should be: then all of it is
+ * moved once more, or the transfer has failed. */
+static bool check_parts(pb_transfer_run *run)
+{
+    pb_transfer *transfer = run->transfer;
+    pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, transfer->sha256);
+    bool holds = true;
+    if (transfer->expected_sha256 && transfer->expected_part_bytes == run->facts.part_bytes) {
+        holds = memcmp(transfer->sha256, transfer->expected_sha256, PB_SHA256_BYTES) == 0;
+        if (!holds && !pb_transfer_again(run))
+            pb_transfer_damaged(run, "mismatch",
+                                "the bytes do not have the SHA-256 of the manifest");
+    } else {
+        holds = settle(run, run->etag_check ? ask_etag_check(run) : ask_part_etags(run),
+                       transfer->sha256);
+    }
+    run->facts.again = !holds && !run->facts.failed;
+    return holds;
+}
+
 static void complete(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    if (run->etag_check && !etag_check_holds(run))
+    if (run->digests && !check_parts(run))
         return;
-    if (run->digests && transfer->expected_sha256 &&
-        transfer->expected_part_bytes == run->facts.part_bytes) {
-        uint8_t computed[PB_SHA256_BYTES];
-        pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, computed);
-        if (memcmp(computed, transfer->expected_sha256, sizeof computed) != 0) {
-            pb_transfer_damaged(run, "mismatch",
-                                "the bytes do not have the SHA-256 of the manifest");
-            return;
-        }
-    }
     pb_store_request *request =
         pb_transfer_request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);
     request->key = transfer->destination_key;
@@ -645,6 +702,16 @@ static uint64_t known_layout(const pb_transfer_run *run)
     return part_bytes;
 }
 
+/* A plain MD5 can be compared with that of a single PUT only: worth a buffer as large as can be
+ * had. */
+static uint64_t relay_single_max(const pb_transfer_run *run)
+{
+    const pb_mover_options *options = &run->mover->options;
+    uint64_t quarter = options->memory_bytes / 4;
+    bool plain = pb_etag_parts(run->transfer->etag) == 0;
+    return plain && quarter > options->relay_single_max ? quarter : options->relay_single_max;
+}
+
 static void lay_out(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
@@ -661,7 +728,7 @@ static void lay_out(pb_transfer_run *run)
     if (transfer->kind == PB_TRANSFER_READ) {
         run->part_bytes = transfer->expected_part_bytes;
         if (transfer->hash_as_relayed) {
-            pb_transfer_lay_out(facts, options->part_bytes, layout_bytes, options->relay_single_max,
+            pb_transfer_lay_out(facts, options->part_bytes, layout_bytes, relay_single_max(run),
                                 10000, 0);
             run->part_bytes = facts->part_bytes;
             facts->part_bytes = 0;
@@ -670,7 +737,7 @@ static void lay_out(pb_transfer_run *run)
     }
     const pb_store_capabilities *capabilities = pb_store_capabilities_of(transfer->destination);
     uint64_t single_max =
-        transfer->kind == PB_TRANSFER_COPY ? options->copy_single_max : options->relay_single_max;
+        transfer->kind == PB_TRANSFER_COPY ? options->copy_single_max : relay_single_max(run);
     uint64_t limit = transfer->kind == PB_TRANSFER_COPY ? capabilities->copy_bytes_max
                                                         : capabilities->put_bytes_max;
     if (single_max > limit)
@@ -687,6 +754,7 @@ static void lay_out(pb_transfer_run *run)
         layout_bytes = 0;
     if (transfer->kind == PB_TRANSFER_RELAY && !capabilities->etag_is_md5 &&
         pb_store_capabilities_of(transfer->source)->etag_is_md5) {
+        pb_etag_check_free(run->etag_check);
         run->etag_check =
             pb_etag_check_new(transfer->etag, transfer->size, transfer->expected_part_bytes);
         if (run->etag_check)
@@ -697,12 +765,8 @@ static void lay_out(pb_transfer_run *run)
         layout_bytes, single_max, capabilities->parts_max, capabilities->part_bytes_min);
 }
 
-static void finish(pb_transfer_run *run)
+static void drop_upload(pb_transfer_run *run)
 {
-    pb_mover *mover = run->mover;
-    pb_transfer *transfer = run->transfer;
-    pb_etag_check_free(run->etag_check);
-    run->etag_check = NULL;
     free(run->upload_id);
     free(run->etags);
     free(run->digests);
@@ -710,6 +774,15 @@ static void finish(pb_transfer_run *run)
     run->etags = NULL;
     run->digests = NULL;
     pb_buffer_clear(&run->headers);
+}
+
+static void finish(pb_transfer_run *run)
+{
+    pb_mover *mover = run->mover;
+    pb_transfer *transfer = run->transfer;
+    pb_etag_check_free(run->etag_check);
+    run->etag_check = NULL;
+    drop_upload(run);
     run->again = false;
     run->etag_opaque = false;
     run->next = mover->free_runs;
@@ -764,6 +837,10 @@ static void drive(pb_transfer_run *run)
             break;
         case PB_TRANSFER_COMPLETE:
             complete(run);
+            break;
+        case PB_TRANSFER_START_OVER:
+            drop_upload(run);
+            lay_out(run);
             break;
         case PB_TRANSFER_CHECK_SOURCE:
             check_source(run);

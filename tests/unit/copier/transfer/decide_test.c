@@ -157,6 +157,21 @@ static void test_any_failure_ends_and_aborts_what_was_begun(void **state)
         }
 }
 
+static void test_starting_over_aborts_first(void **state)
+{
+    (void)state;
+    transfer_model model = multipart(3);
+    model.facts.upload_begun = model.facts.headers_known = true;
+    model.facts.parts_begun = model.facts.parts_done = 3;
+    model.facts.again = true;
+    assert_int_equal(pb_transfer_next(&model.facts), PB_TRANSFER_ABORT);
+    model.facts.in_flight = 1;
+    assert_int_equal(pb_transfer_next(&model.facts), PB_TRANSFER_WAIT);
+    model.facts.in_flight = 0;
+    model.facts.abort_done = true;
+    assert_int_equal(pb_transfer_next(&model.facts), PB_TRANSFER_START_OVER);
+}
+
 static void test_parts_in_flight_are_bounded(void **state)
 {
     (void)state;
@@ -224,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_wrong_copy_does_not_stay),
         cmocka_unit_test(test_multipart_does_every_step_once),
         cmocka_unit_test(test_any_failure_ends_and_aborts_what_was_begun),
+        cmocka_unit_test(test_starting_over_aborts_first),
         cmocka_unit_test(test_parts_in_flight_are_bounded),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_budget),

@@ -14,7 +14,7 @@ enum { SLOTS_PER_MULTI = 64 };
 enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
 enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4 };
-enum { URL_MAX = 512 };
+enum { URL_MAX = 512, ENDPOINTS_KNOWN = 8 };
 
 typedef struct http_multi http_multi;
 
@@ -58,7 +58,9 @@ struct pb_http {
     pb_http_request *retries; /* by due_ms */
     unsigned in_flight;
     unsigned open; /* submitted and not done */
-    bool answered; /* a whole answer came: name, route and TLS are right */
+    /* Endpoints from which a whole answer came: name, route and TLS are right. */
+    char answered[ENDPOINTS_KNOWN][URL_MAX];
+    unsigned answered_count;
     bool cancelled;
     bool in_callback; /* the pump runs at its end */
     unsigned handles_closing;
@@ -360,7 +362,7 @@ static void pump(pb_http *http)
     if (http->cancelled)
         cancel_everything(http);
     /* One request alone finds name, route and TLS session; a burst would start a resolver each. */
-    unsigned most = http->answered ? http->options.parallel : 1;
+    unsigned most = http->answered_count ? http->options.parallel : 1;
     while (http->waiting.head && http->in_flight < most)
         attempt_begin(http, queue_pop(&http->waiting));
     http->in_callback = false;
@@ -389,11 +391,20 @@ static void on_retry_due(uv_timer_t *timer)
     pump(http);
 }
 
+/* True as well where too many have answered to tell. */
+static bool has_answered(const pb_http *http, const char *base_url)
+{
+    for (unsigned i = 0; i < http->answered_count; i++)
+        if (strcmp(http->answered[i], base_url) == 0)
+            return true;
+    return http->answered_count == ENDPOINTS_KNOWN;
+}
+
 /* Puts the request among the waiting, or answers that its budget is used up. */
-static bool retry_later(pb_http *http, pb_http_request *request)
+static bool retry_later(pb_http *http, pb_http_request *request, const char *base_url)
 {
     unsigned attempts_max = http->options.attempts_max;
-    if (!http->answered && attempts_max > ATTEMPTS_BEFORE_FIRST_ANSWER)
+    if (!has_answered(http, base_url) && attempts_max > ATTEMPTS_BEFORE_FIRST_ANSWER)
         attempts_max = ATTEMPTS_BEFORE_FIRST_ANSWER;
     if (request->attempts >= attempts_max || http->cancelled)
         return false;
@@ -466,7 +477,8 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     http_multi *multi = slot->owner;
     pb_http_verdict verdict = PB_HTTP_DONE;
     if (code == CURLE_OK) {
-        http->answered = true;
+        if (!has_answered(http, slot->base_url))
+            strcpy(http->answered[http->answered_count++], slot->base_url);
         verdict = request->judge(request);
     } else if (!request->error.kind) { /* else received_body refused, and said why */
         char detail[256];
@@ -482,7 +494,7 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     http->in_flight--;
     if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max)
         queue_push(&http->waiting, request, true);
-    else if (verdict != PB_HTTP_RETRY || !retry_later(http, request))
+    else if (verdict != PB_HTTP_RETRY || !retry_later(http, request, slot->base_url))
         request_done(http, request);
 }
 

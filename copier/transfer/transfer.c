@@ -51,6 +51,7 @@ pb_mover_options pb_mover_options_default(void)
         .memory_bytes = 256 * mebibyte,
         .part_bytes = 8 * mebibyte,
         .relay_single_max = 24 * mebibyte,
+        .relay_buffer_max = 64 * mebibyte,
         .copy_single_max = 5 * 1024 * mebibyte,
     };
 }
@@ -702,14 +703,13 @@ static uint64_t known_layout(const pb_transfer_run *run)
     return part_bytes;
 }
 
-/* A plain MD5 can be compared with that of a single PUT only: worth a buffer as large as can be
- * had. */
+/* A plain MD5 can be compared with that of a single PUT only: worth a large buffer. No limit
+ * depends on --memory, for what a record says must not. */
 static uint64_t relay_single_max(const pb_transfer_run *run)
 {
     const pb_mover_options *options = &run->mover->options;
-    uint64_t quarter = options->memory_bytes / 4;
-    bool plain = pb_etag_parts(run->transfer->etag) == 0;
-    return plain && quarter > options->relay_single_max ? quarter : options->relay_single_max;
+    return pb_etag_parts(run->transfer->etag) == 0 ? options->relay_buffer_max
+                                                   : options->relay_single_max;
 }
 
 static void lay_out(pb_transfer_run *run)
@@ -749,7 +749,7 @@ static void lay_out(pb_transfer_run *run)
         transfer->size > layout_bytes)
         layout_bytes = 0;
     /* The source's parts may be too long to hold one in memory. */
-    if (transfer->kind == PB_TRANSFER_RELAY && layout_bytes > options->memory_bytes / 2 &&
+    if (transfer->kind == PB_TRANSFER_RELAY && layout_bytes > options->relay_buffer_max &&
         !transfer->expected_sha256)
         layout_bytes = 0;
     if (transfer->kind == PB_TRANSFER_RELAY && !capabilities->etag_is_md5 &&

@@ -61,6 +61,8 @@ typedef struct pb_mover_options {
     uint64_t memory_bytes;     /* of part buffers */
     uint64_t part_bytes;       /* a large relayed object is cut into these */
     uint64_t relay_single_max; /* a relayed object up to this goes in one buffer */
+    uint64_t relay_buffer_max; /* the longest buffer that makes its ETag comparable: a whole object
+                                  with a plain MD5, or a part as the source has it */
     uint64_t copy_single_max;  /* a server-side copy up to this is one request */
 } pb_mover_options;
 
@@ -71,7 +73,7 @@ typedef struct pb_counters {
     _Atomic uint64_t keys;    /* keys that a workflow is through with, moved or not */
 } pb_counters;
 
-pb_mover_options pb_mover_options_default(void); /* 64, 256 MiB, 8 MiB, 24 MiB, 5 GiB */
+pb_mover_options pb_mover_options_default(void); /* 64; 256, 8, 24, 64 MiB; 5 GiB */
 pb_mover *pb_mover_new(uv_loop_t *loop, const pb_mover_options *options, pb_counters *counters);
 /* Nothing may be under way; freed by the loop's close callback. NULL allowed. */
 void pb_mover_close(pb_mover *mover);

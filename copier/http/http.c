@@ -13,7 +13,7 @@
 enum { SLOTS_PER_MULTI = 64 };
 enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
-enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4 };
+enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 1000 };
 enum { URL_MAX = 512, ENDPOINTS_KNOWN = 8 };
 
 typedef struct http_multi http_multi;
@@ -404,8 +404,13 @@ static bool has_answered(const pb_http *http, const char *base_url)
 static bool retry_later(pb_http *http, pb_http_request *request, const char *base_url)
 {
     unsigned attempts_max = http->options.attempts_max;
-    if (!has_answered(http, base_url) && attempts_max > ATTEMPTS_BEFORE_FIRST_ANSWER)
-        attempts_max = ATTEMPTS_BEFORE_FIRST_ANSWER;
+    int64_t budget_ms = http->options.retry_budget_ms;
+    if (!has_answered(http, base_url)) {
+        if (attempts_max > ATTEMPTS_BEFORE_FIRST_ANSWER)
+            attempts_max = ATTEMPTS_BEFORE_FIRST_ANSWER;
+        if (budget_ms > BUDGET_BEFORE_FIRST_ANSWER_MS)
+            budget_ms = BUDGET_BEFORE_FIRST_ANSWER_MS;
+    }
     if (request->attempts >= attempts_max || http->cancelled)
         return false;
     unsigned doublings = request->attempts < 20 ? request->attempts : 20;
@@ -416,8 +421,7 @@ static bool retry_later(pb_http *http, pb_http_request *request, const char *bas
     if (wait_ms < request->private_.retry_after_ms)
         wait_ms = request->private_.retry_after_ms;
     int64_t now_ms = pb_clock_monotonic_ms();
-    if (now_ms + wait_ms - request->private_.first_attempt_ms >
-        (int64_t)http->options.retry_budget_ms)
+    if (now_ms + wait_ms - request->private_.first_attempt_ms > budget_ms)
         return false;
     pb_log_line(http->options.log, PB_LOG_DEBUG, "attempt %u failed, next in %lld ms: %s",
                 request->attempts, (long long)wait_ms, request->error.message);

@@ -134,7 +134,11 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         item->verdict = UNCHANGED;
         return 0;
     }
-    if (found && etag_proves(shard, source, found)) {
+    /* A multipart object copied inside the store is copied again: its listing does not say in what
+     * parts it is stored, which its record should. */
+    bool taken_up = found && etag_proves(shard, source, found) &&
+                    !(shard->backup->server_side && pb_etag_parts(source->etag) > 0);
+    if (taken_up) {
         item->verdict = FOUND;
         if (!shard->backup->server_side)
             plan_transfer(shard, PB_TRANSFER_READ, arena, item); /* for its digest */

@@ -544,6 +544,34 @@ static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked 
     return NULL;
 }
 
+static bool is_xml_character(unsigned long code)
+{
+    return code >= 0x20 ? code != 0xFFFE && code != 0xFFFF
+                        : code == '\t' || code == '\n' || code == '\r';
+}
+
+/* Length of what stands at the front that XML has not: a control character, U+FFFE or U+FFFF, as it
+ * is or as a reference ("&#x01;"). 0 where something else does, NUL too, which no key can hold. */
+static size_t no_character_length(pb_slice text)
+{
+    const unsigned char *c = (const unsigned char *)text.data;
+    if (*c < 0x20)
+        return !is_xml_character(*c);
+    if (text.size >= 3 && c[0] == 0xEF && c[1] == 0xBF && c[2] >= 0xBE)
+        return 3;
+    if (text.size < 4 || memcmp(text.data, "&#", 2) != 0)
+        return 0;
+    char number[12] = "";
+    const char *end = memchr(text.data, ';', text.size < 12 ? text.size : 12);
+    if (!end)
+        return 0;
+    memcpy(number, text.data + 2, (size_t)(end - text.data) - 2);
+    char *stop;
+    unsigned long code =
+        number[0] == 'x' ? strtoul(number + 1, &stop, 16) : strtoul(number, &stop, 10);
+    return *stop || !code || is_xml_character(code) ? 0 : (size_t)(end - text.data) + 1;
+}
+
 /* Ceph RGW encodes keys but not the key that it echoes as StartAfter and gives as token: characters
  * which XML has not may stand there. Writes '?' over them; false where there are none. */
 static bool mend(pb_slice body, pb_buffer *ret_mended)
@@ -551,14 +579,12 @@ static bool mend(pb_slice body, pb_buffer *ret_mended)
     bool any = false;
     pb_buffer_append_slice(ret_mended, body);
     for (size_t i = 0; i < body.size; i++) {
-        unsigned char *c = (unsigned char *)ret_mended->data + i;
-        bool control = *c && *c < 0x20 && *c != '\t' && *c != '\n' && *c != '\r';
-        bool no_character = i + 2 < body.size && c[0] == 0xEF && c[1] == 0xBF && c[2] >= 0xBE;
-        if (control)
-            c[0] = '?';
-        if (no_character)
-            c[0] = c[1] = c[2] = '?';
-        any = any || control || no_character;
+        size_t length = no_character_length((pb_slice){body.data + i, body.size - i});
+        if (length) {
+            memset(ret_mended->data + i, '?', length);
+            i += length - 1;
+            any = true;
+        }
     }
     return any;
 }

@@ -132,10 +132,11 @@ static void reads_a_list_of_ceph(void **state)
 {
     (void)state;
     /* Keys are encoded, token and echo are not. */
-    const char *text = LIST "<StartAfter>\x01</StartAfter><IsTruncated>true</IsTruncated>"
-                            "<NextContinuationToken>a\x02\xEF\xBF\xBF</NextContinuationToken>"
-                            "<Contents><Key>a%02%EF%BF%BF</Key>" TIME
-                            "<ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>" URL END;
+    const char *text =
+        LIST "<StartAfter>\x01&#x01;&#27;</StartAfter><IsTruncated>true</IsTruncated>"
+             "<NextContinuationToken>a\x02\xEF\xBF\xBF</NextContinuationToken>"
+             "<Contents><Key>a%02%EF%BF%BF</Key>" TIME
+             "<ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>" URL END;
     pb_page *page = listed(text, NULL);
     assert_int_equal(page->count, 1);
     check_slice(page->entries[0].key, "a\x02\xEF\xBF\xBF");

@@ -464,7 +464,6 @@ static void describe(backup_job *backup, pb_snapshot_file *file)
     memcpy(file->base, intent->base, sizeof file->base);
     memcpy(file->base_sha256, intent->base_sha256, sizeof file->base_sha256);
     file->started_ms = intent->started_ms;
-    file->committed_ms = pb_clock_utc_ms();
     file->program = pb_duplicate(pb_slice_of(intent->program));
     pb_tally_move(file, &backup->tally);
     pb_tally_move(file, &backup->run.tally);
@@ -648,8 +647,12 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
         if (!ended)
             ended = run_job(&backup, source, ret_result, error);
         describe(&backup, &ret_result->snapshot);
-        if (!ended && !backup.dry_run)
+        if (!ended && !backup.dry_run) {
+            ret_result->snapshot.committed_ms = pb_clock_utc_ms();
             ended = commit(&backup, &ret_result->snapshot, error);
+        }
+        if (ended)
+            ret_result->snapshot.committed_ms = 0;
         pb_run_free(&backup.run);
         pb_job_free(&backup.job);
         free(backup.parts);

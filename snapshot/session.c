@@ -186,9 +186,8 @@ const char *pb_finding_name(const pb_error *error)
 {
     if (error->kind == PB_ERROR_NOT_FOUND)
         return "missing";
-    if (error->kind == PB_ERROR_EXISTS) /* its ETag is another one than the manifest's */
-        return "mismatch";
-    if (error->kind == PB_ERROR_DAMAGED)
+    /* EXISTS: its ETag is another one than the manifest's. */
+    if (error->kind == PB_ERROR_DAMAGED || error->kind == PB_ERROR_EXISTS)
         return strcmp(error->code, "truncated") == 0 ? "truncated" : "mismatch";
     return "unreadable";
 }

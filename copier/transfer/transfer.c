@@ -639,6 +639,8 @@ static void on_source_checked(pb_store_request *request)
         pb_error_set(&error, PB_ERROR_EXISTS,
                      "the source is not what it was: ETag %s, %" PRIu64 " bytes", request->etag,
                      request->size);
+        if (request->size < transfer->size)
+            snprintf(error.code, sizeof error.code, "truncated");
         fail(run, &error);
         run->facts.undo_needed = true;
     } else if (!run->facts.failed && !run->etag_opaque && both_plain(run, transfer->stored_etag)) {

@@ -10,7 +10,11 @@ clean_up() {
     rm -rf "$scratch"
 }
 trap clean_up EXIT
-command -v jq >/dev/null && command -v curl >/dev/null || exit 77
+command -v jq >/dev/null && command -v curl >/dev/null || {
+    echo "SKIP: jq and curl are not installed"
+    [[ ${CI:-} == true ]] && exit 1 # nothing may be missing there
+    exit 77
+}
 
 unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN http_proxy all_proxy
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null

@@ -5,7 +5,11 @@ set -euo pipefail
 pbcopy=${PBCOPY:?}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-command -v jq >/dev/null || exit 77
+command -v jq >/dev/null || {
+    echo "SKIP: jq is not installed"
+    [[ ${CI:-} == true ]] && exit 1 # nothing may be missing there
+    exit 77
+}
 
 fail() {
     echo "FAILED: $*" >&2

@@ -16,7 +16,8 @@ typedef struct pb_intent {
     char base[PB_SNAPSHOT_ID_SIZE]; /* "" for none */
     char base_sha256[65];           /* hex, of the base's snapshot.json; "" for none */
     char *host;                     /* name of the machine */
-    char *boot_id; /* of the machine's boot: with pid and start says whether the run lives */
+    char *boot_id; /* of the machine's boot and process namespace: with pid and start says whether
+                      the run lives */
     uint64_t pid;
     uint64_t pid_start; /* start time of the process in clock ticks since boot */
     int64_t started_ms;

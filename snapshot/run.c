@@ -11,17 +11,26 @@ enum { HEARTBEAT_MS = 15 * 1000, HEARTBEAT_STALE_MS = 3 * 60 * 1000 };
 
 /* ---- this process, as an intent names it ---- */
 
-static char *read_line(const char *path)
+/* Where a process's number means something: this boot of the machine and this namespace of
+ * processes (two containers of one machine may have the same name). The caller frees. */
+static char *name_this_boot(void)
 {
-    char line[256] = "";
-    FILE *file = fopen(path, "re");
+    char boot[64] = "", space[64] = "";
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
     if (file) {
-        if (!fgets(line, sizeof line, file))
-            line[0] = 0;
+        if (!fgets(boot, sizeof boot, file))
+            boot[0] = 0;
         fclose(file);
     }
-    line[strcspn(line, "\n")] = 0;
-    return pb_duplicate(pb_slice_of(line));
+    boot[strcspn(boot, "\n")] = 0;
+    if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0)
+        space[0] = 0;
+    pb_buffer name = {0};
+    if (boot[0] && space[0])
+        pb_buffer_append_format(&name, "%s %s", boot, space);
+    char *text = pb_duplicate(pb_buffer_slice(&name));
+    pb_buffer_free(&name);
+    return text;
 }
 
 /* Start time of a process in clock ticks since boot (proc(5), field 22); 0 where there is no such
@@ -50,7 +59,7 @@ static void name_this_process(pb_intent *intent)
     free(intent->boot_id);
     free(intent->program);
     intent->host = pb_duplicate(pb_slice_of(host));
-    intent->boot_id = read_line("/proc/sys/kernel/random/boot_id");
+    intent->boot_id = name_this_boot();
     intent->program = pb_duplicate(PB_SLICE_LITERAL("pbcopy " PB_VERSION));
     intent->pid = (uint64_t)getpid();
     intent->pid_start = process_start(intent->pid);
@@ -60,7 +69,7 @@ static void name_this_process(pb_intent *intent)
 /* A run of this machine is asked after by its process, one of another by its heartbeat. */
 static bool is_alive(const pb_intent *intent)
 {
-    char *boot_id = read_line("/proc/sys/kernel/random/boot_id");
+    char *boot_id = name_this_boot();
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     bool here =

@@ -496,10 +496,15 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     multi->free = slot;
     multi->in_flight--;
     http->in_flight--;
-    if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max)
+    if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max) {
         queue_push(&http->waiting, request, true);
-    else if (verdict != PB_HTTP_RETRY || !retry_later(http, request, slot->base_url))
-        request_done(http, request);
+        return;
+    }
+    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->base_url))
+        return;
+    if (verdict != PB_HTTP_DONE && !request->error.kind) /* given up is no success */
+        pb_error_set(&request->error, PB_ERROR_SERVER, "%s: no end of redirects", slot->base_url);
+    request_done(http, request);
 }
 
 static void collect(pb_http *http, http_multi *multi)

@@ -401,6 +401,15 @@ static void test_again_goes_at_once(void **state)
     submit(server, &made, "GET");
     run(server, &made);
     assert_int_equal(made.request.attempts, 3);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    call endless = {.again_left = 1000};
+    submit(server, &endless, "GET");
+    run(server, &endless);
+    assert_int_equal(endless.request.attempts, 6);
+    assert_int_equal(endless.request.error.kind, PB_ERROR_SERVER);
 }
 
 static void test_cap_and_order(void **state)

@@ -21,10 +21,10 @@ test: # installs what the tests need, builds, runs every test
 	ctest --preset dev --output-on-failure --parallel 2
 
 format:
-	clang-format -i $(SOURCES)
+	@clang-format -i $(SOURCES)
 
 format-check:
-	clang-format --dry-run --Werror $(SOURCES)
+	@clang-format --dry-run --Werror $(SOURCES)
 
 install:
 	@test -x build/release/bin/pbcopy || { echo "install: run make first"; exit 1; }

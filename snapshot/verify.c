@@ -209,10 +209,10 @@ static int run(verify_job *verify, pb_error *error)
     }
     verify->result->findings = verify->job.finding_count;
     if (!ended && verify->job.finding_count) {
-        ended =
-            pb_error_set(error, PB_ERROR_DAMAGED, "snapshot %s: %llu findings among %llu objects",
-                         verify->file->id, (unsigned long long)verify->job.finding_count,
-                         (unsigned long long)verify->result->objects);
+        ended = pb_error_set(error, PB_ERROR_DAMAGED,
+                             "snapshot %s is damaged: findings: %llu, objects looked at: %llu",
+                             verify->file->id, (unsigned long long)verify->job.finding_count,
+                             (unsigned long long)verify->result->objects);
         pb_error_hint(error,
                       "`pbcopy backup --full` copies again all that the source still has; an "
                       "older snapshot may hold the objects too");

@@ -149,12 +149,14 @@ static bool give_out(pb_shard *shard)
         if (!shard->error) {
             pb_error error = {0};
             int answer = 0;
-            if (broken && concerns_all(broken->kind))
-                fail(shard, broken);
-            else if (broken)
+            if (broken && concerns_all(broken->kind)) {
+                error = *broken;
+                answer = pb_error_context(&error, "%.*s", PB_SLICE_FORMAT(item->transfer.name));
+            } else if (broken) {
                 answer = shard->work->failed(shard->context, item, &error);
-            else
+            } else {
                 answer = shard->work->emit(shard->context, item, &error);
+            }
             if (answer > 0)
                 break;
             if (answer < 0)

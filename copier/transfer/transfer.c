@@ -790,9 +790,7 @@ static void finish(pb_transfer_run *run)
     run->next = mover->free_runs;
     mover->free_runs = run;
     mover->running--;
-    if (transfer->error) {
-        pb_error_context(transfer->error, "%.*s", PB_SLICE_FORMAT(transfer->name));
-    } else {
+    if (!transfer->error) {
         atomic_fetch_add_explicit(&mover->counters->objects, 1, memory_order_relaxed);
         if (transfer->kind == PB_TRANSFER_COPY && !run->facts.part_bytes)
             atomic_fetch_add_explicit(&mover->counters->bytes, transfer->size,

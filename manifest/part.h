@@ -38,6 +38,8 @@ typedef struct pb_part {
     uint8_t stored_sha256[PB_SHA256_BYTES]; /* of the part as stored */
     uint8_t sha256[PB_SHA256_BYTES];        /* of the records' text, the header line left out */
 } pb_part;
+/* Orders two pb_part by where their ranges begin; for qsort. */
+int pb_part_compare(const void *a, const void *b);
 void pb_part_free(pb_part *part); /* what it owns; back to {0} */
 
 /* Writer: one at a time open, reused part after part. About 1 MiB of its own, plus the compressed

@@ -449,12 +449,6 @@ static int plan_ranges(backup_job *backup, pb_store *source, pb_error *error)
     return 0;
 }
 
-static int compare_parts(const void *a, const void *b)
-{
-    const pb_part *left = a, *right = b;
-    return pb_slice_compare(pb_slice_of(left->range.after), pb_slice_of(right->range.after));
-}
-
 static void describe(backup_job *backup, pb_snapshot_file *file)
 {
     const pb_intent *intent = &backup->run.intent;
@@ -477,7 +471,7 @@ static void describe(backup_job *backup, pb_snapshot_file *file)
                backup->part_count * sizeof *file->parts);
     file->part_count = count;
     backup->run.part_count = backup->part_count = 0;
-    qsort(file->parts, count, sizeof *file->parts, compare_parts);
+    qsort(file->parts, count, sizeof *file->parts, pb_part_compare);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -129,12 +129,6 @@ static int consider(pb_run *run, pb_slice id, const char *source, const char *pr
     return 0;
 }
 
-static int compare_parts(const void *a, const void *b)
-{
-    const pb_part *left = a, *right = b;
-    return pb_slice_compare(pb_slice_of(left->range.after), pb_slice_of(right->range.after));
-}
-
 static int find_parts(pb_run *run, pb_error *error)
 {
     pb_buffer prefix = {0};
@@ -182,7 +176,7 @@ static int find_parts(pb_run *run, pb_error *error)
     pb_buffer_free(&prefix);
     pb_buffer_free(&token);
     if (run->part_count)
-        qsort(run->parts, run->part_count, sizeof *run->parts, compare_parts);
+        qsort(run->parts, run->part_count, sizeof *run->parts, pb_part_compare);
     for (size_t i = 1; i < run->part_count && !failed; i++) {
         const char *through = run->parts[i - 1].range.through;
         if (!through ||

@@ -112,7 +112,7 @@ void pb_http_cancel_all(pb_http *http);
 
 /* For -v and the tests. */
 typedef struct pb_http_statistics {
-    uint64_t requests, attempts, retries, connections, bytes_sent, bytes_received;
+    uint64_t requests, attempts, retries, bytes_sent, bytes_received;
     unsigned in_flight_most;
 } pb_http_statistics;
 pb_http_statistics pb_http_statistics_of(const pb_http *http);

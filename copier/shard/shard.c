@@ -239,9 +239,3 @@ void pb_shard_start(pb_shard *shard, uv_loop_t *loop)
     shard->soon.data = shard;
     pb_shard_wake(shard);
 }
-
-void pb_shard_cancel(pb_shard *shard, const pb_error *error)
-{
-    fail(shard, error);
-    pb_shard_wake(shard);
-}

@@ -56,7 +56,5 @@ void pb_shard_add_stream(pb_shard *shard, pb_stream *stream);
 void pb_shard_start(pb_shard *shard, uv_loop_t *loop);
 /* Goes on if it can; a pb_stream's wake and a workflow's. */
 void pb_shard_wake(void *shard);
-/* Ends it with this error once what is in flight is through. */
-void pb_shard_cancel(pb_shard *shard, const pb_error *error);
 
 #endif

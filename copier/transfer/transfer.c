@@ -427,7 +427,6 @@ static void on_part_read(pb_store_request *request)
     request->body_sha256 = part->digest;
     if (single) {
         request->object_headers = pb_buffer_slice(&run->headers);
-        request->create_only = transfer->create_only;
     } else {
         request->upload_id = pb_slice_of(run->upload_id);
         request->part_number = part->number;

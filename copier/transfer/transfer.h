@@ -31,10 +31,9 @@ typedef struct pb_transfer {
     pb_slice destination_key;
     pb_slice
         name; /* the object's key as messages should say it; also looked at for a chunk's name */
-    uint64_t size;    /* as listed: another size is an error */
-    pb_slice etag;    /* the source's, no quotes: the object must still have it; empty: unknown */
-    bool must_match;  /* `etag` is also sent as a condition of reading (If-Match) */
-    bool create_only; /* PUT, single relay only: EXISTS where the destination has the key */
+    uint64_t size;   /* as listed: another size is an error */
+    pb_slice etag;   /* the source's, no quotes: the object must still have it; empty: unknown */
+    bool must_match; /* `etag` is also sent as a condition of reading (If-Match) */
     const uint8_t *expected_sha256; /* RELAY, READ: else DAMAGED; NULL: unknown */
     uint64_t expected_part_bytes;   /* the source's parts, where known: of its SHA-256 and ETag */
     pb_slice expected_etag; /* READ: bytes are held against this MD5 or multipart ETag, if no

@@ -12,22 +12,11 @@
 #ifndef PB_MANIFEST_PART_H
 #define PB_MANIFEST_PART_H
 
+#include "base/range.h"
 #include "manifest/record.h"
 #include "manifest/snapshot_id.h"
 
 enum { PB_PART_VERSION = 1 };
-
-/* A key range; owns its keys. {0} is all keys. */
-typedef struct pb_range {
-    char *after;   /* exclusive; NULL for the beginning. Keys hold no NUL; NUL-terminated */
-    char *through; /* inclusive; NULL for open above */
-} pb_range;
-
-/* An empty `after` is the beginning; `through` is not looked at where open_above is set. */
-pb_range pb_range_copy(pb_slice after, pb_slice through, bool open_above);
-void pb_range_free(pb_range *range); /* back to {0} */
-bool pb_range_equal(const pb_range *a, const pb_range *b);
-bool pb_range_holds(const pb_range *range, pb_slice key);
 
 typedef struct pb_part {
     char name[32]; /* "000017.ndjson.zst" */
@@ -72,7 +61,8 @@ void pb_part_reader_free(pb_part_reader *reader); /* NULL allowed */
 const pb_part *pb_part_reader_part(const pb_part_reader *reader);
 pb_slice pb_part_reader_snapshot(const pb_part_reader *reader);
 /* Holds the part against what its snapshot.json says of it: all but the name, and the snapshot's
- * id. Fails with DAMAGED: another part, or one that was changed. */
+ * id; the listed range may end later (docs/formats.md). Fails with DAMAGED: another part, or one
+ * that was changed. */
 int pb_part_reader_expect(const pb_part_reader *reader, pb_slice snapshot, const pb_part *listed,
                           pb_error *error);
 /* The next record: 1, its slices in `arena`; 0 at the proper end (counts, sums and digest agreed

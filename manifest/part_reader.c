@@ -173,7 +173,7 @@ int pb_part_reader_expect(const pb_part_reader *reader, pb_slice snapshot, const
         differs = "stored SHA-256";
     else if (!pb_slice_equal(pb_part_reader_snapshot(reader), snapshot))
         differs = "snapshot";
-    else if (!pb_range_equal(&part->range, &listed->range))
+    else if (!pb_range_extends(&listed->range, &part->range))
         differs = "key range";
     else if (part->records != listed->records || part->bytes != listed->bytes)
         differs = "count";

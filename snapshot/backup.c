@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
-#include "copier/shard/plan.h"
 #include "copier/store/etag.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/run.h"
@@ -12,7 +11,10 @@
 
 /* A part is the unit of resuming: it ends by count, by size, or by time where objects are large. */
 enum { PART_RECORDS_MAX = 50 * 1000, PART_SIZE_MAX = 2 * 1024 * 1024, PART_MS_MAX = 30 * 1000 };
-enum { RANGES_WANTED = 32 };
+enum { RANGES_MAX = 256 }; /* that the base's parts are cut into */
+/* A range that is split inside a part of the base has it read twice: only where the source has
+ * grown far beyond that part. */
+enum { PAGES_BEFORE_SPLIT_OF_PART = 64 };
 enum { SOURCE, REPOSITORY }; /* numbers of the job's stores */
 
 typedef enum verdict { UNCHANGED, MOVED, FOUND, STRAY } verdict;
@@ -28,6 +30,9 @@ typedef struct backup_job {
     pb_part *parts;
     size_t part_count, part_capacity;
     unsigned next_part;
+    pb_range
+        *voids; /* ranges that hold no object; of split.h's guesses, a few in a hundred pages */
+    size_t void_count, void_capacity;
     uint64_t gone_objects, failed_objects;
 } backup_job;
 
@@ -36,7 +41,6 @@ typedef struct backup_shard {
     backup_job *backup;
     pb_worker *worker;
     pb_shard *shard;
-    const pb_range *range;
     int base_stream, found_stream; /* their numbers, -1 for none */
     pb_part_writer *writer;
     pb_snapshot_file tally; /* of the part being written */
@@ -334,6 +338,19 @@ static int failed(void *context, pb_item *item, pb_error *error)
     return 0;
 }
 
+/* A range without an object needs no part: the one before it covers it. */
+static void note_void(backup_job *backup, const pb_range *range)
+{
+    pthread_mutex_lock(&backup->job.lock);
+    if (backup->void_count == backup->void_capacity) {
+        backup->void_capacity = backup->void_capacity ? backup->void_capacity * 2 : 64;
+        backup->voids = pb_reallocate(backup->voids, backup->void_capacity * sizeof *backup->voids);
+    }
+    backup->voids[backup->void_count++] =
+        pb_range_copy(pb_slice_of(range->after), pb_slice_of(range->through), !range->through);
+    pthread_mutex_unlock(&backup->job.lock);
+}
+
 static int finish(void *context, pb_error *error)
 {
     backup_shard *shard = context;
@@ -352,17 +369,22 @@ static int finish(void *context, pb_error *error)
         pthread_mutex_unlock(&shard->backup->job.lock);
         return 0;
     }
-    store_part(shard, pb_slice_of(shard->range->through), !shard->range->through);
+    const pb_range *range = pb_shard_range(shard->shard);
+    if (range->after && !pb_part_writer_records(shard->writer)) {
+        note_void(shard->backup, range);
+        return 0;
+    }
+    store_part(shard, pb_slice_of(range->through), !range->through);
     return 1;
 }
 
 static void over(void *context, const pb_error *error)
 {
+    (void)error;
     backup_shard *shard = context;
     pthread_mutex_lock(&shard->backup->job.lock);
     shard->backup->gone_objects += shard->gone_objects;
     pthread_mutex_unlock(&shard->backup->job.lock);
-    pb_worker *worker = shard->worker;
     pb_part_writer_free(shard->writer);
     pb_buffer_free(&shard->after);
     pb_buffer_free(&shard->last_key);
@@ -370,45 +392,43 @@ static void over(void *context, const pb_error *error)
     pb_buffer_free(&shard->part_key);
     pb_buffer_free(&shard->part_body);
     free(shard);
-    pb_worker_shard_over(worker, error);
 }
 
 static const pb_shard_work work = {decide, emit, failed, finish, over};
 
-static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
-    (void)error;
     backup_job *backup = context;
-    backup_shard *shard = pb_allocate_zeroed(1, sizeof *shard);
+    backup_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
+    const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
-    shard->backup = backup;
-    shard->worker = worker;
-    shard->range = range;
-    shard->base_stream = shard->found_stream = -1;
-    shard->writer = backup->dry_run ? NULL : pb_part_writer_new();
-    pb_buffer_append_slice(&shard->after, after);
-    shard->shard = pb_shard_new(&work, shard, worker->mover);
+    context_of->backup = backup;
+    context_of->worker = worker;
+    context_of->shard = shard;
+    context_of->base_stream = context_of->found_stream = -1;
+    context_of->writer = backup->dry_run ? NULL : pb_part_writer_new();
+    pb_buffer_append_slice(&context_of->after, after);
+    pb_shard_set_work(shard, &work, context_of);
+    pb_shard_allow_split(shard, backup->run.has_base ? PAGES_BEFORE_SPLIT_OF_PART : 1,
+                         backup->prefix.size);
     int streams = 0;
-    pb_shard_add_stream(shard->shard, pb_listing_open(worker->stores[SOURCE], backup->prefix, 0,
-                                                      after, through, pb_shard_wake, shard->shard));
+    pb_shard_add_stream(shard, pb_listing_open(worker->stores[SOURCE], backup->prefix, 0, after,
+                                               through, pb_shard_wake, shard));
     streams++;
     if (backup->run.has_base) {
-        shard->base_stream = streams++;
-        pb_shard_add_stream(shard->shard,
-                            pb_manifest_stream_open(worker->stores[REPOSITORY], &worker->loop,
-                                                    &backup->run.base, after, through,
-                                                    pb_shard_wake, shard->shard));
+        context_of->base_stream = streams++;
+        pb_shard_add_stream(shard, pb_manifest_stream_open(worker->stores[REPOSITORY],
+                                                           &worker->loop, &backup->run.base, after,
+                                                           through, pb_shard_wake, shard));
     }
     if (backup->run.resumed) {
-        shard->found_stream = streams++;
-        pb_layout_data_prefix(&shard->scratch, id_of(backup));
-        pb_shard_add_stream(shard->shard,
-                            pb_listing_open(worker->stores[REPOSITORY],
-                                            pb_buffer_slice(&shard->scratch), shard->scratch.size,
-                                            after, through, pb_shard_wake, shard->shard));
+        context_of->found_stream = streams++;
+        pb_layout_data_prefix(&context_of->scratch, id_of(backup));
+        pb_shard_add_stream(shard, pb_listing_open(worker->stores[REPOSITORY],
+                                                   pb_buffer_slice(&context_of->scratch),
+                                                   context_of->scratch.size, after, through,
+                                                   pb_shard_wake, shard));
     }
-    pb_shard_start(shard->shard, &worker->loop);
-    return 0;
 }
 
 /* ---- the whole ---- */
@@ -420,20 +440,15 @@ static void on_tick(void *context)
         pb_run_heartbeat(&backup->run);
 }
 
-/* The ranges that no part covers yet, cut for many loops. */
-static int plan_ranges(backup_job *backup, pb_store *source, pb_error *error)
+/* The ranges that no part covers yet; cut where the base's parts are. */
+static void plan_ranges(backup_job *backup)
 {
     const pb_run *run = &backup->run;
     pb_arena arena = {0};
     pb_slice *cuts = NULL;
     size_t count = 0;
-    if (run->has_base && run->base.part_count >= RANGES_WANTED / 2)
-        pb_repository_cuts(&run->base, run->base.objects / (8 * RANGES_WANTED), &arena, &cuts,
-                           &count);
-    else if (pb_plan_cuts(source, backup->prefix, RANGES_WANTED, &arena, &cuts, &count, error)) {
-        pb_arena_free(&arena);
-        return -1;
-    }
+    if (run->has_base)
+        pb_repository_cuts(&run->base, run->base.objects / RANGES_MAX, &arena, &cuts, &count);
     const char *from = NULL;
     bool covered = false;
     for (size_t i = 0; i < run->part_count && !covered; i++) {
@@ -446,7 +461,36 @@ static int plan_ranges(backup_job *backup, pb_store *source, pb_error *error)
     if (!covered)
         pb_job_add_cuts(&backup->job, &(pb_range){(char *)from, NULL}, cuts, count);
     pb_arena_free(&arena);
-    return 0;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+    const pb_range *left = a, *right = b;
+    return pb_slice_compare(pb_slice_of(left->after), pb_slice_of(right->after));
+}
+
+/* Each range without an object is added to the part (or such a range) that ends where it begins.
+ * The parts are in order; one that does not fit is left, and the commit finds the gap. */
+static void cover_voids(backup_job *backup, pb_snapshot_file *file)
+{
+    if (!backup->void_count)
+        return;
+    qsort(backup->voids, backup->void_count, sizeof *backup->voids, compare_ranges);
+    size_t next = 0;
+    for (size_t i = 0; i < file->part_count; i++) {
+        pb_range *part = &file->parts[i].range;
+        for (; next < backup->void_count && part->through; next++) {
+            pb_range *range = &backup->voids[next];
+            int order = pb_slice_compare(pb_slice_of(range->after), pb_slice_of(part->through));
+            if (order > 0)
+                break;
+            if (order < 0)
+                continue;
+            free(part->through);
+            part->through = range->through;
+            range->through = NULL;
+        }
+    }
 }
 
 static void describe(backup_job *backup, pb_snapshot_file *file)
@@ -472,6 +516,7 @@ static void describe(backup_job *backup, pb_snapshot_file *file)
     file->part_count = count;
     backup->run.part_count = backup->part_count = 0;
     qsort(file->parts, count, sizeof *file->parts, pb_part_compare);
+    cover_voids(backup, file);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -559,12 +604,10 @@ static int commit(backup_job *backup, const pb_snapshot_file *file, pb_error *er
     return failed;
 }
 
-static int run_job(backup_job *backup, pb_store *source, pb_backup_result *result, pb_error *error)
+static int run_job(backup_job *backup, pb_backup_result *result, pb_error *error)
 {
     pb_job *job = &backup->job;
-    pb_session_phase(backup->session, "planning");
-    if (plan_ranges(backup, source, error))
-        return -1;
+    plan_ranges(backup);
     job->phase = backup->dry_run ? "comparing" : "copying";
     job->keys_total = backup->run.has_base ? backup->run.base.objects : 0;
     job->open = open_shard;
@@ -639,7 +682,7 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
             pb_session_note(session, "taking up the unfinished snapshot %s: %llu objects are there",
                             backup.run.intent.id, (unsigned long long)backup.run.tally.objects);
         if (!ended)
-            ended = run_job(&backup, source, ret_result, error);
+            ended = run_job(&backup, ret_result, error);
         describe(&backup, &ret_result->snapshot);
         if (!ended && !backup.dry_run) {
             ret_result->snapshot.committed_ms = pb_clock_utc_ms();
@@ -650,6 +693,9 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
         pb_run_free(&backup.run);
         pb_job_free(&backup.job);
         free(backup.parts);
+        for (size_t i = 0; i < backup.void_count; i++)
+            pb_range_free(&backup.voids[i]);
+        free(backup.voids);
         free(identity);
     }
     if (ended && error->kind == PB_ERROR_DAMAGED && !error->hint[0])

@@ -1,13 +1,11 @@
 #include "snapshot/copy.h"
 
 #include "base/clock.h"
-#include "copier/shard/plan.h"
 #include "copier/store/etag.h"
 #include "snapshot/job.h"
 #include <stdlib.h>
 
 enum { SOURCE, DESTINATION };
-enum { RANGES_WANTED = 32 };
 
 typedef struct copy_job {
     pb_job job;
@@ -86,6 +84,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
 
 static void over(void *context, const pb_error *error)
 {
+    (void)error;
     copy_shard *shard = context;
     pb_copy_result *all = shard->copy->result;
     pthread_mutex_lock(&shard->copy->job.lock);
@@ -96,27 +95,24 @@ static void over(void *context, const pb_error *error)
     all->extra_objects += shard->result.extra_objects;
     all->failed_objects += shard->result.failed_objects;
     pthread_mutex_unlock(&shard->copy->job.lock);
-    pb_worker *worker = shard->worker;
     free(shard);
-    pb_worker_shard_over(worker, error);
 }
 
 static const pb_shard_work work = {decide, emit, failed, NULL, over};
 
-static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
-    (void)error;
     copy_job *copy = context;
     copy_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
     context_of->copy = copy;
     context_of->worker = worker;
+    const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
-    pb_shard *shard = pb_shard_new(&work, context_of, worker->mover);
+    pb_shard_set_work(shard, &work, context_of);
+    pb_shard_allow_split(shard, 1, copy->prefix.size);
     for (unsigned i = 0; i < 2; i++)
         pb_shard_add_stream(shard, pb_listing_open(worker->stores[i], copy->prefix, 0, after,
                                                    through, pb_shard_wake, shard));
-    pb_shard_start(shard, &worker->loop);
-    return 0;
 }
 
 static int open_ends(pb_session *session, const pb_copy_options *options,
@@ -157,21 +153,14 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
         };
         ret_result->server_side = copy.server_side;
         pb_job_init(&copy.job, session);
-        pb_arena arena = {0};
-        pb_slice *cuts = NULL;
-        size_t count = 0;
-        ended =
-            pb_plan_cuts(stores[SOURCE], copy.prefix, RANGES_WANTED, &arena, &cuts, &count, error);
-        pb_job_add_cuts(&copy.job, &(pb_range){0}, cuts, count);
-        pb_arena_free(&arena);
+        pb_job_add_range(&copy.job, (pb_range){0});
         copy.job.phase = copy.dry_run ? "comparing" : "copying";
         copy.job.open = open_shard;
         copy.job.context = &copy;
         copy.job.stores[SOURCE] = configs[SOURCE];
         copy.job.stores[DESTINATION] = configs[DESTINATION];
         copy.job.store_count = 2;
-        if (!ended)
-            ended = pb_job_run(&copy.job, error);
+        ended = pb_job_run(&copy.job, error);
         pb_job_free(&copy.job);
         if (!ended && ret_result->failed_objects) {
             pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",

@@ -21,20 +21,17 @@ typedef struct pb_job {
     uint64_t keys_total;
     pb_store_config *stores[PB_ENGINE_STORES_MAX];
     unsigned store_count;
-    /* Opens the shard of a range on the worker (its streams, its context); it must end with
-     * pb_worker_shard_over. On the worker's thread. */
-    int (*open)(void *context, pb_worker *worker, const pb_range *range, pb_error *error);
+    void (*open)(void *context, pb_worker *worker, pb_shard *shard); /* as in pb_engine_job */
     /* Called with each tick on the main thread; may be NULL. */
     void (*tick)(void *context);
     void *context;
 
-    pb_range *ranges; /* the job's own, in order */
+    pb_range *ranges; /* in order, until the engine takes them */
     size_t range_count;
     pb_counters counters;
     pb_engine_statistics statistics;
 
     pthread_mutex_t lock; /* of what follows, while the engine runs */
-    size_t next_range;
     uint64_t finding_count;
     struct pb_finding *findings, **findings_tail; /* not told yet */
     unsigned findings_kept;

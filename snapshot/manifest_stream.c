@@ -6,7 +6,7 @@
 #include "snapshot/repository.h"
 #include <stdlib.h>
 
-enum { RECORDS_A_PAGE = 1000 };
+enum { RECORDS_A_PAGE = 250 };
 
 typedef struct manifest_stream {
     pb_store *store;

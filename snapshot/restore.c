@@ -131,6 +131,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
 
 static void over(void *context, const pb_error *error)
 {
+    (void)error;
     restore_shard *shard = context;
     pb_restore_result *all = shard->restore->result;
     pthread_mutex_lock(&shard->restore->job.lock);
@@ -143,29 +144,25 @@ static void over(void *context, const pb_error *error)
     all->failed_objects += shard->result.failed_objects;
     shard->restore->damaged += shard->damaged;
     pthread_mutex_unlock(&shard->restore->job.lock);
-    pb_worker *worker = shard->worker;
     free(shard);
-    pb_worker_shard_over(worker, error);
 }
 
 static const pb_shard_work work = {decide, emit, failed, NULL, over};
 
-static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
-    (void)error;
     restore_job *restore = context;
     restore_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
     context_of->restore = restore;
     context_of->worker = worker;
+    const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
-    pb_shard *shard = pb_shard_new(&work, context_of, worker->mover);
+    pb_shard_set_work(shard, &work, context_of);
     pb_shard_add_stream(shard, pb_manifest_stream_open(worker->stores[REPOSITORY], &worker->loop,
                                                        restore->file, after, through, pb_shard_wake,
                                                        shard));
     pb_shard_add_stream(shard, pb_listing_open(worker->stores[DESTINATION], restore->prefix, 0,
                                                after, through, pb_shard_wake, shard));
-    pb_shard_start(shard, &worker->loop);
-    return 0;
 }
 
 static int judge(const restore_job *restore, pb_error *error)

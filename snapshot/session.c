@@ -210,16 +210,10 @@ static void tell_findings(pb_job *job)
     }
 }
 
-static int next_shard(void *context, pb_worker *worker, pb_error *error)
+static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
     pb_job *job = context;
-    pthread_mutex_lock(&job->lock);
-    const pb_range *range =
-        job->next_range < job->range_count ? &job->ranges[job->next_range++] : NULL;
-    pthread_mutex_unlock(&job->lock);
-    if (!range)
-        return 0;
-    return job->open(job->context, worker, range, error) ? -1 : 1;
+    job->open(job->context, worker, shard);
 }
 
 static bool on_tick(void *context)
@@ -256,15 +250,18 @@ int pb_job_run(pb_job *job, pb_error *error)
     for (unsigned i = 0; i < job->store_count; i++)
         options.stores[i] = job->stores[i];
     job->started_ms = pb_clock_monotonic_ms();
-    job->next_range = 0;
     pb_session_phase(job->session, job->phase);
-    pb_engine_job engine_job = {.context = job, .next = next_shard, .tick = on_tick};
-    int failed = pb_engine_run(&options, &engine_job, &job->session->loop, &job->counters,
-                               &job->statistics, error);
+    pb_engine_job engine_job = {.context = job, .open = open_shard, .tick = on_tick};
+    int failed = pb_engine_run(&options, &engine_job, job->ranges, job->range_count,
+                               &job->session->loop, &job->counters, &job->statistics, error);
+    job->range_count = 0;
     on_tick(job);
     pb_log_line(session->log, PB_LOG_INFO,
-                "%s: %u loops, %llu requests, %llu retries, at most %llu bytes in buffers",
-                job->phase, job->statistics.loops, (unsigned long long)job->statistics.requests,
+                "%s: %u loops, %llu shards, %llu loans, %llu requests, %llu retries, at most %llu "
+                "bytes in buffers",
+                job->phase, job->statistics.loops, (unsigned long long)job->statistics.shards,
+                (unsigned long long)job->statistics.loans,
+                (unsigned long long)job->statistics.requests,
                 (unsigned long long)job->statistics.retries,
                 (unsigned long long)job->statistics.buffers_most_bytes);
     return failed;

@@ -123,6 +123,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
 
 static void over(void *context, const pb_error *error)
 {
+    (void)error;
     verify_shard *shard = context;
     pb_verify_result *all = shard->verify->result;
     pthread_mutex_lock(&shard->verify->job.lock);
@@ -133,23 +134,21 @@ static void over(void *context, const pb_error *error)
     all->proven_key += shard->result.proven_key;
     all->unproven += shard->result.unproven;
     pthread_mutex_unlock(&shard->verify->job.lock);
-    pb_worker *worker = shard->worker;
     pb_buffer_free(&shard->scratch);
     free(shard);
-    pb_worker_shard_over(worker, error);
 }
 
 static const pb_shard_work work = {decide, emit, failed, NULL, over};
 
-static int open_shard(void *context, pb_worker *worker, const pb_range *range, pb_error *error)
+static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
-    (void)error;
     verify_job *verify = context;
     verify_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
     context_of->verify = verify;
     context_of->worker = worker;
+    const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
-    pb_shard *shard = pb_shard_new(&work, context_of, worker->mover);
+    pb_shard_set_work(shard, &work, context_of);
     pb_shard_add_stream(shard,
                         pb_manifest_stream_open(worker->stores[0], &worker->loop, verify->file,
                                                 after, through, pb_shard_wake, shard));
@@ -162,8 +161,6 @@ static int open_shard(void *context, pb_worker *worker, const pb_range *range, p
         pb_shard_add_stream(shard, pb_listing_open(worker->stores[0], pb_buffer_slice(data), strip,
                                                    after, through, pb_shard_wake, shard));
     }
-    pb_shard_start(shard, &worker->loop);
-    return 0;
 }
 
 /* The snapshot's own data and that of the ones before it, newest first. */

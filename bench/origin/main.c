@@ -52,6 +52,7 @@ static const char help_text[] =
     "stores\n"
     "  --ceph-copy-etag       CopyObject keeps a multipart ETag (-N), as Ceph does; else the copy\n"
     "                         has the MD5 of its bytes, as on AWS\n"
+    "  --page-size N          most keys on a page of a listing (1000)\n"
     "  --part-size-min BYTES  smallest part of a multipart upload but the last (5M)\n"
     "  --faults FILE          fault plan, see below\n"
     "\n"
@@ -127,6 +128,7 @@ enum {
     OPTION_REDIRECT_BUCKET,
     OPTION_NO_CREATE_ONLY,
     OPTION_CEPH_COPY_ETAG,
+    OPTION_PAGE_SIZE,
     OPTION_PART_SIZE_MIN,
     OPTION_FAULTS,
 };
@@ -154,6 +156,7 @@ static const struct option long_options[] = {
     {"redirect-bucket", required_argument, NULL, OPTION_REDIRECT_BUCKET},
     {"no-create-only", no_argument, NULL, OPTION_NO_CREATE_ONLY},
     {"ceph-copy-etag", no_argument, NULL, OPTION_CEPH_COPY_ETAG},
+    {"page-size", required_argument, NULL, OPTION_PAGE_SIZE},
     {"part-size-min", required_argument, NULL, OPTION_PART_SIZE_MIN},
     {"faults", required_argument, NULL, OPTION_FAULTS},
     {NULL, 0, NULL, 0},
@@ -252,6 +255,8 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
     case OPTION_CEPH_COPY_ETAG:
         origin->ceph_copy_etag = true;
         break;
+    case OPTION_PAGE_SIZE:
+        return take_number(value, PB_ORIGIN_PAGE_MAX, &origin->page_keys_max, error);
     case OPTION_PART_SIZE_MIN:
         return take_size(value, &origin->part_bytes_min, error);
     case OPTION_FAULTS:

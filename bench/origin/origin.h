@@ -31,6 +31,7 @@ typedef struct pb_origin_options {
     int64_t clock_offset_ms;
     uint64_t capacity_bytes; /* 0: no limit */
     uint64_t part_bytes_min;
+    uint64_t page_keys_max; /* of a listing; 0: as many as on AWS */
     bool deny_write;
     bool no_create_only;
     bool ceph_copy_etag;

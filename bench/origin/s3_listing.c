@@ -305,6 +305,10 @@ void pb_origin_list_objects(pb_origin *origin, pb_origin_exchange *exchange, pb_
         pb_origin_refuse(exchange, "InvalidArgument", complaint, NULL);
         return;
     }
+    uint64_t page_keys_max = origin->options.page_keys_max;
+    if (page_keys_max && list.max_keys > page_keys_max) {
+        list.max_keys = page_keys_max;
+    }
     if (list.token.size > 0 && !decode_token(list.token, memory, &resumed)) {
         pb_origin_refuse(exchange, "InvalidArgument",
                          "The continuation token provided is incorrect", NULL);

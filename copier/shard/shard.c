@@ -1,10 +1,16 @@
 #include "copier/shard/shard.h"
 
+#include "copier/shard/split.h"
 #include <stdlib.h>
 
+enum { TAKEN_AT_ONCE = 128 };
+
 struct pb_shard {
+    pb_range range;
     const pb_shard_work *work;
     void *context;
+    const pb_shard_host *host;
+    void *host_context;
     pb_mover *mover;
     pb_stream *streams[PB_SHARD_STREAMS_MAX];
     unsigned stream_count;
@@ -14,16 +20,28 @@ struct pb_shard {
     uv_idle_t soon;
     bool pumping, exhausted, over;
     pb_error *error; /* why it ends */
+    uint64_t pages_told;
+    uint64_t pages_before_split; /* 0: never split */
+    uint64_t pages_at_split;
+    size_t stem_bytes;
 };
 
-pb_shard *pb_shard_new(const pb_shard_work *work, void *context, pb_mover *mover)
+pb_shard *pb_shard_new(pb_range range, pb_mover *mover, const pb_shard_host *host,
+                       void *host_context)
 {
     pb_shard *shard = pb_allocate_zeroed(1, sizeof *shard);
-    shard->work = work;
-    shard->context = context;
+    shard->range = range;
+    shard->host = host;
+    shard->host_context = host_context;
     shard->mover = mover;
     shard->window = pb_allocate_zeroed(PB_SHARD_WINDOW, sizeof *shard->window);
     return shard;
+}
+
+void pb_shard_set_work(pb_shard *shard, const pb_shard_work *work, void *context)
+{
+    shard->work = work;
+    shard->context = context;
 }
 
 void pb_shard_add_stream(pb_shard *shard, pb_stream *stream)
@@ -31,6 +49,54 @@ void pb_shard_add_stream(pb_shard *shard, pb_stream *stream)
     if (shard->stream_count == PB_SHARD_STREAMS_MAX)
         abort();
     shard->streams[shard->stream_count++] = stream;
+}
+
+const pb_range *pb_shard_range(const pb_shard *shard)
+{
+    return &shard->range;
+}
+
+void pb_shard_allow_split(pb_shard *shard, uint64_t pages, size_t stem_bytes)
+{
+    shard->pages_before_split = pages;
+    shard->stem_bytes = stem_bytes;
+}
+
+uint64_t pb_shard_pages_since_split(const pb_shard *shard)
+{
+    const pb_stream *listing = shard->streams[0];
+    if (!shard->pages_before_split || shard->over || shard->error ||
+        pb_stream_pages(listing) < shard->pages_before_split || !pb_stream_has_more(listing) ||
+        !pb_stream_page_first_key(listing).size)
+        return 0;
+    return pb_stream_pages(listing) - shard->pages_at_split;
+}
+
+size_t pb_shard_split(pb_shard *shard, size_t wanted, pb_range *ret_ranges)
+{
+    const pb_stream *listing = shard->streams[0];
+    pb_slice cuts[PB_SPLIT_CUTS_MAX];
+    pb_arena arena = {0};
+    size_t count = 0;
+    if (pb_shard_pages_since_split(shard))
+        count = pb_split_cuts(&shard->range, pb_stream_page_first_key(listing),
+                              pb_stream_last_key(listing), shard->stem_bytes, wanted, &arena, cuts);
+    for (size_t i = 0; i < count; i++) {
+        bool last = i + 1 == count;
+        ret_ranges[i] =
+            pb_range_copy(cuts[i], last ? pb_slice_of(shard->range.through) : cuts[i + 1],
+                          last && !shard->range.through);
+    }
+    if (count) {
+        free(shard->range.through);
+        shard->range.through = pb_duplicate(cuts[0]);
+        for (unsigned i = 0; i < shard->stream_count; i++)
+            pb_stream_narrow(shard->streams[i], cuts[0]);
+        shard->pages_at_split = pb_stream_pages(listing);
+        pb_shard_wake(shard);
+    }
+    pb_arena_free(&arena);
+    return count;
 }
 
 static void fail(pb_shard *shard, const pb_error *error)
@@ -89,13 +155,16 @@ static bool look_at_heads(pb_shard *shard, const pb_entry **heads, pb_page **pag
     return true;
 }
 
-/* Takes in keys while the window has room. */
-static void take_in(pb_shard *shard)
+/* Takes in keys while the window has room: a few at a time, as those that are done at once leave it
+ * again. True where some came. */
+static bool take_in(pb_shard *shard)
 {
     const pb_entry *heads[PB_SHARD_STREAMS_MAX];
     pb_page *pages[PB_SHARD_STREAMS_MAX];
-    while (!shard->error && !shard->exhausted && shard->count < PB_SHARD_WINDOW &&
-           look_at_heads(shard, heads, pages)) {
+    unsigned taken = 0;
+    for (; taken < TAKEN_AT_ONCE && !shard->error && !shard->exhausted &&
+           shard->count < PB_SHARD_WINDOW && look_at_heads(shard, heads, pages);
+         taken++) {
         pb_item *item = &shard->window[(shard->first + shard->count) % PB_SHARD_WINDOW];
         memset(item, 0, offsetof(pb_item, pages));
         item->page_count = 0;
@@ -111,7 +180,7 @@ static void take_in(pb_shard *shard)
         if (shard->work->decide(shard->context, heads, arena, item, &error)) {
             fail(shard, &error);
             item_release(item);
-            return;
+            break;
         }
         for (unsigned i = 0; i < shard->stream_count; i++)
             if (heads[i])
@@ -130,6 +199,7 @@ static void take_in(pb_shard *shard)
         shard->in_flight++;
         pb_mover_start(shard->mover, &item->transfer);
     }
+    return taken > 0;
 }
 
 /* True for errors that the next object would meet as well. */
@@ -167,12 +237,15 @@ static bool give_out(pb_shard *shard)
         shard->count--;
         some = true;
     }
+    if (!shard->count)
+        shard->first = 0; /* memory that was never used stays so */
     return some;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     pb_shard *shard = handle->data;
+    pb_range_free(&shard->range);
     free(shard->window);
     free(shard->error);
     free(shard);
@@ -184,6 +257,7 @@ static void end(pb_shard *shard)
     for (unsigned i = 0; i < shard->stream_count; i++)
         pb_stream_close(shard->streams[i]);
     shard->work->over(shard->context, shard->error);
+    shard->host->over(shard->host_context, shard, shard->error);
     uv_close((uv_handle_t *)&shard->soon, on_closed);
 }
 
@@ -201,9 +275,11 @@ static void pump(pb_shard *shard)
     if (shard->over)
         return;
     shard->pumping = true;
-    do
-        take_in(shard);
-    while (give_out(shard));
+    bool some;
+    do {
+        some = take_in(shard);
+        some |= give_out(shard);
+    } while (some);
     bool through = !shard->count && !shard->in_flight && !is_fetching(shard);
     if (through && !shard->error && shard->exhausted) {
         pb_error error = {0};
@@ -215,8 +291,12 @@ static void pump(pb_shard *shard)
         through = through && shard->error;
     }
     shard->pumping = false;
-    if (through)
+    if (through) {
         end(shard);
+    } else if (shard->pages_told != pb_stream_pages(shard->streams[0])) {
+        shard->pages_told = pb_stream_pages(shard->streams[0]);
+        shard->host->paged(shard->host_context, shard);
+    }
 }
 
 static void on_soon(uv_idle_t *idle)

@@ -9,6 +9,7 @@
 #ifndef PB_COPIER_SHARD_SHARD_H
 #define PB_COPIER_SHARD_SHARD_H
 
+#include "base/range.h"
 #include "copier/shard/stream.h"
 #include "copier/transfer/transfer.h"
 
@@ -47,14 +48,35 @@ typedef struct pb_shard_work {
     void (*over)(void *context, const pb_error *error);
 } pb_shard_work;
 
-/* A shard without streams yet: `wake` of its streams is pb_shard_wake, with the shard as context.
- */
-pb_shard *pb_shard_new(const pb_shard_work *work, void *context, pb_mover *mover);
-/* Adds a stream (taken over); its number is the order of adding, from 0. */
+/* Whoever runs shards (engine.c). Both on the loop, never inside a function of this header. */
+typedef struct pb_shard_host {
+    void (*paged)(void *context, pb_shard *shard); /* stream 0 gave more pages */
+    /* The shard is over, after its work's `over`, and gone after this. */
+    void (*over)(void *context, pb_shard *shard, const pb_error *error);
+} pb_shard_host;
+
+/* A shard without work and streams yet. Takes `range`. */
+pb_shard *pb_shard_new(pb_range range, pb_mover *mover, const pb_shard_host *host,
+                       void *host_context);
+void pb_shard_set_work(pb_shard *shard, const pb_shard_work *work, void *context);
+/* Adds a stream of the shard's range (taken over), with pb_shard_wake and the shard to wake; its
+ * number is the order of adding, from 0. */
 void pb_shard_add_stream(pb_shard *shard, pb_stream *stream);
+/* What it covers; the end comes nearer with each split. Borrowed until the shard is over. */
+const pb_range *pb_shard_range(const pb_shard *shard);
 /* Begins. From here on the shard ends by itself with `over`, and is freed. */
 void pb_shard_start(pb_shard *shard, uv_loop_t *loop);
 /* Goes on if it can; a pb_stream's wake and a workflow's. */
 void pb_shard_wake(void *shard);
+
+/* Lets the shard be split once stream 0, a listing of keys that agree in `stem_bytes` at their
+ * front, has given `pages`. Without this call it never is. */
+void pb_shard_allow_split(pb_shard *shard, uint64_t pages, size_t stem_bytes);
+/* Pages listed since the shard began or was split: the more, the more is likely to follow. 0 where
+ * it can't be split now. */
+uint64_t pb_shard_pages_since_split(const pb_shard *shard);
+/* Gives away the far part of what stream 0 has not listed yet, as up to `wanted` neighbouring
+ * ranges (split.h); the caller's, in order. 0 where nothing can be given now. */
+size_t pb_shard_split(pb_shard *shard, size_t wanted, pb_range *ret_ranges);
 
 #endif

@@ -10,12 +10,14 @@ struct pb_stream {
     void (*wake)(void *context);
     void *context;
     pb_buffer last_key; /* of all delivered */
+    pb_buffer page_first_key;
     pb_buffer through;
     bool open_above;
     pb_page *page; /* being read, at `index` */
     size_t index;
     pb_page *next; /* fetched ahead */
     bool fetching, more;
+    uint64_t pages;
     pb_error *error;
 };
 
@@ -55,6 +57,7 @@ void pb_stream_close(pb_stream *stream)
     pb_page_release(stream->page);
     pb_page_release(stream->next);
     pb_buffer_free(&stream->last_key);
+    pb_buffer_free(&stream->page_first_key);
     pb_buffer_free(&stream->through);
     free(stream->error);
     free(stream);
@@ -85,6 +88,8 @@ static int check_page(pb_stream *stream, pb_page *page, pb_error *error)
         }
         last = key;
     }
+    if (!stream->open_above && page->count && pb_slice_compare(last, through) >= 0)
+        page->more = false; /* the end itself is a key: nothing else is left to ask for */
     if (page->more && !page->count && !page->token.size)
         return pb_error_set(error, PB_ERROR_FAILED,
                             "%s: an empty page that says there is more, after '%.*s'", stream->name,
@@ -106,7 +111,10 @@ void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error)
         *stream->error = *error;
     } else {
         stream->more = page->more;
+        stream->pages++;
         if (page->count) {
+            pb_buffer_clear(&stream->page_first_key);
+            pb_buffer_append_slice(&stream->page_first_key, page->entries[0].key);
             pb_buffer_clear(&stream->last_key);
             pb_buffer_append_slice(&stream->last_key, page->entries[page->count - 1].key);
         }
@@ -139,6 +147,47 @@ void pb_stream_advance(pb_stream *stream)
     stream->next = NULL;
     stream->index = 0;
     fetch_ahead(stream);
+}
+
+/* Takes off what lies behind the end of the range; NULL where nothing is left. */
+static pb_page *cut_page(pb_stream *stream, pb_page *page, size_t from)
+{
+    pb_slice through = pb_buffer_slice(&stream->through);
+    while (page && page->count > from &&
+           pb_slice_compare(page->entries[page->count - 1].key, through) > 0)
+        page->count--;
+    if (!page || page->count > from)
+        return page;
+    pb_page_release(page);
+    return NULL;
+}
+
+void pb_stream_narrow(pb_stream *stream, pb_slice through)
+{
+    pb_buffer_clear(&stream->through);
+    pb_buffer_append_slice(&stream->through, through);
+    stream->open_above = false;
+    if (pb_slice_compare(pb_buffer_slice(&stream->last_key), through) >= 0)
+        stream->more = false;
+    stream->next = cut_page(stream, stream->next, 0);
+    stream->page = cut_page(stream, stream->page, stream->index);
+    if (!stream->page)
+        stream->index = 0;
+}
+
+bool pb_stream_has_more(const pb_stream *stream)
+{
+    return stream->more && !stream->error;
+}
+
+uint64_t pb_stream_pages(const pb_stream *stream)
+{
+    return stream->pages;
+}
+
+pb_slice pb_stream_page_first_key(const pb_stream *stream)
+{
+    return pb_buffer_slice(&stream->page_first_key);
 }
 
 const pb_error *pb_stream_error(const pb_stream *stream)

@@ -46,6 +46,15 @@ pb_stream_state pb_stream_peek(pb_stream *stream, const pb_entry **ret_entry, pb
 void pb_stream_advance(pb_stream *stream);                /* after READY */
 const pb_error *pb_stream_error(const pb_stream *stream); /* after FAILED */
 
+/* The range ends at `through` from now on: what was fetched behind it is dropped, what comes is
+ * cut. Nothing behind it was peeked at (keys taken from peeked entries before stay valid). */
+void pb_stream_narrow(pb_stream *stream, pb_slice through);
+/* True while keys behind pb_stream_last_key may come. */
+bool pb_stream_has_more(const pb_stream *stream);
+uint64_t pb_stream_pages(const pb_stream *stream); /* delivered so far */
+/* Of the last page that had keys; empty before. */
+pb_slice pb_stream_page_first_key(const pb_stream *stream);
+
 /* For origins. The page is taken over; page->more says whether another fetch follows. On error page
  * is NULL and *error says why. */
 void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error);

@@ -30,7 +30,7 @@ struct pb_mover {
     pb_budget budget;
     uv_idle_t pump_soon;
     pb_transfer *queue_head, *queue_tail;
-    unsigned running;
+    unsigned waiting, running;
     bool cancelled;
     bool stepping; /* the pump runs at its end */
     pb_transfer_run *free_runs;
@@ -884,9 +884,7 @@ static void pump(pb_mover *mover)
 {
     grant_tickets(mover);
     while (mover->queue_head && mover->running < mover->options.transfers_max) {
-        pb_transfer *transfer = mover->queue_head;
-        mover->queue_head = transfer->next_;
-        begin(mover, transfer);
+        begin(mover, pb_mover_take(mover));
         grant_tickets(mover);
     }
 }
@@ -926,7 +924,28 @@ void pb_mover_start(pb_mover *mover, pb_transfer *transfer)
     else
         mover->queue_head = transfer;
     mover->queue_tail = transfer;
+    mover->waiting++;
     pump_later(mover);
+}
+
+pb_transfer *pb_mover_take(pb_mover *mover)
+{
+    pb_transfer *transfer = mover->queue_head;
+    if (transfer) {
+        mover->queue_head = transfer->next_;
+        mover->waiting--;
+    }
+    return transfer;
+}
+
+unsigned pb_mover_waiting(const pb_mover *mover)
+{
+    return mover->waiting;
+}
+
+unsigned pb_mover_running(const pb_mover *mover)
+{
+    return mover->running;
 }
 
 void pb_mover_cancel(pb_mover *mover)

@@ -80,6 +80,12 @@ void pb_mover_start(pb_mover *mover, pb_transfer *transfer);
 /* From now on transfers that have not begun end with CANCELLED, those under way with their
  * requests. */
 void pb_mover_cancel(pb_mover *mover);
+/* Transfers that were started and have not begun, and those under way. */
+unsigned pb_mover_waiting(const pb_mover *mover);
+unsigned pb_mover_running(const pb_mover *mover);
+/* Takes back the first that has not begun, as it was started, for another mover to start; NULL for
+ * none. */
+pb_transfer *pb_mover_take(pb_mover *mover);
 const pb_budget *pb_mover_budget(const pb_mover *mover);
 
 /* True where `name` is a Pachyderm chunk's key ("chunk/<64 hex>.<16 hex>", whatever before it ends

@@ -185,7 +185,7 @@ class Damage(scenario.Scenario):
 
     def test_description_altered(self):
         # Of a repository with several parts.
-        self.taken_from = self.stored_in = self.origin("--fill", "source:4000:10:tree",
+        self.taken_from = self.stored_in = self.origin("--fill", "source:4000:10:tree", "--page-size", "200",
                                                        buckets=("repository", "restored"))
         self.url, self.bucket = self.stored_in.url("repository"), self.stored_in.bucket("repository")
         self.succeed("backup", self.taken_from.url("source"), self.url)

@@ -1,8 +1,9 @@
 /* What a stream lets through, and what a shard makes of streams: over streams made in memory. */
 #include "copier/shard/shard.h"
-
+#include "copier/shard/split.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -124,6 +125,52 @@ static void test_cuts_at_the_end_of_its_range(void **state)
     pb_buffer_free(&keys);
 }
 
+static void test_is_narrowed_while_it_is_read(void **state)
+{
+    (void)state;
+    const char *const *const cases[] = {
+        (const char *const[]){"a|b|c|d", "e|f", "g", NULL},   /* in the page at the front */
+        (const char *const[]){"a|b", "c|d|e", "f", NULL},     /* in the one fetched ahead */
+        (const char *const[]){"a|b|c", "e|f", NULL},          /* between two */
+        (const char *const[]){"a", "b", "c", "d", "e", NULL}, /* in one that is on its way */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uv_loop_t loop;
+        uv_loop_init(&loop);
+        pb_stream *stream = script_open(&loop, cases[i], false, NULL, NULL, nothing, NULL);
+        const pb_entry *entry;
+        pb_page *page;
+        while (pb_stream_peek(stream, &entry, &page) == PB_STREAM_WAITING)
+            uv_run(&loop, UV_RUN_ONCE);
+        assert_true(pb_stream_has_more(stream));
+        if (i < 2) /* the second page is there as well */
+            while (pb_stream_is_fetching(stream))
+                uv_run(&loop, UV_RUN_ONCE);
+        pb_stream_narrow(stream, PB_SLICE_LITERAL("c"));
+        pb_buffer keys = {0};
+        for (;;) {
+            pb_stream_state at = pb_stream_peek(stream, &entry, &page);
+            if (at == PB_STREAM_WAITING) {
+                uv_run(&loop, UV_RUN_ONCE);
+            } else if (at == PB_STREAM_READY) {
+                pb_buffer_append_slice(&keys, entry->key);
+                pb_stream_advance(stream);
+            } else {
+                assert_int_equal(at, PB_STREAM_END);
+                break;
+            }
+        }
+        assert_string_equal(keys.data, "abc");
+        assert_false(pb_stream_has_more(stream));
+        while (pb_stream_is_fetching(stream))
+            uv_run(&loop, UV_RUN_ONCE);
+        pb_buffer_free(&keys);
+        pb_stream_close(stream);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&loop), 0);
+    }
+}
+
 static void expect_failure(const char *const *pages, bool claims_more, const char *after,
                            const char *says)
 {
@@ -157,6 +204,9 @@ typedef struct merge_log {
     pb_buffer seen; /* "key:which streams " as decided; then emitted keys */
     pb_buffer emitted;
     unsigned put_off; /* emits to be refused once each */
+    bool may_split;
+    pb_range given[PB_SPLIT_CUTS_MAX]; /* at the first page */
+    size_t given_count;
     pb_shard *shard;
     uv_idle_t later;
     bool over;
@@ -209,13 +259,33 @@ static void over(void *context, const pb_error *error)
 
 static const pb_shard_work work = {decide, emit, NULL, NULL, over};
 
+static void paged(void *context, pb_shard *shard)
+{
+    merge_log *merge = context;
+    if (merge->may_split && !merge->given_count)
+        merge->given_count = pb_shard_split(shard, PB_SPLIT_CUTS_MAX, merge->given);
+}
+
+static void host_over(void *context, pb_shard *shard, const pb_error *error)
+{
+    merge_log *merge = context;
+    assert_ptr_equal(shard, merge->shard);
+    assert_true(merge->over);
+    assert_int_equal(error != NULL, merge->error.kind != PB_ERROR_NONE);
+}
+
+static const pb_shard_host host = {paged, host_over};
+
 static void run_merge(merge_log *merge, const char *const *left, const char *const *right)
 {
     uv_loop_t loop;
     uv_loop_init(&loop);
     uv_idle_init(&loop, &merge->later);
     merge->later.data = merge;
-    merge->shard = pb_shard_new(&work, merge, NULL);
+    merge->shard = pb_shard_new((pb_range){0}, NULL, &host, merge);
+    pb_shard_set_work(merge->shard, &work, merge);
+    if (merge->may_split)
+        pb_shard_allow_split(merge->shard, 1, 0);
     pb_shard_add_stream(merge->shard,
                         script_open(&loop, left, false, NULL, NULL, pb_shard_wake, merge->shard));
     pb_shard_add_stream(merge->shard,
@@ -262,14 +332,49 @@ static void test_ends_with_the_first_error(void **state)
     pb_buffer_free(&merge.emitted);
 }
 
+/* What is given away and what is kept are all keys, once each. */
+static void test_gives_away_what_is_not_listed(void **state)
+{
+    (void)state;
+    const char *left[] = {"k00|k01|k02", "k03|k10|k40", "k41|z", NULL};
+    const char *right[] = {"k01|k09|k55|q", NULL};
+    merge_log merge = {.may_split = true};
+    run_merge(&merge, left, right);
+    assert_int_equal(merge.error.kind, PB_ERROR_NONE);
+    assert_true(merge.given_count > 0);
+    pb_slice kept = pb_slice_of(merge.given[0].after);
+    assert_true(pb_slice_compare(kept, PB_SLICE_LITERAL("k02")) > 0);
+    static const char *const keys[] = {"k00", "k01", "k02", "k03", "k09", "k10",
+                                       "k40", "k41", "k55", "q",   "z"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        pb_slice key = pb_slice_of(keys[i]);
+        unsigned homes = 0;
+        for (size_t j = 0; j < merge.given_count; j++)
+            homes += pb_range_holds(&merge.given[j], key);
+        char decided[8];
+        snprintf(decided, sizeof decided, "%s:", keys[i]);
+        homes += strstr(merge.seen.data, decided) != NULL;
+        assert_int_equal(homes, 1);
+    }
+    assert_null(merge.given[merge.given_count - 1].through);
+    for (size_t j = 1; j < merge.given_count; j++)
+        assert_string_equal(merge.given[j].after, merge.given[j - 1].through);
+    for (size_t j = 0; j < merge.given_count; j++)
+        pb_range_free(&merge.given[j]);
+    pb_buffer_free(&merge.seen);
+    pb_buffer_free(&merge.emitted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_pages_in_order),
         cmocka_unit_test(test_cuts_at_the_end_of_its_range),
+        cmocka_unit_test(test_is_narrowed_while_it_is_read),
         cmocka_unit_test(test_refuses_a_store_that_lists_wrongly),
         cmocka_unit_test(test_merges_by_key),
         cmocka_unit_test(test_ends_with_the_first_error),
+        cmocka_unit_test(test_gives_away_what_is_not_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,6 +224,16 @@ static void on_listed(pb_store_request *request)
         page->entries[i].key.data += listing->strip;
         page->entries[i].key.size -= listing->strip;
     }
+    pb_error round = {0};
+    if (!page->count && page->more && page->token.size &&
+        pb_slice_equal(page->token, pb_buffer_slice(&listing->token))) {
+        pb_error_set(
+            &round, PB_ERROR_FAILED, "%s: an empty page that leads to itself, after '%.*s'",
+            pb_store_name(listing->store), PB_SLICE_FORMAT(pb_stream_last_key(listing->stream)));
+        pb_page_release(page);
+        pb_stream_deliver(listing->stream, NULL, &round);
+        return;
+    }
     pb_buffer_clear(&listing->token);
     if (!page->count)
         pb_buffer_append_slice(&listing->token, page->token);

@@ -13,6 +13,12 @@ def per_unit(seconds, unit):
     raise AssertionError
 
 
+def rate(seconds, unit):
+    """Of seconds a unit."""
+    value = 1 / seconds
+    return f"{value:,.0f} {unit}/s" if value >= 100 else f"{value:.3g} {unit}/s"
+
+
 def table(row):
     """What is told of one scenario. Ratios are to pbcopy: beyond 1, the peer costs more."""
     title = [f"\n{row['name']}: {row['work']}, --parallel {row['parallel']}"]
@@ -26,7 +32,7 @@ def table(row):
                          f"{each['first_s'] / ours['first_s']:9.1f} x")
             continue
         lines.append(f"  {name:18}{per_unit(each['cpu_s'], row['unit']):>16} CPU{each['cpu_s'] / ours['cpu_s']:7.1f} x"
-                     f"{1 / each['wall_s']:12,.4g} {row['unit']}/s{each['wall_s'] / ours['wall_s']:7.1f} x wall"
+                     f"{rate(each['wall_s'], row['unit']):>19}{each['wall_s'] / ours['wall_s']:7.1f} x wall"
                      f"   peak {each['peak_bytes'] / 1e6:6.0f} MB   {each['units']:11,.9g} x {each['runs']}"
                      f"   spread {each['cpu_spread']:.2f}")
     return "\n".join(lines)

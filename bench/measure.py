@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-TIMEOUT_S = 1800
+TIMEOUT_S = 3600
 
 
 class Failed(Exception):

@@ -35,7 +35,7 @@ def _ratios(row):
         return {name: (each["first_s"] / ours["first_s"], f"{each['first_s']:.3g} s until the first copy request")
                 for name, each in clients.items()}
     return {name: (each["cpu_s"] / ours["cpu_s"],
-                   f"{figures.per_unit(each['cpu_s'], unit)} CPU, {1 / each['wall_s']:,.4g} {unit}/s, "
+                   f"{figures.per_unit(each['cpu_s'], unit)} CPU, {figures.rate(each['wall_s'], unit)}, "
                    f"{each['peak_bytes'] / 1e6:.0f} MB") for name, each in clients.items()}
 
 

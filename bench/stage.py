@@ -4,6 +4,7 @@ all of its work. A run that did not raises Failed."""
 import contextlib
 import math
 import os
+import sys
 
 import measure
 import origins
@@ -52,8 +53,10 @@ class Stage:
 
     def __exit__(self, *_):
         for bucket in self._own:
-            with contextlib.suppress(Exception):
+            try:
                 self.one.drop_bucket(bucket)
+            except Exception as error:  # what is left there must be known; the others are tried all the same
+                print(f"bucket {bucket} is left at {self.one.endpoint}: {error}", file=sys.stderr)
         if self.one:
             self.one.stop()
 

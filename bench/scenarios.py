@@ -62,7 +62,7 @@ SCENARIOS = (
     Scenario("list-tree", "list", "key", 1_000_000, size=64, parallel=32, pattern="tree",
              clients=_clients("s5cmd", "rclone")),
     Scenario("list-flat-20ms", "list", "key", 1_000_000, size=64, parallel=64, latency_ms=20, runs_max=1,
-             clients=_clients("s5cmd", "rclone", "awscli", **{"pbcopy-sequential": FIFTH})),
+             clients=_clients("s5cmd", "rclone", "awscli", **{"pbcopy-sequential": ALL})),
     Scenario("list-flat-5m", "list", "key", 5_000_000, size=64, parallel=32, only_large=True, runs_max=1,
              clients=_clients("s5cmd", "rclone")),
     Scenario("list-hash-5m", "list", "key", 5_000_000, size=64, parallel=32, pattern="chunk", only_large=True,
@@ -71,13 +71,14 @@ SCENARIOS = (
              runs_max=1, clients=_clients()),
     # Copies inside one store: the store moves the bytes.
     Scenario("copy", "copy", "object", 100_000, clients=_COPIERS),
-    Scenario("copy-20ms", "copy", "object", 100_000, latency_ms=20, clients=_clients("s5cmd", "rclone")),
-    Scenario("copy-tls", "copy", "object", 100_000, tls=True, clients=_clients("s5cmd", "rclone")),
+    Scenario("copy-20ms", "copy", "object", 100_000, latency_ms=20, runs_max=2,
+             clients=_clients("s5cmd", "rclone")),
+    Scenario("copy-tls", "copy", "object", 100_000, tls=True, runs_max=2, clients=_clients("s5cmd", "rclone")),
     Scenario("copy-20ms-tls", "copy", "object", 100_000, latency_ms=20, tls=True, runs_max=1,
              clients=_clients()),
     # From one store to another, through the client.
     Scenario("relay-4k", "relay", "object", 100_000, clients=_RELAYERS),
-    Scenario("relay-4k-20ms", "relay", "object", 100_000, latency_ms=20, clients=_clients("rclone")),
+    Scenario("relay-4k-20ms", "relay", "object", 100_000, latency_ms=20, runs_max=2, clients=_clients("rclone")),
     Scenario("relay-4k-tls", "relay", "object", 100_000, tls=True, clients=_clients("rclone")),
     Scenario("relay-1m", "relay", "MiB", 2_000, 10_000, size=MIB, parallel=64, clients=_RELAYERS),
     Scenario("relay-1m-20ms", "relay", "MiB", 2_000, 10_000, size=MIB, parallel=64, latency_ms=20, runs_max=1,
@@ -95,11 +96,11 @@ SCENARIOS = (
     Scenario("backup-5m", "backup", "object", 5_000_000, size=64, only_large=True, runs_max=1,
              clients=_clients()),
     # How soon, and how idle. The two waits belong together: what one costs more than the other is waiting.
-    Scenario("first-copy", "first-copy", "object", 1_000_000, size=64, latency_ms=20,
+    Scenario("first-copy", "first-copy", "object", 1_000_000, size=64, latency_ms=20, runs_max=1,
              clients=_clients(s5cmd=ALL, rclone=ALL)),
     Scenario("wait-0ms", "copy", "object", 1_024, parallel=64, scales=False,
              clients=_clients(s5cmd=ALL, rclone=ALL)),
-    Scenario("wait-500ms", "copy", "object", 1_024, parallel=64, latency_ms=500, scales=False, runs_max=2,
+    Scenario("wait-500ms", "copy", "object", 1_024, parallel=64, latency_ms=500, scales=False, runs_max=1,
              clients=_clients(s5cmd=ALL, rclone=ALL)),
 )
 

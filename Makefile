@@ -4,7 +4,7 @@ DESTDIR ?=
 JOBS ?= $(shell nproc)
 SOURCES = $(shell find base copier manifest snapshot cli bench tests -name '*.[ch]')
 
-.PHONY: all demo test format format-check install clean
+.PHONY: all demo test bench bench-check bench-baseline cost format format-check install clean
 
 all: # installs what a build needs, builds build/release/bin/pbcopy
 	scripts/install-dependencies build
@@ -19,6 +19,25 @@ test: # installs what the tests need, builds, runs every test
 	cmake --preset dev
 	cmake --build --preset dev --parallel $(JOBS)
 	ctest --preset dev --output-on-failure --parallel 2
+
+# BENCH passes options on: make bench BENCH="--scenario 'copy*' --runs 5". See docs/internals/bench.md.
+bench: all # measures pbcopy beside the peers on PATH: a table, build/bench.json, build/bench.svg; 20 minutes
+	scripts/install-dependencies bench
+	bench/bench.py --json build/bench.json --svg build/bench.svg $(BENCH)
+
+BASELINE_BENCH = bench/bench.py --client pbcopy --scale 0.1 --scenario 'list-*' --scenario 'copy*' \
+	--scenario 'relay-4k*' --scenario 'relay-1m*' --scenario unchanged --scenario 'verify*' --scenario restore
+bench-check: all # fails where CPU per unit is 25 % over bench/baseline.json; 2 minutes
+	scripts/install-dependencies bench
+	$(BASELINE_BENCH) --check $(BENCH)
+
+bench-baseline: all # measures again what bench-check holds against
+	scripts/install-dependencies bench
+	$(BASELINE_BENCH) --save-baseline
+
+cost: all # instructions of one small copy, one listed key, ...; fails 25 % over bench/cost.json; 2 minutes
+	scripts/install-dependencies bench
+	bench/cost.py
 
 format:
 	@clang-format -i $(SOURCES)

@@ -210,6 +210,20 @@ static void answer_statistics(const pb_origin *origin, pb_origin_exchange *excha
         append_count(text, origin->buckets[i]->name, origin->buckets[i]->object_count);
     }
     text->size -= origin->bucket_count > 0;
+    pb_buffer_append_text(text, "},\"object_bytes\":{");
+    for (size_t i = 0; i < origin->bucket_count; i++) {
+        append_count(text, origin->buckets[i]->name, origin->buckets[i]->object_bytes);
+    }
+    text->size -= origin->bucket_count > 0;
+    pb_buffer_append_text(text, "},\"first_utc_ms\":{");
+    size_t before_first = text->size;
+    for (int i = 0; i < PB_ORIGIN_STATISTICS; i++) {
+        if (statistics->operations[i] > 0) {
+            append_count(text, pb_origin_operation_name((pb_origin_operation)i),
+                         (uint64_t)statistics->first_utc_ms[i]);
+        }
+    }
+    text->size -= text->size > before_first;
     pb_buffer_append_text(text, "}}\n");
 }
 
@@ -341,7 +355,9 @@ static bool begin(void *context, pb_origin_exchange *exchange)
         exchange->plan.limit_bytes = FAULT_PLAN_BYTES_MAX;
         return true;
     }
-    origin->statistics.operations[operation]++;
+    if (origin->statistics.operations[operation]++ == 0) {
+        origin->statistics.first_utc_ms[operation] = pb_origin_now_ms(origin);
+    }
     exchange->response.delay_ms = origin->options.latency_ms;
     if (redirects(origin, exchange, call)) {
         return false;

@@ -60,6 +60,7 @@ typedef struct pb_origin_upload {
 
 typedef struct pb_origin_statistics {
     uint64_t operations[PB_ORIGIN_OPERATION_COUNT];
+    int64_t first_utc_ms[PB_ORIGIN_OPERATION_COUNT]; /* when the first arrived; 0: none yet */
     uint64_t faults[PB_ORIGIN_FAULT_COUNT];
     uint64_t refused; /* answers of 400 and above */
     uint64_t throttled;

@@ -10,6 +10,7 @@ enum { SOURCE, DESTINATION };
 typedef struct copy_job {
     pb_job job;
     pb_slice prefix;
+    pb_hash_kind checksum;
     bool server_side, dry_run;
     pb_copy_result *result; /* under job.lock */
 } copy_job;
@@ -60,6 +61,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     transfer->size = source->size;
     transfer->etag = source->etag;
     transfer->must_match = source->etag.size > 0;
+    transfer->digest_kind = shard->copy->checksum;
     return 0;
 }
 
@@ -146,6 +148,7 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
     if (!ended) {
         copy_job copy = {
             .prefix = pb_slice_of(options->prefix),
+            .checksum = options->checksum,
             .dry_run = session->options.dry_run,
             .server_side = pb_store_copies_from(stores[DESTINATION], stores[SOURCE]) &&
                            pb_store_capabilities_of(stores[DESTINATION])->etag_is_md5,

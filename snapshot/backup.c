@@ -337,7 +337,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
 {
     (void)error;
     backup_shard *shard = context;
-    pb_job_finding(&shard->backup->job, "failed", item->entry->key, item->transfer.error->message);
+    pb_job_failed(&shard->backup->job, item->entry->key, item->transfer.error);
     pthread_mutex_lock(&shard->backup->job.lock);
     shard->backup->failed_objects++;
     pthread_mutex_unlock(&shard->backup->job.lock);
@@ -627,9 +627,8 @@ static int run_job(backup_job *backup, pb_backup_result *result, pb_error *error
         pb_error_set(error, PB_ERROR_FAILED,
                      "%llu objects could not be copied: nothing was committed",
                      (unsigned long long)backup->failed_objects);
-        pb_error_hint(error,
-                      "what was copied stays: run the same command again to go on from there");
-        ended = -1;
+        ended = pb_job_hint(
+            job, error, "what was copied stays: run the same command again to go on from there");
     }
     return ended;
 }

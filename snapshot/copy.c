@@ -80,7 +80,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
     (void)error;
     copy_shard *shard = context;
     shard->result.failed_objects++;
-    pb_job_finding(&shard->copy->job, "failed", item->entry->key, item->transfer.error->message);
+    pb_job_failed(&shard->copy->job, item->entry->key, item->transfer.error);
     return 0;
 }
 
@@ -164,13 +164,14 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
         copy.job.stores[DESTINATION] = configs[DESTINATION];
         copy.job.store_count = 2;
         ended = pb_job_run(&copy.job, error);
-        pb_job_free(&copy.job);
         if (!ended && ret_result->failed_objects) {
             pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",
                          (unsigned long long)ret_result->failed_objects,
                          (unsigned long long)ret_result->objects);
-            ended = pb_error_hint(error, "run the same command again: it skips what is there");
+            ended =
+                pb_job_hint(&copy.job, error, "run the same command again: it skips what is there");
         }
+        pb_job_free(&copy.job);
     }
     for (unsigned i = 0; i < 2; i++) {
         pb_store_close(stores[i]);

@@ -28,5 +28,7 @@ void pb_expect_stored(pb_transfer *transfer, pb_store *repository, const pb_reco
     else if (record->has_sha256)
         transfer->expected_digest = record->sha256;
     transfer->expected_part_bytes = record->part_bytes;
-    transfer->expected_etag = pb_stored_etag(record);
+    /* Of a source's ETag that nothing was found equal to, not even the layout is known. */
+    if (record->stored_etag.size || record->proof & PB_PROOF_ETAG)
+        transfer->expected_etag = pb_stored_etag(record);
 }

@@ -1,15 +1,19 @@
 #include "base/hash.h"
 
+#include <endian.h>
+#include <isa-l/crc.h>
 #include <openssl/evp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHA256_BLOCK_BYTES = 64 };
+enum { SHA256_BLOCK_BYTES = 64, CRC32C_RUN_MAX = 1 << 30 };
 
 struct pb_hash {
     crypto_generichash_state blake2b; /* first: wants 64-byte alignment */
-    EVP_MD_CTX *evp;                  /* NULL for BLAKE2b */
+    EVP_MD_CTX *evp;                  /* of SHA-256 and MD5, else NULL */
+    uint32_t crc;                     /* not inverted yet */
+    pb_hash_kind kind;
 };
 
 /* A digest of bytes in memory can only fail for a bug or for want of a few bytes. */
@@ -37,6 +41,7 @@ pb_hash *pb_hash_new(pb_hash_kind kind)
     pb_hash *hash = aligned_alloc(_Alignof(pb_hash), sizeof(*hash));
     require(hash != NULL);
     hash->evp = NULL;
+    hash->kind = kind;
     switch (kind) {
     case PB_HASH_SHA256:
         hash->evp = new_context("SHA256");
@@ -46,6 +51,9 @@ pb_hash *pb_hash_new(pb_hash_kind kind)
         break;
     case PB_HASH_BLAKE2B256:
         require(sodium_init() >= 0); /* picks the fastest code for this CPU; once, thread-safe */
+        pb_hash_restart(hash);
+        break;
+    case PB_HASH_CRC32C:
         pb_hash_restart(hash);
         break;
     }
@@ -60,12 +68,36 @@ void pb_hash_free(pb_hash *hash)
     free(hash);
 }
 
+pb_hash *pb_hash_reuse(pb_hash *hash, pb_hash_kind kind)
+{
+    if (hash && hash->kind == kind) {
+        pb_hash_restart(hash);
+        return hash;
+    }
+    pb_hash_free(hash);
+    return pb_hash_new(kind);
+}
+
 void pb_hash_restart(pb_hash *hash)
 {
     if (hash->evp)
         require(EVP_DigestInit_ex2(hash->evp, NULL, NULL));
+    else if (hash->kind == PB_HASH_CRC32C)
+        hash->crc = UINT32_MAX;
     else
         require(crypto_generichash_init(&hash->blake2b, NULL, 0, PB_BLAKE2B256_BYTES) == 0);
+}
+
+/* ISA-L takes an int for the length and inverts neither before nor after. */
+static uint32_t update_crc32c(uint32_t crc, const uint8_t *data, size_t size)
+{
+    while (size) {
+        size_t run = size < CRC32C_RUN_MAX ? size : CRC32C_RUN_MAX;
+        crc = crc32_iscsi((uint8_t *)data, (int)run, crc);
+        data += run;
+        size -= run;
+    }
+    return crc;
 }
 
 void pb_hash_update(pb_hash *hash, const void *data, size_t size)
@@ -74,16 +106,56 @@ void pb_hash_update(pb_hash *hash, const void *data, size_t size)
         return;
     if (hash->evp)
         require(EVP_DigestUpdate(hash->evp, data, size));
+    else if (hash->kind == PB_HASH_CRC32C)
+        hash->crc = update_crc32c(hash->crc, data, size);
     else
         require(crypto_generichash_update(&hash->blake2b, data, size) == 0);
 }
 
 void pb_hash_finish(pb_hash *hash, uint8_t *ret_digest)
 {
+    uint32_t crc = htobe32(~hash->crc);
     if (hash->evp)
         require(EVP_DigestFinal_ex(hash->evp, ret_digest, NULL));
+    else if (hash->kind == PB_HASH_CRC32C)
+        memcpy(ret_digest, &crc, sizeof(crc));
     else
         require(crypto_generichash_final(&hash->blake2b, ret_digest, PB_BLAKE2B256_BYTES) == 0);
+}
+
+size_t pb_hash_bytes(pb_hash_kind kind)
+{
+    static const size_t bytes[] = {
+        [PB_HASH_SHA256] = PB_SHA256_BYTES,
+        [PB_HASH_MD5] = PB_MD5_BYTES,
+        [PB_HASH_BLAKE2B256] = PB_BLAKE2B256_BYTES,
+        [PB_HASH_CRC32C] = PB_CRC32C_BYTES,
+    };
+    return bytes[kind];
+}
+
+/* Polynomials over GF(2) modulo Castagnoli's, bit-reflected: the highest bit is x^0. */
+static uint32_t multiply_crc32c(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+    for (uint32_t bit = UINT32_C(1) << 31; bit; bit >>= 1) {
+        if (a & bit)
+            product ^= b;
+        b = b >> 1 ^ (b & 1 ? UINT32_C(0x82f63b78) : 0);
+    }
+    return product;
+}
+
+/* A is moved up by B's bits, that is, multiplied by x^8 for each of B's bytes. */
+uint32_t pb_crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t length_b)
+{
+    uint32_t square = UINT32_C(1) << (31 - 8);
+    for (; length_b; length_b >>= 1) {
+        if (length_b & 1)
+            crc_a = multiply_crc32c(crc_a, square);
+        square = multiply_crc32c(square, square);
+    }
+    return crc_a ^ crc_b;
 }
 
 void pb_sha256(const void *data, size_t size, uint8_t ret_digest[PB_SHA256_BYTES])

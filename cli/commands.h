@@ -3,6 +3,7 @@
 #ifndef PB_CLI_COMMANDS_H
 #define PB_CLI_COMMANDS_H
 
+#include "base/hash.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,7 +34,8 @@ typedef struct pb_options {
     const char *prefix;
     const char *snapshot;
     const char *ca_bundle;
-    uint64_t verbosity; /* how often -v was given */
+    pb_hash_kind checksum; /* SHA256 or CRC32C */
+    uint64_t verbosity;    /* how often -v was given */
     bool quiet;
     bool json;
     bool dry_run;
@@ -77,6 +79,7 @@ typedef enum pb_option_kind {
     PB_OPTION_TEXT,     /* const char *, not empty */
     PB_OPTION_PREFIX,   /* const char *, also empty */
     PB_OPTION_SNAPSHOT, /* const char *: an id */
+    PB_OPTION_CHECKSUM, /* pb_hash_kind; SHA256 where it is not given */
 } pb_option_kind;
 
 /* A set of commands: bits 1 << pb_command. */

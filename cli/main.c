@@ -115,6 +115,7 @@ static int backup(run *self, pb_error *error)
         .source = options->source,
         .repository = options->repository,
         .prefix = options->prefix,
+        .checksum = options->checksum,
         .take_over = options->take_over,
         .full = options->full,
     };
@@ -180,6 +181,7 @@ static int copy(run *self, pb_error *error)
         .source = options->source,
         .destination = options->destination,
         .prefix = options->prefix,
+        .checksum = options->checksum,
     };
     int failed = pb_copy(self->session, &wanted, &result, error);
     if (!failed || result.failed_objects) {

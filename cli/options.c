@@ -51,6 +51,17 @@ static int take_size(const pb_option_entry *option, const char *value, uint64_t 
     return 0;
 }
 
+static int take_checksum(const pb_option_entry *option, const char *value,
+                         pb_hash_kind *ret_checksum, pb_error *error)
+{
+    bool sha256 = strcmp(value, "sha256") == 0;
+    if (!sha256 && strcmp(value, "crc32c") != 0)
+        return pb_error_set(error, PB_ERROR_USAGE, "option --%s: \"%s\" is not sha256 or crc32c",
+                            option->name, value);
+    *ret_checksum = sha256 ? PB_HASH_SHA256 : PB_HASH_CRC32C;
+    return 0;
+}
+
 static int take_value(pb_options *options, const pb_option_entry *option, const char *value,
                       pb_error *error)
 {
@@ -86,6 +97,8 @@ static int take_value(pb_options *options, const pb_option_entry *option, const 
             return pb_error_set(error, PB_ERROR_USAGE, "option --%s: the value is empty: name a %s",
                                 option->name, option->value);
         break;
+    case PB_OPTION_CHECKSUM:
+        return take_checksum(option, value, member, error);
     case PB_OPTION_PREFIX:
         break;
     }

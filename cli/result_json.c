@@ -154,6 +154,7 @@ void pb_json_add_verify(json_t *object, const pb_verify_result *result)
     add_number(object, "objects", result->objects);
     add_number(object, "bytes_read", result->bytes_read);
     add_number(object, "proven_sha256", result->proven_sha256);
+    add_number(object, "proven_checksum", result->proven_checksum);
     add_number(object, "proven_etag", result->proven_etag);
     add_number(object, "proven_key", result->proven_key);
     add_number(object, "unproven", result->unproven);

@@ -92,8 +92,8 @@ static void append_kinds(pb_buffer *buffer, const uint64_t *counts, const char *
 
 static void append_proofs(pb_buffer *buffer, const pb_snapshot_file *file)
 {
-    static const char *const kinds[] = {"by SHA-256", "by the key's BLAKE2b",
-                                        "by the store's checksum", "by ETag", "by size alone"};
+    static const char *const kinds[] = {"by SHA-256", "by the key's BLAKE2b", "by CRC32C",
+                                        "by ETag", "by size alone"};
     uint64_t counts[] = {file->proofs_sha256, file->proofs_key, file->proofs_checksum,
                          file->proofs_etag, file->proofs_size};
     if (!file->objects)
@@ -156,11 +156,12 @@ void pb_text_restore(pb_buffer *buffer, const pb_restore_result *result, const p
 
 static void append_read_proofs(pb_buffer *buffer, const pb_verify_result *result)
 {
-    static const char *const kinds[] = {"by SHA-256", "by ETag", "by the key's BLAKE2b",
+    static const char *const kinds[] = {"by SHA-256", "by CRC32C", "by ETag",
+                                        "by the key's BLAKE2b",
                                         "of the right size but with nothing to hold them against"};
-    uint64_t counts[] = {result->proven_sha256, result->proven_etag, result->proven_key,
-                         result->unproven};
-    uint64_t read = counts[0] + counts[1] + counts[2] + counts[3];
+    uint64_t counts[] = {result->proven_sha256, result->proven_checksum, result->proven_etag,
+                         result->proven_key, result->unproven};
+    uint64_t read = counts[0] + counts[1] + counts[2] + counts[3] + counts[4];
     begin(buffer, "read");
     pb_buffer_append_text(buffer, "every byte of ");
     pb_quantity_count(buffer, read);

@@ -107,8 +107,8 @@ enum { PROOF_COUNT = sizeof(proofs) / sizeof(proofs[0]) };
 enum {
     ESCAPE_BYTES_MAX = 6, /* \u001f */
     /* A line without its strings: member names, punctuation, two numbers of 19 digits, the time,
-     * the digest, all proofs and the newline; see the unit test of the longest line. */
-    LINE_FRAME_BYTES = 283,
+     * the digests, all proofs and the newline; see the unit test of the longest line. */
+    LINE_FRAME_BYTES = 303,
 };
 
 #define PUT(out, literal) put_bytes((out), (literal), sizeof(literal) - 1)
@@ -174,6 +174,15 @@ static char *put_number(char *out, uint64_t value)
     return put_bytes(out, digits + at, sizeof(digits) - at);
 }
 
+/* Hex and the closing quote. */
+static char *put_digest(char *out, const uint8_t *digest, size_t size)
+{
+    pb_hex_encode(digest, size, out);
+    out += 2 * size;
+    *out++ = '"';
+    return out;
+}
+
 static char *put_proof(char *out, unsigned proof)
 {
     bool first = true;
@@ -215,9 +224,11 @@ void pb_record_append(pb_buffer *buffer, const pb_record *record)
     }
     if (record->has_sha256) {
         out = PUT(out, ",\"sha256\":\"");
-        pb_hex_encode(record->sha256, sizeof(record->sha256), out);
-        out += 2 * sizeof(record->sha256);
-        *out++ = '"';
+        out = put_digest(out, record->sha256, sizeof(record->sha256));
+    }
+    if (record->has_crc32c) {
+        out = PUT(out, ",\"crc32c\":\"");
+        out = put_digest(out, record->crc32c, sizeof(record->crc32c));
     }
     if (record->part_bytes) {
         out = PUT(out, ",\"part_bytes\":");
@@ -443,13 +454,26 @@ static bool take_time(line_cursor *cursor, int64_t *ret_utc_ms)
     return pb_time_parse_rfc3339(text, ret_utc_ms) || fail(cursor, "not an RFC 3339 time in UTC");
 }
 
-static bool take_digest(line_cursor *cursor, pb_record *record)
+static bool take_digest(line_cursor *cursor, uint8_t *ret_digest, size_t size, const char *flaw,
+                        bool *ret_has)
 {
     pb_slice text;
     if (!take_text(cursor, &text))
         return false;
-    record->has_sha256 = pb_hex_decode(text, record->sha256, sizeof(record->sha256));
-    return record->has_sha256 || fail(cursor, "not 64 hex digits");
+    *ret_has = pb_hex_decode(text, ret_digest, size);
+    return *ret_has || fail(cursor, flaw);
+}
+
+static bool take_sha256(line_cursor *cursor, pb_record *record)
+{
+    return take_digest(cursor, record->sha256, sizeof(record->sha256), "not 64 hex digits",
+                       &record->has_sha256);
+}
+
+static bool take_crc32c(line_cursor *cursor, pb_record *record)
+{
+    return take_digest(cursor, record->crc32c, sizeof(record->crc32c), "not 8 hex digits",
+                       &record->has_crc32c);
 }
 
 /* Words joined by '+'. An unknown one is of a newer minor format and proves nothing here. */
@@ -486,7 +510,9 @@ static bool take_own_line(line_cursor *cursor, pb_record *record)
         return false;
     if (TAKE(cursor, ",\"stored\":\"") && !take_text(cursor, &record->stored_etag))
         return false;
-    if (TAKE(cursor, ",\"sha256\":\"") && !take_digest(cursor, record))
+    if (TAKE(cursor, ",\"sha256\":\"") && !take_sha256(cursor, record))
+        return false;
+    if (TAKE(cursor, ",\"crc32c\":\"") && !take_crc32c(cursor, record))
         return false;
     if (TAKE(cursor, ",\"part_bytes\":") && !take_number(cursor, &record->part_bytes))
         return false;
@@ -576,16 +602,23 @@ enum member {
     MEMBER_PATH = MEMBERS_REQUIRED,
     MEMBER_STORED,
     MEMBER_SHA256,
+    MEMBER_CRC32C,
     MEMBER_PART_BYTES,
     MEMBER_UNKNOWN,
 };
 
 static const char *const member_names[MEMBER_UNKNOWN] = {
-    [MEMBER_KEY] = "key",       [MEMBER_SIZE] = "size",
-    [MEMBER_MTIME] = "mtime",   [MEMBER_ETAG] = "etag",
-    [MEMBER_AT] = "at",         [MEMBER_PROOF] = "proof",
-    [MEMBER_PATH] = "path",     [MEMBER_STORED] = "stored",
-    [MEMBER_SHA256] = "sha256", [MEMBER_PART_BYTES] = "part_bytes",
+    [MEMBER_KEY] = "key",
+    [MEMBER_SIZE] = "size",
+    [MEMBER_MTIME] = "mtime",
+    [MEMBER_ETAG] = "etag",
+    [MEMBER_AT] = "at",
+    [MEMBER_PROOF] = "proof",
+    [MEMBER_PATH] = "path",
+    [MEMBER_STORED] = "stored",
+    [MEMBER_SHA256] = "sha256",
+    [MEMBER_CRC32C] = "crc32c",
+    [MEMBER_PART_BYTES] = "part_bytes",
 };
 
 static enum member find_member(pb_slice name)
@@ -622,7 +655,9 @@ static bool take_value(line_cursor *cursor, enum member member, pb_record *recor
     case MEMBER_STORED:
         return take_text(cursor, &record->stored_etag);
     case MEMBER_SHA256:
-        return take_digest(cursor, record);
+        return take_sha256(cursor, record);
+    case MEMBER_CRC32C:
+        return take_crc32c(cursor, record);
     default:
         return take_proof(cursor, &record->proof);
     }

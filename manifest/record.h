@@ -2,11 +2,11 @@
  *
  * A line is a JSON object on one line (NDJSON), members always in this order:
  *   {"key":"chunk/ab","size":8388608,"mtime":"2026-11-23T05:20:49.123Z","etag":"9e107d9d…",
- *    "at":"20261123T052049Z-3f9a","path":"long/…","stored":"…-2","sha256":"…","part_bytes":8388608,
- *    "proof":"etag+sha256"}
- * path, stored, sha256 and part_bytes are left out where they say nothing. The writer and this
- * reader agree to the byte, which is what makes reading cheap; the reader also takes members in any
- * order, with blanks between and with null for what may be left out, as a JSON tool may have
+ *    "at":"20261123T052049Z-3f9a","path":"long/…","stored":"…-2","sha256":"…","crc32c":"e3069283",
+ *    "part_bytes":8388608,"proof":"etag+sha256"}
+ * path, stored, sha256, crc32c and part_bytes are left out where they say nothing. The writer and
+ * this reader agree to the byte, which is what makes reading cheap; the reader also takes members
+ * in any order, with blanks between and with null for what may be left out, as a JSON tool may have
  * written them. Unknown members are skipped (a newer minor format may add some); they must be JSON
  * all the same. */
 #ifndef PB_MANIFEST_RECORD_H
@@ -19,11 +19,13 @@
 /* How the stored bytes are known to be the source's (DESIGN: integrity). Size is always compared.
  * The stronger the proof, the higher its bit. */
 enum {
-    PB_PROOF_SIZE = 1,     /* the sizes are equal: never called verified */
-    PB_PROOF_ETAG = 2,     /* source and stored ETag are equal */
-    PB_PROOF_CHECKSUM = 4, /* a checksum kept by the provider is equal */
-    PB_PROOF_SHA256 = 8,   /* hashed as they passed; the digest is in the record */
-    PB_PROOF_KEY = 16,     /* the key holds the BLAKE2b-256 of the bytes, and it was recomputed */
+    PB_PROOF_SIZE = 1, /* the sizes are equal: never called verified */
+    PB_PROOF_ETAG = 2, /* source and stored ETag are equal */
+    /* the CRC32C of the bytes as they passed is in the record, or a checksum that the provider
+     * keeps is equal */
+    PB_PROOF_CHECKSUM = 4,
+    PB_PROOF_SHA256 = 8, /* hashed as they passed; the digest is in the record */
+    PB_PROOF_KEY = 16,   /* the key holds the BLAKE2b-256 of the bytes, and it was recomputed */
 };
 
 typedef struct pb_record {
@@ -37,6 +39,8 @@ typedef struct pb_record {
     bool has_sha256;
     /* Of the bytes; or, with part_bytes, of the parts' digests in order. */
     uint8_t sha256[PB_SHA256_BYTES];
+    bool has_crc32c;
+    uint8_t crc32c[PB_CRC32C_BYTES]; /* of the bytes, whatever the parts */
     /* 0, or the length of each part but the last that the object was stored in: of sha256, and of a
      * multipart ETag. */
     uint64_t part_bytes;

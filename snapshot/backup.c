@@ -24,6 +24,7 @@ typedef struct backup_job {
     pb_job job;
     pb_run run;
     pb_slice prefix;
+    pb_hash_kind checksum;
     bool server_side, dry_run;
     /* under job.lock: */
     pb_snapshot_file tally;
@@ -101,6 +102,7 @@ static void plan_transfer(backup_shard *shard, pb_transfer_kind kind, pb_arena *
     transfer->name = item->entry->key;
     transfer->size = item->entry->size;
     transfer->etag = item->entry->etag;
+    transfer->digest_kind = shard->backup->checksum;
     pb_slice stored = stored_key(shard, item->entry->key, arena, &is_long);
     if (kind == PB_TRANSFER_READ) {
         transfer->source = shard->worker->stores[REPOSITORY];
@@ -268,11 +270,16 @@ static pb_record new_record(backup_shard *shard, const pb_item *item)
         .mtime_ms = source->mtime_ms,
         .etag = source->etag,
         .at = id_of(shard->backup),
-        .has_sha256 = transfer->has_sha256,
         .part_bytes = transfer->part_bytes,
         .proof = transfer->proof,
     };
-    memcpy(record.sha256, transfer->sha256, sizeof record.sha256);
+    if (transfer->has_digest && transfer->digest_kind == PB_HASH_CRC32C) {
+        record.has_crc32c = true;
+        memcpy(record.crc32c, transfer->digest, sizeof record.crc32c);
+    } else if (transfer->has_digest) {
+        record.has_sha256 = true;
+        memcpy(record.sha256, transfer->digest, sizeof record.sha256);
+    }
     if (transfer->kind == PB_TRANSFER_NONE)
         record.proof = PB_PROOF_SIZE | PB_PROOF_ETAG; /* as etag_proves found */
     pb_slice stored_etag = pb_slice_of(transfer->stored_etag);
@@ -330,7 +337,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
 {
     (void)error;
     backup_shard *shard = context;
-    pb_job_finding(&shard->backup->job, "failed", item->entry->key, item->transfer.error->message);
+    pb_job_failed(&shard->backup->job, item->entry->key, item->transfer.error);
     pthread_mutex_lock(&shard->backup->job.lock);
     shard->backup->failed_objects++;
     pthread_mutex_unlock(&shard->backup->job.lock);
@@ -620,9 +627,8 @@ static int run_job(backup_job *backup, pb_backup_result *result, pb_error *error
         pb_error_set(error, PB_ERROR_FAILED,
                      "%llu objects could not be copied: nothing was committed",
                      (unsigned long long)backup->failed_objects);
-        pb_error_hint(error,
-                      "what was copied stays: run the same command again to go on from there");
-        ended = -1;
+        ended = pb_job_hint(
+            job, error, "what was copied stays: run the same command again to go on from there");
     }
     return ended;
 }
@@ -664,6 +670,7 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
         backup_job backup = {
             .session = session,
             .prefix = pb_slice_of(prefix),
+            .checksum = options->checksum,
             .dry_run = session->options.dry_run,
             .server_side = pb_store_copies_from(repository.store, source) &&
                            pb_store_capabilities_of(repository.store)->etag_is_md5,

@@ -2,14 +2,16 @@
 #ifndef PB_SNAPSHOT_BACKUP_H
 #define PB_SNAPSHOT_BACKUP_H
 
+#include "base/hash.h"
 #include "manifest/snapshot_file.h"
 #include "snapshot/session.h"
 
 typedef struct pb_backup_options {
     const char *source; /* URLs */
     const char *repository;
-    const char *prefix; /* only keys that begin with this; NULL or "" for all */
-    bool full;          /* take nothing over from earlier snapshots: every object is copied */
+    const char *prefix;    /* only keys that begin with this; NULL or "" for all */
+    pb_hash_kind checksum; /* SHA256 or CRC32C: what relayed bytes are hashed with */
+    bool full;             /* take nothing over from earlier snapshots: every object is copied */
     bool take_over; /* resume an unfinished run of another machine though its heartbeat is fresh */
 } pb_backup_options;
 

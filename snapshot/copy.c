@@ -10,6 +10,7 @@ enum { SOURCE, DESTINATION };
 typedef struct copy_job {
     pb_job job;
     pb_slice prefix;
+    pb_hash_kind checksum;
     bool server_side, dry_run;
     pb_copy_result *result; /* under job.lock */
 } copy_job;
@@ -60,6 +61,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     transfer->size = source->size;
     transfer->etag = source->etag;
     transfer->must_match = source->etag.size > 0;
+    transfer->digest_kind = shard->copy->checksum;
     return 0;
 }
 
@@ -78,7 +80,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
     (void)error;
     copy_shard *shard = context;
     shard->result.failed_objects++;
-    pb_job_finding(&shard->copy->job, "failed", item->entry->key, item->transfer.error->message);
+    pb_job_failed(&shard->copy->job, item->entry->key, item->transfer.error);
     return 0;
 }
 
@@ -146,6 +148,7 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
     if (!ended) {
         copy_job copy = {
             .prefix = pb_slice_of(options->prefix),
+            .checksum = options->checksum,
             .dry_run = session->options.dry_run,
             .server_side = pb_store_copies_from(stores[DESTINATION], stores[SOURCE]) &&
                            pb_store_capabilities_of(stores[DESTINATION])->etag_is_md5,
@@ -161,13 +164,14 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
         copy.job.stores[DESTINATION] = configs[DESTINATION];
         copy.job.store_count = 2;
         ended = pb_job_run(&copy.job, error);
-        pb_job_free(&copy.job);
         if (!ended && ret_result->failed_objects) {
             pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",
                          (unsigned long long)ret_result->failed_objects,
                          (unsigned long long)ret_result->objects);
-            ended = pb_error_hint(error, "run the same command again: it skips what is there");
+            ended =
+                pb_job_hint(&copy.job, error, "run the same command again: it skips what is there");
         }
+        pb_job_free(&copy.job);
     }
     for (unsigned i = 0; i < 2; i++) {
         pb_store_close(stores[i]);

@@ -2,12 +2,14 @@
 #ifndef PB_SNAPSHOT_COPY_H
 #define PB_SNAPSHOT_COPY_H
 
+#include "base/hash.h"
 #include "snapshot/session.h"
 
 typedef struct pb_copy_options {
     const char *source;
     const char *destination;
-    const char *prefix; /* only keys that begin with this; NULL or "" for all */
+    const char *prefix;    /* only keys that begin with this; NULL or "" for all */
+    pb_hash_kind checksum; /* SHA256 or CRC32C: what relayed bytes are hashed with */
 } pb_copy_options;
 
 typedef struct pb_copy_result {

@@ -33,6 +33,7 @@ typedef struct pb_job {
 
     pthread_mutex_t lock; /* of what follows, while the engine runs */
     uint64_t finding_count;
+    pb_error hinted; /* of the first failed object whose error has a hint */
     struct pb_finding *findings, **findings_tail; /* not told yet */
     unsigned findings_kept;
     int64_t started_ms;
@@ -48,6 +49,10 @@ void pb_job_add_cuts(pb_job *job, const pb_range *whole, const pb_slice *cuts, s
 int pb_job_run(pb_job *job, pb_error *error);
 /* Reports an object; from any thread. Text is copied. */
 void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
+/* The same of an object that could not be copied, keeping the hint for the run's own error. */
+void pb_job_failed(pb_job *job, pb_slice key, const pb_error *error);
+/* Gives a run that failed for objects the hint that one of them came with, else this one. -1. */
+int pb_job_hint(const pb_job *job, pb_error *error, const char *hint);
 /* Names what a failed transfer means for a stored object: "missing", "truncated", "mismatch" or
  * "unreadable". */
 const char *pb_finding_name(const pb_error *error);

@@ -182,6 +182,20 @@ void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *tex
     pthread_mutex_unlock(&job->lock);
 }
 
+void pb_job_failed(pb_job *job, pb_slice key, const pb_error *error)
+{
+    pb_job_finding(job, "failed", key, error->message);
+    pthread_mutex_lock(&job->lock);
+    if (!job->hinted.hint[0])
+        job->hinted = *error;
+    pthread_mutex_unlock(&job->lock);
+}
+
+int pb_job_hint(const pb_job *job, pb_error *error, const char *hint)
+{
+    return pb_error_hint(error, "%s", job->hinted.hint[0] ? job->hinted.hint : hint);
+}
+
 const char *pb_finding_name(const pb_error *error)
 {
     if (error->kind == PB_ERROR_NOT_FOUND)

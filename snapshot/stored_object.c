@@ -21,8 +21,14 @@ void pb_expect_stored(pb_transfer *transfer, pb_store *repository, const pb_reco
         transfer->etag = pb_stored_etag(record);
         transfer->must_match = transfer->etag.size > 0;
     }
-    if (record->has_sha256)
-        transfer->expected_sha256 = record->sha256;
+    bool by_crc32c = record->has_crc32c && !record->has_sha256;
+    transfer->digest_kind = by_crc32c ? PB_HASH_CRC32C : PB_HASH_SHA256;
+    if (by_crc32c)
+        transfer->expected_digest = record->crc32c;
+    else if (record->has_sha256)
+        transfer->expected_digest = record->sha256;
     transfer->expected_part_bytes = record->part_bytes;
-    transfer->expected_etag = pb_stored_etag(record);
+    /* Of a source's ETag that nothing was found equal to, not even the layout is known. */
+    if (record->stored_etag.size || record->proof & PB_PROOF_ETAG)
+        transfer->expected_etag = pb_stored_etag(record);
 }

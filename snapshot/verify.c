@@ -105,6 +105,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
         shard->result.proven_sha256++;
     else if (transfer->proof & PB_MOVED_KEY)
         shard->result.proven_key++;
+    else if (transfer->proof & PB_MOVED_CHECKSUM)
+        shard->result.proven_checksum++;
     else if (transfer->proof & PB_MOVED_ETAG)
         shard->result.proven_etag++;
     else
@@ -130,6 +132,7 @@ static void over(void *context, const pb_error *error)
     all->objects += shard->result.objects;
     all->bytes_read += shard->result.bytes_read;
     all->proven_sha256 += shard->result.proven_sha256;
+    all->proven_checksum += shard->result.proven_checksum;
     all->proven_etag += shard->result.proven_etag;
     all->proven_key += shard->result.proven_key;
     all->unproven += shard->result.unproven;

@@ -16,7 +16,8 @@ typedef struct pb_verify_result {
     pb_snapshot_file snapshot;
     uint64_t objects; /* looked at */
     uint64_t bytes_read;
-    uint64_t proven_sha256; /* read: by what the bytes were proven */
+    uint64_t proven_sha256;   /* read: by what the bytes were proven */
+    uint64_t proven_checksum; /* the CRC32C, and the ETag where it tells */
     uint64_t proven_etag;
     uint64_t proven_key;
     uint64_t unproven; /* read, of the right size, but there is nothing to hold the bytes against */

@@ -10,6 +10,7 @@ static const char *const names[PB_ORIGIN_FAULT_COUNT] = {
     [PB_ORIGIN_FAULT_RESET_AFTER] = "reset-after",
     [PB_ORIGIN_FAULT_TRUNCATED] = "truncated",
     [PB_ORIGIN_FAULT_FLIPPED] = "flipped",
+    [PB_ORIGIN_FAULT_GARBLED] = "garbled",
     [PB_ORIGIN_FAULT_STALL] = "stall",
     [PB_ORIGIN_FAULT_ERROR200] = "error200",
     [PB_ORIGIN_FAULT_LOST] = "lost",
@@ -35,6 +36,8 @@ static bool applies(pb_origin_fault fault, pb_origin_operation operation)
     case PB_ORIGIN_FAULT_FLIPPED:
         return operation == PB_ORIGIN_GET_OBJECT || operation == PB_ORIGIN_PUT_OBJECT ||
                operation == PB_ORIGIN_UPLOAD_PART;
+    case PB_ORIGIN_FAULT_GARBLED:
+        return operation == PB_ORIGIN_PUT_OBJECT || operation == PB_ORIGIN_UPLOAD_PART;
     case PB_ORIGIN_FAULT_TRUNCATED:
         return operation == PB_ORIGIN_GET_OBJECT || operation == PB_ORIGIN_LIST_BUCKETS ||
                operation == PB_ORIGIN_LIST_OBJECTS || operation == PB_ORIGIN_LIST_OBJECTS_V2 ||

@@ -15,6 +15,7 @@ typedef enum pb_origin_fault {
     PB_ORIGIN_FAULT_RESET_AFTER, /* done, but the connection is reset before the answer */
     PB_ORIGIN_FAULT_TRUNCATED,
     PB_ORIGIN_FAULT_FLIPPED,
+    PB_ORIGIN_FAULT_GARBLED,
     PB_ORIGIN_FAULT_STALL,
     PB_ORIGIN_FAULT_ERROR200,
     PB_ORIGIN_FAULT_LOST,

@@ -57,6 +57,7 @@ typedef struct connection {
     pb_origin_chunk_decoder content_decoder;
     pb_hash *md5;
     pb_hash *sha256;
+    pb_hash *crc32c;
     pb_origin_exchange exchange;
     pb_buffer out;
     size_t out_sent;
@@ -159,6 +160,7 @@ static void on_closed(uv_handle_t *handle)
     pb_buffer_free(&link->out);
     pb_hash_free(link->md5);
     pb_hash_free(link->sha256);
+    pb_hash_free(link->crc32c);
     if (link->tls) {
         SSL_free(link->tls->ssl);
         pb_buffer_free(&link->tls->cipher);
@@ -529,6 +531,9 @@ static void hash_body(connection *link, const char *data, size_t size)
     if (link->exchange.plan.sha256) {
         pb_hash_update(link->sha256, data, size);
     }
+    if (link->exchange.plan.crc32c) {
+        pb_hash_update(link->crc32c, data, size);
+    }
 }
 
 static void drop_body(connection *link, pb_origin_body_failure failure)
@@ -601,6 +606,9 @@ static void body_done(connection *link)
         if (exchange->plan.sha256) {
             pb_hash_finish(link->sha256, exchange->body_sha256);
         }
+        if (exchange->plan.crc32c) {
+            pb_hash_finish(link->crc32c, exchange->body_crc32c);
+        }
         server->service.finish(server->service.context, exchange);
     }
     answer(link);
@@ -654,18 +662,13 @@ static void say_continue(connection *link)
 static void begin_hashes(connection *link)
 {
     if (link->exchange.plan.md5) {
-        if (link->md5) {
-            pb_hash_restart(link->md5);
-        } else {
-            link->md5 = pb_hash_new(PB_HASH_MD5);
-        }
+        link->md5 = pb_hash_reuse(link->md5, PB_HASH_MD5);
     }
     if (link->exchange.plan.sha256) {
-        if (link->sha256) {
-            pb_hash_restart(link->sha256);
-        } else {
-            link->sha256 = pb_hash_new(PB_HASH_SHA256);
-        }
+        link->sha256 = pb_hash_reuse(link->sha256, PB_HASH_SHA256);
+    }
+    if (link->exchange.plan.crc32c) {
+        link->crc32c = pb_hash_reuse(link->crc32c, PB_HASH_CRC32C);
     }
 }
 

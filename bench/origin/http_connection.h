@@ -43,6 +43,7 @@ typedef struct pb_origin_response {
 typedef struct pb_origin_body_plan {
     bool md5;
     bool sha256; /* of the body as decoded */
+    bool crc32c;
     bool aws_chunked;
     uint64_t limit_bytes;
     uint64_t expected_bytes; /* decoded; 0 where unknown */
@@ -63,6 +64,7 @@ typedef struct pb_origin_exchange {
     pb_origin_body_failure body_failure;
     uint8_t body_md5[PB_MD5_BYTES];
     uint8_t body_sha256[PB_SHA256_BYTES];
+    uint8_t body_crc32c[PB_CRC32C_BYTES];
     pb_origin_response response;
     void *state; /* state_bytes of the service, kept from request to request */
 } pb_origin_exchange;

@@ -48,6 +48,7 @@ static const char help_text[] =
     "  --deny BUCKET/PREFIX   403 AccessDenied for such keys; repeatable\n"
     "  --redirect-bucket NAME=REGION\n"
     "                         301 PermanentRedirect unless signed for REGION; repeatable\n"
+    "  --no-checksums         refuse x-amz-checksum-* (501)\n"
     "  --no-create-only       take no notice of If-None-Match and If-Match on writes, as old "
     "stores\n"
     "  --ceph-copy-etag       CopyObject keeps a multipart ETag (-N), as Ceph does; else the copy\n"
@@ -69,7 +70,7 @@ static const char help_text[] =
     "matching\n"
     "requests pass, times=N ends after N faults. The first rule that fits and whose dice (of the "
     "seed)\n"
-    "fall so is used; the same plan and the same order of requests give the same faults. KIND:\n"
+    "fall so is used. KIND:\n"
     "  error500     500 InternalError, nothing done\n"
     "  error503     503 SlowDown, nothing done\n"
     "  error200     200 with an <Error> body, nothing done: CopyObject, UploadPartCopy and\n"
@@ -79,6 +80,7 @@ static const char help_text[] =
     "  truncated    whole Content-Length, half of the body, connection closed\n"
     "  flipped      one bit of a GetObject body; of PutObject and UploadPart: one bit of what is\n"
     "               stored, while the ETag is that of what was sent\n"
+    "  garbled      one bit of what PutObject or UploadPart brought is another\n"
     "  stall        no answer (of GetObject: half of it) until the client goes\n"
     "  lost         answered 200, nothing stored\n"
     "  slow         answered delay=MS later (1000)\n";
@@ -126,6 +128,7 @@ enum {
     OPTION_DENY_WRITE,
     OPTION_DENY,
     OPTION_REDIRECT_BUCKET,
+    OPTION_NO_CHECKSUMS,
     OPTION_NO_CREATE_ONLY,
     OPTION_CEPH_COPY_ETAG,
     OPTION_PAGE_SIZE,
@@ -154,6 +157,7 @@ static const struct option long_options[] = {
     {"deny-write", no_argument, NULL, OPTION_DENY_WRITE},
     {"deny", required_argument, NULL, OPTION_DENY},
     {"redirect-bucket", required_argument, NULL, OPTION_REDIRECT_BUCKET},
+    {"no-checksums", no_argument, NULL, OPTION_NO_CHECKSUMS},
     {"no-create-only", no_argument, NULL, OPTION_NO_CREATE_ONLY},
     {"ceph-copy-etag", no_argument, NULL, OPTION_CEPH_COPY_ETAG},
     {"page-size", required_argument, NULL, OPTION_PAGE_SIZE},
@@ -249,6 +253,9 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
         return strchr(value, '=')
                    ? take_name(value, origin->redirect, &origin->redirect_count, error)
                    : wrong_value(value, error);
+    case OPTION_NO_CHECKSUMS:
+        origin->no_checksums = true;
+        break;
     case OPTION_NO_CREATE_ONLY:
         origin->no_create_only = true;
         break;

@@ -340,6 +340,7 @@ static bool plan_body(pb_origin_exchange *exchange, const pb_origin_call *call)
     }
     plan->md5 = is_data || pb_origin_request_header(request, "content-md5").data;
     plan->sha256 = sha256.size == 2 * PB_SHA256_BYTES;
+    plan->crc32c = is_data && pb_origin_request_header(request, "x-amz-checksum-crc32c").data;
     return true;
 }
 
@@ -393,12 +394,30 @@ static bool begin(void *context, pb_origin_exchange *exchange)
         pb_origin_refuse(exchange, "AccessDenied", NULL, NULL);
         return false;
     }
+    if (origin->options.no_checksums &&
+        (pb_origin_request_header(&exchange->request, "x-amz-checksum-crc32c").data ||
+         pb_origin_request_header(&exchange->request, "x-amz-checksum-algorithm").data)) {
+        pb_origin_refuse(exchange, "NotImplemented", NULL, NULL);
+        return false;
+    }
     return plan_body(exchange, call);
 }
 
 /* ---- the whole request ---- */
 
-/* Content-MD5 and x-amz-content-sha256 against the body. False: refused already. */
+bool pb_origin_read_crc32c(pb_slice text, uint8_t ret_crc32c[PB_CRC32C_BYTES])
+{
+    unsigned char bytes[6];
+    if (text.size != 8 || text.data[6] != '=' || text.data[7] != '=' ||
+        EVP_DecodeBlock(bytes, (const unsigned char *)text.data, 8) != 6) {
+        return false;
+    }
+    memcpy(ret_crc32c, bytes, PB_CRC32C_BYTES);
+    return true;
+}
+
+/* Content-MD5, x-amz-content-sha256 and x-amz-checksum-crc32c against the body. False: refused
+ * already. */
 static bool check_digests(pb_origin_exchange *exchange)
 {
     const pb_origin_request *request = &exchange->request;
@@ -424,12 +443,46 @@ static bool check_digests(pb_origin_exchange *exchange)
             return false;
         }
     }
+    if (exchange->plan.crc32c) {
+        uint8_t crc32c[PB_CRC32C_BYTES];
+        text = pb_origin_request_header(request, "x-amz-checksum-crc32c");
+        if (!pb_origin_read_crc32c(text, crc32c)) {
+            pb_origin_refuse(exchange, "InvalidRequest",
+                             "Value for x-amz-checksum-crc32c header is invalid.", NULL);
+            return false;
+        }
+        if (memcmp(crc32c, exchange->body_crc32c, sizeof(crc32c)) != 0) {
+            pb_origin_refuse(exchange, "BadDigest", NULL, NULL);
+            return false;
+        }
+    }
     uint64_t size = exchange->body ? exchange->body->size : 0;
     if (exchange->plan.aws_chunked && size != exchange->plan.expected_bytes) {
         pb_origin_refuse(exchange, "IncompleteBody", NULL, NULL);
         return false;
     }
     return true;
+}
+
+static void hash_again(pb_hash_kind kind, const pb_origin_content *body, uint8_t *ret_digest)
+{
+    pb_hash *hash = pb_hash_new(kind);
+    pb_hash_update(hash, body->data, body->size);
+    pb_hash_finish(hash, ret_digest);
+    pb_hash_free(hash);
+}
+
+/* As if another bit had come: what the digests say of that. False: refused already. */
+static bool garble(pb_origin *origin, pb_origin_exchange *exchange)
+{
+    if (!exchange->body) {
+        return true;
+    }
+    pb_origin_flip_stored(origin, exchange->body);
+    hash_again(PB_HASH_MD5, exchange->body, exchange->body_md5);
+    hash_again(PB_HASH_SHA256, exchange->body, exchange->body_sha256);
+    hash_again(PB_HASH_CRC32C, exchange->body, exchange->body_crc32c);
+    return check_digests(exchange);
 }
 
 /* Faults that stand in for the operation. True: the answer is made. */
@@ -509,6 +562,9 @@ static void finish(void *context, pb_origin_exchange *exchange)
     call->fault = pb_origin_fault_plan_next(&origin->faults, call->s3.operation, call->s3.key,
                                             &fault_delay_ms);
     origin->statistics.faults[call->fault]++;
+    if (call->fault == PB_ORIGIN_FAULT_GARBLED && !garble(origin, exchange)) {
+        return;
+    }
     if (!fault_instead(exchange, call->fault)) {
         functions[call->s3.operation](origin, exchange, call);
         fault_after(exchange, call, fault_delay_ms);

@@ -34,6 +34,7 @@ typedef struct pb_origin_options {
     uint64_t page_keys_max; /* of a listing; 0: as many as on AWS */
     bool deny_write;
     bool no_create_only;
+    bool no_checksums;
     bool ceph_copy_etag;
     size_t deny_count;
     const char *deny[PB_ORIGIN_NAMES_MAX]; /* BUCKET/PREFIX */
@@ -45,6 +46,8 @@ typedef struct pb_origin_part {
     pb_origin_content *content; /* NULL: not uploaded */
     int64_t modified_ms;
     uint8_t md5[PB_MD5_BYTES];
+    bool has_crc32c;
+    uint8_t crc32c[PB_CRC32C_BYTES];
 } pb_origin_part;
 
 typedef struct pb_origin_upload {
@@ -54,6 +57,7 @@ typedef struct pb_origin_upload {
     size_t key_size;
     pb_origin_attributes *attributes;
     int64_t initiated_ms;
+    bool takes_crc32c;     /* its parts may have one */
     pb_origin_part *parts; /* parts[0] is part 1 */
     size_t part_room;
 } pb_origin_upload;

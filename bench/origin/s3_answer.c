@@ -10,7 +10,7 @@ static const struct {
 } errors[] = {
     {"AccessDenied", 403, "Access Denied"},
     {"AuthorizationHeaderMalformed", 400, "The authorization header you provided is invalid."},
-    {"BadDigest", 400, "The Content-MD5 you specified did not match what we received."},
+    {"BadDigest", 400, "The Content-MD5 or checksum you specified did not match what we received."},
     {"BucketAlreadyOwnedByYou", 409,
      "The bucket you tried to create already exists, and you own it."},
     {"BucketNotEmpty", 409, "The bucket you tried to delete is not empty."},

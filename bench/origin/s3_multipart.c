@@ -101,8 +101,8 @@ static bool need_part_number(pb_origin_exchange *exchange, const pb_origin_call 
 }
 
 /* Takes the content. */
-static void store_part(pb_origin *origin, pb_origin_upload *upload, uint64_t number,
-                       pb_origin_content *content, const uint8_t md5[PB_MD5_BYTES])
+static pb_origin_part *store_part(pb_origin *origin, pb_origin_upload *upload, uint64_t number,
+                                  pb_origin_content *content, const uint8_t md5[PB_MD5_BYTES])
 {
     if (number > upload->part_room) {
         size_t room = upload->part_room ? upload->part_room : 8;
@@ -123,6 +123,8 @@ static void store_part(pb_origin *origin, pb_origin_upload *upload, uint64_t num
     part->content = content;
     part->modified_ms = pb_origin_now_ms(origin);
     memcpy(part->md5, md5, PB_MD5_BYTES);
+    part->has_crc32c = false;
+    return part;
 }
 
 void pb_origin_create_multipart_upload(pb_origin *origin, pb_origin_exchange *exchange,
@@ -139,6 +141,9 @@ void pb_origin_create_multipart_upload(pb_origin *origin, pb_origin_exchange *ex
     upload->key_size = call->s3.key.size;
     upload->attributes = pb_origin_read_attributes(&exchange->request);
     upload->initiated_ms = pb_origin_now_ms(origin);
+    upload->takes_crc32c =
+        pb_slice_equal(pb_origin_request_header(&exchange->request, "x-amz-checksum-algorithm"),
+                       PB_SLICE_LITERAL("CRC32C"));
     pb_buffer *text = pb_origin_answer_xml(exchange);
     pb_buffer_append_text(text, "<InitiateMultipartUploadResult" PB_ORIGIN_XML_NAMESPACE ">");
     pb_origin_xml_element(text, "Bucket", call->s3.bucket);
@@ -158,8 +163,16 @@ void pb_origin_upload_part(pb_origin *origin, pb_origin_exchange *exchange, pb_o
         pb_origin_refuse(exchange, "QuotaExceeded", NULL, NULL);
         return;
     }
+    if (exchange->plan.crc32c && !upload->takes_crc32c) {
+        pb_origin_refuse(exchange, "InvalidRequest",
+                         "Checksum Type mismatch occurred, expected checksum Type: null, actual "
+                         "checksum Type: crc32c",
+                         NULL);
+        return;
+    }
     char etag[PB_ORIGIN_ETAG_TEXT_MAX];
     pb_origin_etag_text(exchange->body_md5, 0, etag);
+    pb_origin_echo_crc32c(exchange);
     exchange->response.status = 200;
     pb_buffer_append_format(&exchange->response.headers, "ETag: \"%s\"\r\n", etag);
     if (call->fault == PB_ORIGIN_FAULT_LOST) {
@@ -169,7 +182,9 @@ void pb_origin_upload_part(pb_origin *origin, pb_origin_exchange *exchange, pb_o
     if (call->fault == PB_ORIGIN_FAULT_FLIPPED) {
         pb_origin_flip_stored(origin, content);
     }
-    store_part(origin, upload, number, content, exchange->body_md5);
+    pb_origin_part *part = store_part(origin, upload, number, content, exchange->body_md5);
+    part->has_crc32c = exchange->plan.crc32c;
+    memcpy(part->crc32c, exchange->body_crc32c, sizeof(part->crc32c));
 }
 
 /* x-amz-copy-source-range: unlike Range it must be "bytes=first-last" and lie in the source. */
@@ -260,6 +275,8 @@ void pb_origin_upload_part_copy(pb_origin *origin, pb_origin_exchange *exchange,
 typedef struct named_part {
     uint64_t number;
     char etag[PB_ORIGIN_ETAG_TEXT_MAX];
+    bool has_crc32c;
+    uint8_t crc32c[PB_CRC32C_BYTES];
 } named_part;
 
 typedef struct completion {
@@ -267,7 +284,7 @@ typedef struct completion {
     size_t count;
 } completion;
 
-/* <CompleteMultipartUpload><Part><PartNumber/><ETag/></Part>*</CompleteMultipartUpload> */
+/* <CompleteMultipartUpload><Part><PartNumber/><ETag/><ChecksumCRC32C/>?</Part>*... */
 static bool read_completion(pb_slice document, completion *ret_completion)
 {
     pb_origin_xml_scanner scanner = {.rest = document};
@@ -301,6 +318,8 @@ static bool read_completion(pb_slice document, completion *ret_completion)
                     memcpy(part.etag, text.data, text.size);
                     part.etag[text.size] = 0;
                 }
+            } else if (pb_slice_equal(scanner.name, PB_SLICE_LITERAL("ChecksumCRC32C"))) {
+                is_sound = part.has_crc32c = pb_origin_read_crc32c(text, part.crc32c);
             }
         } else if (scanner.depth == 1 && pb_slice_equal(scanner.name, PB_SLICE_LITERAL("Part"))) {
             is_sound = part.number >= 1 && part.number <= PB_ORIGIN_PARTS_MAX && part.etag[0] &&
@@ -330,6 +349,10 @@ static const char *check_completion(const pb_origin *origin, const pb_origin_upl
             named->number <= upload->part_room ? &upload->parts[named->number - 1] : NULL;
         if (!part || !part->content ||
             !pb_origin_etag_matches(pb_slice_of(named->etag), part->md5, 0)) {
+            return "InvalidPart";
+        }
+        if (named->has_crc32c &&
+            (!part->has_crc32c || memcmp(named->crc32c, part->crc32c, PB_CRC32C_BYTES) != 0)) {
             return "InvalidPart";
         }
         if (i + 1 < wanted->count && part->content->size < origin->options.part_bytes_min) {

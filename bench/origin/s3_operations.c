@@ -180,6 +180,14 @@ static void etag_header(pb_origin_exchange *exchange, const uint8_t *md5, unsign
     pb_buffer_append_text(headers, "\"\r\n");
 }
 
+void pb_origin_echo_crc32c(pb_origin_exchange *exchange)
+{
+    pb_slice text = pb_origin_request_header(&exchange->request, "x-amz-checksum-crc32c");
+    if (text.data) {
+        pb_origin_add_header(exchange, "x-amz-checksum-crc32c", text);
+    }
+}
+
 /* ---- buckets ---- */
 
 void pb_origin_list_buckets(pb_origin *origin, pb_origin_exchange *exchange, pb_origin_call *call)
@@ -421,6 +429,7 @@ void pb_origin_put_object(pb_origin *origin, pb_origin_exchange *exchange, pb_or
     }
     exchange->response.status = 200;
     etag_header(exchange, exchange->body_md5, 0);
+    pb_origin_echo_crc32c(exchange);
     if (call->fault == PB_ORIGIN_FAULT_LOST) {
         return;
     }

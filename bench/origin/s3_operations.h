@@ -49,6 +49,10 @@ bool pb_origin_check_write_conditions(pb_origin *origin, pb_origin_exchange *exc
                                       const pb_origin_object *existing);
 /* The body of the request as content (an empty one where there was none); the caller owns it. */
 pb_origin_content *pb_origin_take_body(pb_origin_exchange *exchange);
+/* Base64 of four bytes, as x-amz-checksum-crc32c has it. */
+bool pb_origin_read_crc32c(pb_slice text, uint8_t ret_crc32c[PB_CRC32C_BYTES]);
+/* Answers a body's CRC32C, which was checked, as S3 does. */
+void pb_origin_echo_crc32c(pb_origin_exchange *exchange);
 /* Flips one byte of a stored body, for the fault of that name. */
 void pb_origin_flip_stored(pb_origin *origin, pb_origin_content *content);
 

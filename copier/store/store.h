@@ -114,8 +114,11 @@ typedef struct pb_store_request {
      * x-amz-meta-*; at most 16 KiB. Emptied on restart. */
     pb_buffer *object_headers_read;
 
-    const uint8_t
-        *body_sha256; /* of the body where known (32 bytes): sent so that the store checks it */
+    /* Of the body, where one of them is known (32 and 4 bytes): sent so that the store checks it. A
+     * CRC32C is signed in place of the body. Some stores ignore it, some refuse it (FAILED, with a
+     * hint). */
+    const uint8_t *body_sha256;
+    const uint8_t *body_crc32c;
     bool create_only; /* PUT: EXISTS where the key exists */
     /* PUT, MULTIPART_CREATE: headers that belong to the object ("name: value\n" lines, lower-case
      * names, as GET and HEAD give them). Drivers without such headers drop them. */
@@ -129,7 +132,9 @@ typedef struct pb_store_request {
 
     pb_slice upload_id;                         /* MULTIPART_*, but CREATE */
     unsigned part_number;                       /* 1 to parts_max */
+    bool parts_have_crc32c;                     /* CREATE: all parts will come with body_crc32c */
     const char (*part_etags)[PB_ETAG_TEXT_MAX]; /* COMPLETE: of parts 1 to part_count */
+    const uint8_t (*part_crc32cs)[PB_CRC32C_BYTES]; /* COMPLETE: likewise; NULL for none */
     unsigned part_count;
 
     /* Written before done; strings are valid inside done only, unless said otherwise. */

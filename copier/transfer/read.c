@@ -5,6 +5,11 @@
 
 /* ---- read for a proof: one stream, nothing kept ---- */
 
+static bool hashes_parts(const pb_transfer_run *run)
+{
+    return run->part_bytes && pb_transfer_digests_parts(run->transfer);
+}
+
 static void read_restarted(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
@@ -36,17 +41,16 @@ static int read_received(pb_store_request *request, const void *data, size_t siz
         pb_etag_check_update(run->etag_check, data, size);
     if (run->wants_key)
         pb_hash_update(run->key_hash, data, size);
-    if (run->wants_sha256) {
+    if (run->wants_digest) {
         const char *bytes = data;
-        while (run->part_bytes && size >= run->part_left) {
+        while (hashes_parts(run) && size >= run->part_left) {
             pb_hash_update(run->hash, bytes, run->part_left);
             bytes += run->part_left;
             size -= run->part_left;
             hash_part_end(run);
         }
         pb_hash_update(run->hash, bytes, size);
-        if (run->part_bytes)
-            run->part_left -= size;
+        run->part_left -= size;
     }
     return 0;
 }
@@ -55,27 +59,20 @@ static int read_received(pb_store_request *request, const void *data, size_t siz
 static bool read_proves(pb_transfer_run *run)
 {
     pb_transfer *transfer = run->transfer;
-    uint8_t digest[PB_SHA256_BYTES];
+    uint8_t digest[PB_DIGEST_BYTES_MAX];
     transfer->proof = PB_MOVED_SIZE;
-    if (run->wants_sha256) {
-        if (run->part_bytes) {
+    if (run->wants_digest) {
+        if (hashes_parts(run)) {
             if (run->part_left != run->part_bytes || !transfer->size)
                 hash_part_end(run);
             pb_hash_finish(run->hash_of_parts, digest);
         } else {
             pb_hash_finish(run->hash, digest);
         }
-        if (transfer->expected_sha256 &&
-            memcmp(digest, transfer->expected_sha256, sizeof digest) != 0) {
-            if (!pb_transfer_again(run))
-                pb_transfer_damaged(run, "mismatch",
-                                    "the bytes do not have the SHA-256 of the manifest");
+        if (!pb_transfer_digest_holds(run, digest))
             return false;
-        }
-        memcpy(transfer->sha256, digest, sizeof digest);
-        transfer->has_sha256 = true;
+        pb_transfer_keep_digest(run, digest);
         transfer->part_bytes = run->part_bytes;
-        transfer->proof |= PB_MOVED_SHA256;
     }
     if (run->wants_key) {
         uint8_t named[PB_BLAKE2B256_BYTES];
@@ -117,18 +114,16 @@ void pb_transfer_read(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
     pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_GET, on_read);
-    if (!run->hash) {
-        run->hash = pb_hash_new(PB_HASH_SHA256);
-        run->hash_of_parts = pb_hash_new(PB_HASH_SHA256);
-    }
-    if (!run->key_hash)
-        run->key_hash = pb_hash_new(PB_HASH_BLAKE2B256);
+    run->hash = pb_hash_reuse(run->hash, transfer->digest_kind);
+    run->hash_of_parts = pb_hash_reuse(run->hash_of_parts, PB_HASH_SHA256);
+    run->key_hash = pb_hash_reuse(run->key_hash, PB_HASH_BLAKE2B256);
     uint8_t named[PB_BLAKE2B256_BYTES];
-    run->wants_sha256 = transfer->expected_sha256 || transfer->hash_as_relayed;
+    run->wants_digest = transfer->expected_digest || transfer->hash_as_relayed;
     /* A SHA-256 is proof enough; a digest as a relay makes it comes with the key's, as there. */
-    run->wants_key = (!run->wants_sha256 || (transfer->hash_as_relayed && !run->part_bytes)) &&
+    bool proof_enough = transfer->expected_digest && transfer->digest_kind == PB_HASH_SHA256;
+    run->wants_key = !proof_enough && !(transfer->hash_as_relayed && run->part_bytes) &&
                      pb_chunk_digest(transfer->name, named);
-    if (!run->etag_check && !transfer->expected_sha256 && transfer->expected_etag.size)
+    if (!run->etag_check && !proof_enough && transfer->expected_etag.size)
         run->etag_check = pb_etag_check_new(transfer->expected_etag, transfer->size,
                                             transfer->expected_part_bytes);
     request->key = transfer->source_key;

@@ -19,16 +19,16 @@ struct pb_transfer_run {
     pb_buffer headers;        /* the object's own */
     char *upload_id;
     char (*etags)[PB_ETAG_TEXT_MAX];
-    uint8_t (*digests)[PB_SHA256_BYTES];
-    bool again;                            /* the second try */
-    uint8_t first_sha256[PB_SHA256_BYTES]; /* of the first one, where only its ETag was in doubt */
-    bool etag_opaque;                      /* some end said that its ETag is no MD5 */
-    pb_etag_check *etag_check;             /* READ, and RELAY to where ETags are no MD5s */
+    uint8_t *digests;                          /* RELAY: of the parts, one behind the other */
+    bool again;                                /* the second try */
+    uint8_t first_digest[PB_DIGEST_BYTES_MAX]; /* of the first, where only its ETag was in doubt */
+    bool etag_opaque;                          /* some end said that its ETag is no MD5 */
+    pb_etag_check *etag_check;                 /* READ, and RELAY to where ETags are no MD5s */
     /* READ: */
     pb_hash *hash; /* of the part that is being read */
     pb_hash *hash_of_parts;
     pb_hash *key_hash; /* RELAY too */
-    bool wants_sha256, wants_key;
+    bool wants_digest, wants_key;
     uint64_t part_bytes, part_left, received;
 };
 
@@ -36,6 +36,13 @@ struct pb_transfer_run {
 static inline pb_slice pb_transfer_condition(const pb_transfer *transfer)
 {
     return transfer->must_match ? transfer->etag : (pb_slice){NULL, 0};
+}
+
+/* A SHA-256 of an object in parts is of their digests, and of that layout only; a CRC32C is of the
+ * bytes, whatever the parts. */
+static inline bool pb_transfer_digests_parts(const pb_transfer *transfer)
+{
+    return transfer->digest_kind == PB_HASH_SHA256;
 }
 
 /* Begins a request that is not a part's: zeroed, counted as in flight; the caller fills and submits
@@ -58,6 +65,22 @@ static inline bool pb_transfer_again(pb_transfer_run *run)
 
 /* A completion's last call: does what comes next. The run may be over afterwards. */
 void pb_transfer_step(pb_transfer_run *run);
+
+/* proof.c: True where both ends' ETags are MD5s of the whole bytes, as far as their form tells:
+ * then they must be equal. */
+bool pb_transfer_both_plain(const pb_transfer_run *run, const char *stored);
+/* True where equal ETags mean equal bytes: both are MD5s (of parts, maybe) of stores that say so.
+ */
+bool pb_transfer_etag_proves(const pb_transfer_run *run, const char *stored);
+/* Holds a digest against the expected one, if any. False where it is another: then the bytes are
+ * moved or read once more, or the transfer has failed. */
+bool pb_transfer_digest_holds(pb_transfer_run *run, const uint8_t *digest);
+/* Puts it into the transfer, as a proof. */
+void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest);
+/* A single object's bytes are in memory, or all parts are at the destination: held against what is
+ * known of them before they are promised. False as above; check_parts computes transfer->digest. */
+bool pb_transfer_check_single(pb_transfer_run *run, pb_slice bytes, const uint8_t *digest);
+bool pb_transfer_check_parts(pb_transfer_run *run);
 
 /* read.c: reads the whole object for its proof; asks for its size and ETag. */
 void pb_transfer_read(pb_transfer_run *run);

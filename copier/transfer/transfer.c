@@ -18,7 +18,7 @@ typedef struct transfer_part {
     char *buffer;
     size_t capacity, filled;
     pb_hash *hash;
-    uint8_t digest[PB_SHA256_BYTES];
+    uint8_t digest[PB_DIGEST_BYTES_MAX];
     pb_store_request request;
 } transfer_part;
 
@@ -54,18 +54,6 @@ pb_mover_options pb_mover_options_default(void)
         .relay_buffer_max = 64 * mebibyte,
         .copy_single_max = 5 * 1024 * mebibyte,
     };
-}
-
-bool pb_chunk_digest(pb_slice name, uint8_t *ret_digest)
-{
-    enum { HEX = 64, GENERATION = 16, TAIL = 6 + HEX + 1 + GENERATION };
-    if (name.size < TAIL || (name.size > TAIL && name.data[name.size - TAIL - 1] != '/'))
-        return false;
-    const char *tail = name.data + name.size - TAIL;
-    uint8_t generation[GENERATION / 2];
-    return memcmp(tail, "chunk/", 6) == 0 && tail[6 + HEX] == '.' &&
-           pb_hex_decode((pb_slice){tail + 7 + HEX, GENERATION}, generation, sizeof generation) &&
-           pb_hex_decode((pb_slice){tail + 6, HEX}, ret_digest, PB_BLAKE2B256_BYTES);
 }
 
 /* ---- buffers ---- */
@@ -138,27 +126,6 @@ void pb_transfer_damaged(pb_transfer_run *run, const char *code, const char *for
     fail(run, &error);
 }
 
-/* True where both ends' ETags are MD5s of the whole bytes, as far as their form tells: then they
- * must be equal. */
-static bool both_plain(const pb_transfer_run *run, const char *stored)
-{
-    const pb_transfer *transfer = run->transfer;
-    return pb_etag_parts(transfer->etag) == 0 && pb_etag_parts(pb_slice_of(stored)) == 0 &&
-           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
-           pb_store_capabilities_of(transfer->destination)->etag_is_md5;
-}
-
-/* True where equal ETags mean equal bytes: both are MD5s (of parts, maybe) of stores that say so.
- */
-static bool etag_proves(const pb_transfer_run *run, const char *stored)
-{
-    const pb_transfer *transfer = run->transfer;
-    return !run->etag_opaque && pb_etag_parts(transfer->etag) >= 0 &&
-           pb_slice_equal(transfer->etag, pb_slice_of(stored)) &&
-           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
-           pb_store_capabilities_of(transfer->destination)->etag_is_md5;
-}
-
 /* The bytes are at the destination; `stored` is the ETag it answered. */
 static void record_moved(pb_transfer_run *run, const char *stored)
 {
@@ -167,7 +134,7 @@ static void record_moved(pb_transfer_run *run, const char *stored)
     transfer->part_bytes = run->facts.part_bytes;
     snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", stored);
     transfer->proof |= PB_MOVED_SIZE;
-    if (etag_proves(run, stored))
+    if (pb_transfer_etag_proves(run, stored))
         transfer->proof |= PB_MOVED_ETAG;
     if (run->facts.kind == PB_TRANSFER_COPY && !(transfer->proof & PB_MOVED_ETAG))
         run->facts.doubtful = true;
@@ -267,8 +234,10 @@ static void on_part_written(pb_store_request *request)
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
-        if (run->digests)
-            memcpy(run->digests[part->number - 1], part->digest, PB_SHA256_BYTES);
+        if (run->digests) {
+            size_t bytes = pb_hash_bytes(run->transfer->digest_kind);
+            memcpy(run->digests + (part->number - 1) * bytes, part->digest, bytes);
+        }
         run->facts.parts_done++;
     }
     finish_part(part);
@@ -283,7 +252,7 @@ static void on_single_written(pb_store_request *request)
     pb_transfer *transfer = run->transfer;
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
-        if (!run->etag_opaque && both_plain(run, request->etag) &&
+        if (!run->etag_opaque && pb_transfer_both_plain(run, request->etag) &&
             !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
             if (!pb_transfer_again(run)) {
                 pb_transfer_damaged(run, "mismatch",
@@ -291,9 +260,7 @@ static void on_single_written(pb_store_request *request)
                 run->facts.undo_needed = true;
             }
         } else {
-            memcpy(transfer->sha256, part->digest, PB_SHA256_BYTES);
-            transfer->has_sha256 = true;
-            transfer->proof |= PB_MOVED_SHA256;
+            pb_transfer_keep_digest(run, part->digest);
             record_moved(run, request->etag);
             atomic_fetch_add_explicit(&mover->counters->bytes, transfer->size,
                                       memory_order_relaxed);
@@ -301,101 +268,6 @@ static void on_single_written(pb_store_request *request)
     }
     part_free(part);
     pb_transfer_step(run);
-}
-
-/* What the source's ETag says of the bytes that were read, before they are promised. */
-typedef enum etag_says {
-    ETAG_SAYS_NOTHING, /* there is nothing to compare */
-    ETAG_SAYS_SAME,
-    ETAG_SAYS_OTHER,
-    ETAG_SAYS_MAYBE, /* it would differ for other bytes, but for another layout of parts as well */
-} etag_says;
-
-/* The destination's ETags are no MD5s: computed here from the bytes. */
-static etag_says ask_etag_check(pb_transfer_run *run)
-{
-    int same = pb_etag_check_finish(run->etag_check);
-    pb_etag_check_restart(run->etag_check);
-    return same == 1 ? ETAG_SAYS_SAME : same == 0 ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
-}
-
-/* The destination's parts have MD5s: the ETag that the whole will have is known before it is made.
- */
-static etag_says ask_part_etags(const pb_transfer_run *run)
-{
-    const pb_transfer *transfer = run->transfer;
-    uint8_t digest[PB_MD5_BYTES];
-    char hex[2 * PB_MD5_BYTES + 1];
-    if (pb_etag_parts(transfer->etag) != (int)run->facts.parts ||
-        !pb_store_capabilities_of(transfer->source)->etag_is_md5 ||
-        !pb_store_capabilities_of(transfer->destination)->etag_is_md5)
-        return ETAG_SAYS_NOTHING;
-    pb_hash *hash = pb_hash_new(PB_HASH_MD5);
-    bool all = true;
-    for (unsigned i = 0; i < run->facts.parts && all; i++) {
-        all = pb_hex_decode(pb_slice_of(run->etags[i]), digest, sizeof digest);
-        pb_hash_update(hash, digest, sizeof digest);
-    }
-    pb_hash_finish(hash, digest);
-    pb_hash_free(hash);
-    pb_hex_encode(digest, sizeof digest, hex);
-    if (!all)
-        return ETAG_SAYS_NOTHING;
-    if (pb_slice_starts_with(transfer->etag, pb_slice_of(hex)))
-        return ETAG_SAYS_SAME;
-    return transfer->expected_part_bytes ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
-}
-
-/* True where the bytes may be promised. Else they are read once more, or the transfer has failed: a
- * second reading that is like the first shows that only the layout is unknown. */
-static bool settle(pb_transfer_run *run, etag_says says, const uint8_t *sha256)
-{
-    if (says == ETAG_SAYS_NOTHING || run->etag_opaque)
-        return true;
-    if (says == ETAG_SAYS_SAME) {
-        if (run->etag_check)
-            run->transfer->proof |= PB_MOVED_ETAG; /* else the destination's answer tells */
-        return true;
-    }
-    if (pb_transfer_again(run)) {
-        memcpy(run->first_sha256, sha256, PB_SHA256_BYTES);
-        return false;
-    }
-    if (says == ETAG_SAYS_MAYBE && memcmp(run->first_sha256, sha256, PB_SHA256_BYTES) == 0)
-        return true;
-    pb_transfer_damaged(run, "mismatch", "the bytes read do not have the source's ETag");
-    return false;
-}
-
-/* A single object's bytes are in the buffer: held against what is known of them before they go on.
- */
-static bool check_single(pb_transfer_run *run, transfer_part *part)
-{
-    pb_transfer *transfer = run->transfer;
-    if (transfer->expected_sha256 && !transfer->expected_part_bytes &&
-        memcmp(part->digest, transfer->expected_sha256, PB_SHA256_BYTES) != 0) {
-        if (!pb_transfer_again(run))
-            pb_transfer_damaged(run, "mismatch",
-                                "the bytes do not have the SHA-256 of the manifest");
-        return false;
-    }
-    if (run->etag_check) {
-        pb_etag_check_update(run->etag_check, part->buffer, part->filled);
-        if (!settle(run, ask_etag_check(run), part->digest))
-            return false;
-    }
-    uint8_t named[PB_BLAKE2B256_BYTES], computed[PB_BLAKE2B256_BYTES];
-    if (!pb_chunk_digest(transfer->name, named))
-        return true;
-    if (!run->key_hash)
-        run->key_hash = pb_hash_new(PB_HASH_BLAKE2B256);
-    pb_hash_restart(run->key_hash);
-    pb_hash_update(run->key_hash, part->buffer, part->filled);
-    pb_hash_finish(run->key_hash, computed);
-    /* A key may look like a chunk's by chance or in a test: no proof then, and no damage either. */
-    if (memcmp(named, computed, sizeof named) == 0)
-        transfer->proof |= PB_MOVED_KEY;
-    return true;
 }
 
 static void on_part_read(pb_store_request *request)
@@ -411,20 +283,24 @@ static void on_part_read(pb_store_request *request)
                             transfer->size);
     if (!run->facts.failed)
         pb_hash_finish(part->hash, part->digest);
-    if (run->facts.failed || (single && !check_single(run, part))) {
+    pb_slice bytes = {part->buffer, part->filled};
+    if (run->facts.failed || (single && !pb_transfer_check_single(run, bytes, part->digest))) {
         part_free(part);
         pb_transfer_step(run);
         return;
     }
     if (run->etag_check && !single)
-        pb_etag_check_update(run->etag_check, part->buffer, part->filled);
+        pb_etag_check_update(run->etag_check, bytes.data, bytes.size);
     memset(request, 0, sizeof *request);
     request->operation = single ? PB_STORE_PUT : PB_STORE_MULTIPART_PUT;
     request->done = single ? on_single_written : on_part_written;
     request->context = part;
     request->key = transfer->destination_key;
-    request->body = (pb_slice){part->buffer, part->filled};
-    request->body_sha256 = part->digest;
+    request->body = bytes;
+    if (transfer->digest_kind == PB_HASH_SHA256)
+        request->body_sha256 = part->digest;
+    else
+        request->body_crc32c = part->digest;
     if (single) {
         request->object_headers = pb_buffer_slice(&run->headers);
     } else {
@@ -442,9 +318,7 @@ static void read_part(transfer_part *part)
     const pb_transfer *transfer = run->transfer;
     bool single = !run->facts.part_bytes;
     part->buffer = buffer_new(run->mover, part->capacity);
-    if (!part->hash)
-        part->hash = pb_hash_new(PB_HASH_SHA256);
-    pb_hash_restart(part->hash);
+    part->hash = pb_hash_reuse(part->hash, transfer->digest_kind);
     pb_store_request *request = &part->request;
     memset(request, 0, sizeof *request);
     request->operation = PB_STORE_GET;
@@ -513,7 +387,8 @@ static void on_upload_begun(pb_store_request *request)
         run->facts.upload_begun = true;
         run->etags = pb_allocate_zeroed(run->facts.parts, sizeof *run->etags);
         if (run->facts.kind == PB_TRANSFER_RELAY)
-            run->digests = pb_allocate_zeroed(run->facts.parts, sizeof *run->digests);
+            run->digests =
+                pb_allocate_zeroed(run->facts.parts, pb_hash_bytes(run->transfer->digest_kind));
     }
     pb_transfer_step(run);
 }
@@ -524,6 +399,8 @@ static void begin_upload(pb_transfer_run *run)
         pb_transfer_request_begin(run, PB_STORE_MULTIPART_CREATE, on_upload_begun);
     request->key = run->transfer->destination_key;
     request->object_headers = pb_buffer_slice(&run->headers);
+    request->parts_have_crc32c =
+        run->facts.kind == PB_TRANSFER_RELAY && run->transfer->digest_kind == PB_HASH_CRC32C;
     pb_store_submit(run->transfer->destination, request);
 }
 
@@ -563,45 +440,25 @@ static void on_completed(pb_store_request *request)
     pb_transfer *transfer = run->transfer;
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
-        if (run->digests) {
-            transfer->has_sha256 = true; /* computed by check_parts */
-            transfer->proof |= PB_MOVED_SHA256;
-        }
+        if (run->digests)
+            pb_transfer_keep_digest(run, transfer->digest);
         record_moved(run, request->etag);
     }
     pb_transfer_step(run);
 }
 
-/* The digest of a relay's parts. False where they are not what they should be: then all of it is
- * moved once more, or the transfer has failed. */
-static bool check_parts(pb_transfer_run *run)
-{
-    pb_transfer *transfer = run->transfer;
-    pb_sha256(run->digests, run->facts.parts * sizeof *run->digests, transfer->sha256);
-    bool holds = true;
-    if (transfer->expected_sha256 && transfer->expected_part_bytes == run->facts.part_bytes) {
-        holds = memcmp(transfer->sha256, transfer->expected_sha256, PB_SHA256_BYTES) == 0;
-        if (!holds && !pb_transfer_again(run))
-            pb_transfer_damaged(run, "mismatch",
-                                "the bytes do not have the SHA-256 of the manifest");
-    } else {
-        holds = settle(run, run->etag_check ? ask_etag_check(run) : ask_part_etags(run),
-                       transfer->sha256);
-    }
-    run->facts.again = !holds && !run->facts.failed;
-    return holds;
-}
-
 static void complete(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    if (run->digests && !check_parts(run))
+    if (run->digests && !pb_transfer_check_parts(run))
         return;
     pb_store_request *request =
         pb_transfer_request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);
     request->key = transfer->destination_key;
     request->upload_id = pb_slice_of(run->upload_id);
     request->part_etags = (const char(*)[PB_ETAG_TEXT_MAX])run->etags;
+    if (run->digests && transfer->digest_kind == PB_HASH_CRC32C)
+        request->part_crc32cs = (const uint8_t(*)[PB_CRC32C_BYTES])run->digests;
     request->part_count = run->facts.parts;
     pb_store_submit(transfer->destination, request);
 }
@@ -642,7 +499,8 @@ static void on_source_checked(pb_store_request *request)
             snprintf(error.code, sizeof error.code, "truncated");
         fail(run, &error);
         run->facts.undo_needed = true;
-    } else if (!run->facts.failed && !run->etag_opaque && both_plain(run, transfer->stored_etag)) {
+    } else if (!run->facts.failed && !run->etag_opaque &&
+               pb_transfer_both_plain(run, transfer->stored_etag)) {
         pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
         run->facts.undo_needed = true;
     }
@@ -697,7 +555,7 @@ static void check_size(pb_transfer_run *run)
 static uint64_t known_layout(const pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    if (transfer->expected_sha256 || transfer->expected_part_bytes)
+    if (transfer->expected_digest || transfer->expected_part_bytes)
         return transfer->expected_part_bytes;
     int parts = pb_etag_parts(transfer->etag);
     uint64_t part_bytes = parts > 0 ? pb_etag_part_bytes(transfer->size, parts) : 0;
@@ -751,7 +609,7 @@ static void lay_out(pb_transfer_run *run)
         layout_bytes = 0;
     /* The source's parts may be too long to hold one in memory. */
     if (transfer->kind == PB_TRANSFER_RELAY && layout_bytes > options->relay_buffer_max &&
-        !transfer->expected_sha256)
+        !(transfer->expected_digest && pb_transfer_digests_parts(transfer)))
         layout_bytes = 0;
     if (transfer->kind == PB_TRANSFER_RELAY && !capabilities->etag_is_md5 &&
         pb_store_capabilities_of(transfer->source)->etag_is_md5) {
@@ -915,7 +773,7 @@ void pb_mover_start(pb_mover *mover, pb_transfer *transfer)
 {
     transfer->error = NULL;
     transfer->proof = 0;
-    transfer->has_sha256 = false;
+    transfer->has_digest = false;
     transfer->part_bytes = 0;
     transfer->stored_etag[0] = 0;
     transfer->next_ = NULL;

@@ -18,6 +18,7 @@ typedef struct pb_mover pb_mover;
 enum {
     PB_MOVED_SIZE = 1,
     PB_MOVED_ETAG = 2,
+    PB_MOVED_CHECKSUM = 4,
     PB_MOVED_SHA256 = 8,
     PB_MOVED_KEY = 16,
 };
@@ -34,21 +35,22 @@ typedef struct pb_transfer {
     uint64_t size;   /* as listed: another size is an error */
     pb_slice etag;   /* the source's, no quotes: the object must still have it; empty: unknown */
     bool must_match; /* `etag` is also sent as a condition of reading (If-Match) */
-    const uint8_t *expected_sha256; /* RELAY, READ: else DAMAGED; NULL: unknown */
+    pb_hash_kind digest_kind;       /* RELAY, READ: SHA256 or CRC32C */
+    const uint8_t *expected_digest; /* RELAY, READ: else DAMAGED; NULL: unknown */
     uint64_t expected_part_bytes;   /* the source's parts, where known: of its SHA-256 and ETag */
-    pb_slice expected_etag; /* READ: bytes are held against this MD5 or multipart ETag, if no
-                               expected_sha256 is given */
-    bool hash_as_relayed;   /* READ: compute the sha256 that a RELAY of the object would have */
+    pb_slice expected_etag; /* READ: bytes are held against this MD5 or multipart ETag, too, if no
+                               SHA-256 is expected */
+    bool hash_as_relayed;   /* READ: compute the digest that a RELAY of the object would have */
     void (*done)(struct pb_transfer *transfer); /* once, on the loop, never inside pb_mover_start */
     void *context;
 
     /* Written before done. */
     pb_error *error; /* NULL on success; freed with free() by the caller */
     unsigned proof;  /* PB_MOVED_* */
-    bool has_sha256;
-    /* Of the bytes; with part_bytes, of the parts' binary SHA-256 in order (as AWS's composite
-     * checksums are), so that parts may move in any order. */
-    uint8_t sha256[PB_SHA256_BYTES];
+    bool has_digest;
+    /* Of the bytes; a SHA-256 with part_bytes is of the parts' binary SHA-256 in order (as AWS's
+     * composite checksums are), so that parts may move in any order. */
+    uint8_t digest[PB_DIGEST_BYTES_MAX];
     uint64_t part_bytes; /* of the destination's parts (READ: of the hashed ones); 0: it has none */
     char stored_etag[PB_ETAG_TEXT_MAX]; /* the destination's; READ, LOOK: the source's */
 

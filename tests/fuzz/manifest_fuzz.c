@@ -20,6 +20,8 @@ static void fuzz_record(pb_slice input)
         if (pb_record_parse(text, &arena, &again, &error) ||
             !pb_slice_equal(record.key, again.key) || record.size != again.size ||
             record.mtime_ms != again.mtime_ms || !pb_slice_equal(record.etag, again.etag) ||
+            record.has_crc32c != again.has_crc32c ||
+            memcmp(record.crc32c, again.crc32c, sizeof record.crc32c) != 0 ||
             record.proof != again.proof)
             abort();
         pb_buffer_free(&line);

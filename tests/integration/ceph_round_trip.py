@@ -293,6 +293,26 @@ class Relay(CephScenario):
         self.assertEqual((told["written_objects"], told["present_objects"]), (0, len(sha256)))
 
 
+    def test_crc32c(self):
+        """This store takes no notice of checksums: they are computed and kept all the same."""
+        sizes = {"empty": 0, "small": 1000, "large": 25 << 20, "larger": 70 << 20}
+        for key, size in sizes.items():
+            path = os.path.join(self.folder, "files", key)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(scenario.some_bytes(size, key))
+        source = "file://" + os.path.join(self.folder, "files")
+        _, repository = self.bucket("crc32c")
+        told = self.backup(source, repository, "--checksum", "crc32c")
+        self.assertEqual(told["snapshot"]["assurance"]["checksum"], len(sizes))
+        told = self.assert_intact(repository, len(sizes), "--read")
+        self.assertEqual(told["proven_checksum"], len(sizes))
+        self.told("restore", repository, "file://" + os.path.join(self.folder, "restored"))
+        for key, size in sizes.items():
+            with open(os.path.join(self.folder, "restored", key), "rb") as file:
+                self.assertEqual(file.read(), scenario.some_bytes(size, key), key)
+
+
 class Killed(CephScenario):
     """kill -9 in the middle; the source changes; the next run goes on."""
 

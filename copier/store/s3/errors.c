@@ -32,6 +32,7 @@ static const code_class codes[] = {
     {"IncompleteBody", {PB_ERROR_SERVER, true, ""}},
     {"BadDigest", {PB_ERROR_SERVER, true, ""}},
     {"XAmzContentSHA256Mismatch", {PB_ERROR_SERVER, true, ""}},
+    {"XAmzContentChecksumMismatch", {PB_ERROR_SERVER, true, ""}},
 
     {"AccessDenied", {PB_ERROR_REFUSED, false, HINT_RIGHTS}},
     {"AllAccessDisabled", {PB_ERROR_REFUSED, false, ""}},

@@ -6,7 +6,7 @@
 #define SHA256_OF_NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define UNSIGNED "UNSIGNED-PAYLOAD"
 
-enum { LIST_KEYS_MAX = 1000 };
+enum { LIST_KEYS_MAX = 1000, BASE64_CRC32C_MAX = 9 };
 
 /* A header line in request->text, by place: the buffer moves while it grows. */
 typedef struct line {
@@ -377,7 +377,13 @@ static void write_complete(builder *b)
         pb_buffer_append_unsigned(body, i + 1);
         pb_buffer_append_text(body, "</PartNumber><ETag>&quot;");
         append_xml(body, pb_slice_of(asked->part_etags[i]));
-        pb_buffer_append_text(body, "&quot;</ETag></Part>");
+        pb_buffer_append_text(body, "&quot;</ETag>");
+        if (asked->part_crc32cs) {
+            char text[BASE64_CRC32C_MAX];
+            encode_base64(asked->part_crc32cs[i], PB_CRC32C_BYTES, text);
+            pb_buffer_append_format(body, "<ChecksumCRC32C>%s</ChecksumCRC32C>", text);
+        }
+        pb_buffer_append_text(body, "</Part>");
     }
     pb_buffer_append_text(body, "</CompleteMultipartUpload>");
 }
@@ -404,7 +410,8 @@ static void write_payload(builder *b)
     uint8_t digest[PB_SHA256_BYTES];
     if (body.size && b->asked->body_sha256) {
         pb_hex_encode(b->asked->body_sha256, PB_SHA256_BYTES, payload);
-    } else if (b->frame->endpoint->https || b->frame->unsigned_payload) {
+    } else if (b->frame->endpoint->https || b->frame->unsigned_payload ||
+               (body.size && b->asked->body_crc32c)) {
         memcpy(payload, UNSIGNED, sizeof UNSIGNED);
     } else if (!body.size) {
         memcpy(payload, SHA256_OF_NOTHING, sizeof SHA256_OF_NOTHING);
@@ -459,6 +466,24 @@ static int add_source(builder *b, pb_error *error)
     return 0;
 }
 
+/* A CRC32C is enough for the store to check the body, and the signature covers it. The upload must
+ * say beforehand what its parts will have; FULL_OBJECT makes the store keep the CRC32C of the
+ * whole, not one of the parts' CRC32Cs. */
+static void add_checksum(builder *b)
+{
+    const pb_store_request *asked = b->asked;
+    if (asked->operation == PB_STORE_MULTIPART_CREATE && asked->parts_have_crc32c) {
+        add_header(b, "x-amz-checksum-algorithm", PB_SLICE_LITERAL("CRC32C"));
+        add_header(b, "x-amz-checksum-type", PB_SLICE_LITERAL("FULL_OBJECT"));
+    }
+    bool has_body = asked->operation == PB_STORE_PUT || asked->operation == PB_STORE_MULTIPART_PUT;
+    if (has_body && asked->body_crc32c) {
+        char text[BASE64_CRC32C_MAX];
+        encode_base64(asked->body_crc32c, PB_CRC32C_BYTES, text);
+        add_header(b, "x-amz-checksum-crc32c", pb_slice_of(text));
+    }
+}
+
 static int add_headers(builder *b, pb_error *error)
 {
     const pb_store_request *asked = b->asked;
@@ -468,6 +493,7 @@ static int add_headers(builder *b, pb_error *error)
         add_header(b, "content-md5", pb_slice_of(b->request->content_md5));
     if (makes_object && add_object_headers(b, error))
         return -1;
+    add_checksum(b);
     if (asked->operation == PB_STORE_GET && (asked->offset || asked->length))
         add_range(b, "range", asked->offset, asked->length);
     if (copies(asked) && add_source(b, error))

@@ -4,7 +4,8 @@
  * Sources: the API reference's pages of the operations,
  * https://docs.aws.amazon.com/AmazonS3/latest/API/. Headers are few and short: what a default says
  * already is not sent. Over TLS bodies are not hashed again (UNSIGNED-PAYLOAD) unless the caller
- * gives their SHA-256; over plain HTTP they are. */
+ * gives their SHA-256; over plain HTTP they are, unless there is a CRC32C for the store to check.
+ */
 #ifndef PB_COPIER_STORE_S3_REQUEST_H
 #define PB_COPIER_STORE_S3_REQUEST_H
 

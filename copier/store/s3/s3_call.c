@@ -177,6 +177,10 @@ static pb_s3_class fill_error(s3_call *call, const pb_s3_document *document)
     if (holds_secret(call->s3, failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
     pb_s3_class class = pb_s3_classify(call->http.status, document->code);
+    bool has_crc32c =
+        call->asked->body_crc32c || call->asked->parts_have_crc32c || call->asked->part_crc32cs;
+    if (has_crc32c && class.kind == PB_ERROR_FAILED && !class.hint[0])
+        class.hint = "the store may not take CRC32C checksums: use --checksum sha256";
     pb_s3_error_fill(&call->http.error, &failure, class);
     pb_buffer_free(&what);
     call->told = true;

@@ -43,6 +43,7 @@ typedef enum s3_step {
     S3_STEP_ASKED,       /* the caller's request itself */
     S3_STEP_DELETE_EACH, /* DELETE: keys that no XML can hold go one by one */
     S3_STEP_COMPARE,     /* PUT, COMPLETE: is what is there what we sent? */
+    S3_STEP_LEARN_ETAG,  /* COMPLETE: what ETag did it get? */
     S3_STEP_LOOK_INSIDE, /* CHECK: an answer with a body says why */
 } s3_step;
 

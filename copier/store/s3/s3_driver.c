@@ -189,6 +189,16 @@ static bool step_after_asked(s3_call *call)
     return false;
 }
 
+/* Ceph RGW 16 completes an upload without telling the ETag. */
+static bool step_after_success(s3_call *call)
+{
+    const pb_store_request *request = call->request;
+    if (request->operation != PB_STORE_MULTIPART_COMPLETE || request->etag[0])
+        return false;
+    begin_step(call, S3_STEP_LEARN_ETAG, PB_STORE_HEAD, request->key);
+    return true;
+}
+
 static void after_compare(s3_call *call)
 {
     pb_error *error = &call->http.error;
@@ -207,12 +217,15 @@ static bool next_step(s3_call *call)
     bool failed = call->http.error.kind != PB_ERROR_NONE;
     switch (call->step) {
     case S3_STEP_ASKED:
-        return failed && step_after_asked(call);
+        return failed ? step_after_asked(call) : step_after_success(call);
     case S3_STEP_DELETE_EACH:
         call->extra.keys++;
         return !failed && ++call->delete_index < call->request->key_count;
     case S3_STEP_COMPARE:
         after_compare(call);
+        return false;
+    case S3_STEP_LEARN_ETAG:
+        memcpy(call->request->etag, call->extra.etag, sizeof call->extra.etag);
         return false;
     case S3_STEP_LOOK_INSIDE:
         pb_page_release(call->extra.page);

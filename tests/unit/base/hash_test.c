@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -36,6 +37,8 @@ static const struct {
      "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8"},
     {PB_HASH_BLAKE2B256, PB_BLAKE2B256_BYTES, "abc",
      "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"},
+    {PB_HASH_CRC32C, PB_CRC32C_BYTES, "", "00000000"},
+    {PB_HASH_CRC32C, PB_CRC32C_BYTES, "123456789", "e3069283"},
 };
 
 static void known_digests(void **state)
@@ -45,6 +48,7 @@ static void known_digests(void **state)
         uint8_t digest[PB_DIGEST_BYTES_MAX];
         size_t size = strlen(vectors[i].text);
         pb_hash *hash = pb_hash_new(vectors[i].kind);
+        assert_int_equal(pb_hash_bytes(vectors[i].kind), vectors[i].size);
         pb_hash_update(hash, vectors[i].text, size);
         pb_hash_finish(hash, digest);
         assert_digest(digest, vectors[i].size, vectors[i].digest);
@@ -76,6 +80,105 @@ static void restart_forgets_what_was_fed(void **state)
         }
         pb_hash_free(hash);
     }
+}
+
+static void a_kept_context_becomes_any_kind(void **state)
+{
+    (void)state;
+    pb_hash *hash = NULL;
+    for (size_t i = 0; i < 3 * COUNT(vectors); i++) {
+        uint8_t digest[PB_DIGEST_BYTES_MAX];
+        size_t row = i * 5 % COUNT(vectors);
+        hash = pb_hash_reuse(hash, vectors[row].kind);
+        pb_hash_update(hash, vectors[row].text, strlen(vectors[row].text));
+        pb_hash_finish(hash, digest);
+        assert_digest(digest, vectors[row].size, vectors[row].digest);
+    }
+    pb_hash_free(hash);
+}
+
+static uint32_t crc32c_of(const uint8_t *data, size_t size)
+{
+    uint8_t digest[PB_CRC32C_BYTES];
+    pb_hash *hash = pb_hash_new(PB_HASH_CRC32C);
+    pb_hash_update(hash, data, size);
+    pb_hash_finish(hash, digest);
+    pb_hash_free(hash);
+    return (uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 | (uint32_t)digest[2] << 8 |
+           digest[3];
+}
+
+/* RFC 3720 B.4, whose digests are written there with their bytes reversed. */
+static void crc32c_of_iscsi(void **state)
+{
+    (void)state;
+    uint8_t bytes[32] = {0};
+    assert_int_equal(crc32c_of(bytes, 32), 0x8a9136aa);
+    memset(bytes, 0xff, sizeof(bytes));
+    assert_int_equal(crc32c_of(bytes, 32), 0x62a8ab43);
+    for (unsigned i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)i;
+    assert_int_equal(crc32c_of(bytes, 32), 0x46dd794e);
+    for (unsigned i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)(31 - i);
+    assert_int_equal(crc32c_of(bytes, 32), 0x113fdb5c);
+    static const uint8_t read_command[48] = {
+        0x01, 0xc0, 0, 0,  0, 0, 0, 0,  0,    0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 4, 0,
+        0,    0,    0, 20, 0, 0, 0, 24, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0};
+    assert_int_equal(crc32c_of(read_command, 48), 0xd9963a56);
+}
+
+/* One bit after the other: the definition itself. */
+static uint32_t slow_crc32c(const uint8_t *data, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0x82f63b78) : 0);
+    }
+    return ~crc;
+}
+
+/* All lengths and alignments that fast code treats differently; the memory ends with the bytes. */
+static void crc32c_of_any_length_and_place(void **state)
+{
+    (void)state;
+    enum { MOST = 3000 };
+    for (size_t size = 0; size < MOST; size += size < 300 ? 1 : 97) {
+        for (size_t skip = 0; skip < 9 && skip <= size; skip++) {
+            uint8_t *bytes = malloc(size ? size : 1);
+            assert_non_null(bytes);
+            for (size_t i = 0; i < size; i++)
+                bytes[i] = (uint8_t)(i * 131 + i / 7 + size);
+            assert_int_equal(crc32c_of(bytes + skip, size - skip),
+                             slow_crc32c(bytes + skip, size - skip));
+            free(bytes);
+        }
+    }
+}
+
+static void crc32c_of_a_whole_from_its_parts(void **state)
+{
+    (void)state;
+    uint8_t bytes[1000];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * i >> 3);
+    uint32_t whole = crc32c_of(bytes, sizeof(bytes));
+    for (size_t cut = 0; cut <= sizeof(bytes); cut++)
+        assert_int_equal(pb_crc32c_combine(crc32c_of(bytes, cut),
+                                           crc32c_of(bytes + cut, sizeof(bytes) - cut),
+                                           sizeof(bytes) - cut),
+                         whole);
+    /* Lengths beyond any memory: 2^41 zeros, doubled from one or cut elsewhere. */
+    uint8_t zero = 0;
+    uint32_t one = crc32c_of(&zero, 1), zeros = one, most = 0;
+    for (unsigned power = 0; power < 41; power++) {
+        most = pb_crc32c_combine(most, zeros, UINT64_C(1) << power);
+        zeros = pb_crc32c_combine(zeros, zeros, UINT64_C(1) << power);
+    }
+    assert_int_equal(pb_crc32c_combine(most, one, 1), zeros);
+    assert_int_equal(pb_crc32c_combine(one, most, (UINT64_C(1) << 41) - 1), zeros);
 }
 
 /* A million 'a' (FIPS 180-2, appendix B.3), in pieces across the block borders. */
@@ -183,9 +286,16 @@ static void hmac_keys_around_the_block_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_digests),   cmocka_unit_test(restart_forgets_what_was_fed),
-        cmocka_unit_test(a_million_bytes), cmocka_unit_test(sha256_in_one_call),
-        cmocka_unit_test(known_hmacs),     cmocka_unit_test(hmac_keys_around_the_block_size),
+        cmocka_unit_test(known_digests),
+        cmocka_unit_test(restart_forgets_what_was_fed),
+        cmocka_unit_test(a_kept_context_becomes_any_kind),
+        cmocka_unit_test(crc32c_of_iscsi),
+        cmocka_unit_test(crc32c_of_any_length_and_place),
+        cmocka_unit_test(crc32c_of_a_whole_from_its_parts),
+        cmocka_unit_test(a_million_bytes),
+        cmocka_unit_test(sha256_in_one_call),
+        cmocka_unit_test(known_hmacs),
+        cmocka_unit_test(hmac_keys_around_the_block_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

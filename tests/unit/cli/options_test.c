@@ -87,6 +87,9 @@ static void every_option_is_stored(void **state)
 static void odd_values_are_values(void **state)
 {
     (void)state;
+    assert_int_equal(PARSED("copy", "a", "b").checksum, PB_HASH_SHA256);
+    assert_int_equal(PARSED("copy", "a", "b", "--checksum=crc32c").checksum, PB_HASH_CRC32C);
+    assert_int_equal(PARSED("backup", "a", "b", "--checksum", "sha256").checksum, PB_HASH_SHA256);
     assert_string_equal(PARSED("copy", "a", "b", "--prefix=").prefix, "");
     assert_string_equal(PARSED("copy", "a", "b", "--prefix=--x=y").prefix, "--x=y");
     assert_string_equal(PARSED("copy", "a", "b", "--prefix", "-x").prefix, "-x");
@@ -160,6 +163,15 @@ static void wrong_lines_are_explained(void **state)
         {{"copy", "a", "b", "--ca-bundle="},
          "option --ca-bundle: the value is empty: name a FILE",
          ""},
+        {{"copy", "a", "b", "--checksum=md5"},
+         "option --checksum: \"md5\" is not sha256 or crc32c",
+         ""},
+        {{"backup", "a", "b", "--checksum", ""},
+         "option --checksum: \"\" is not sha256 or crc32c",
+         ""},
+        {{"restore", "a", "b", "--checksum=crc32c"},
+         "option --checksum is not one of `pbcopy restore`",
+         "belongs to: backup, copy"},
         {{"show", "a", "--snapshot=../x"},
          "option --snapshot: \"../x\" is not a snapshot's id",
          "pbcopy snapshots"},

@@ -77,16 +77,17 @@ static void a_verify_claims_what_it_did(void **state)
                  "findings    0\n"
                  "took        0.1 s\n");
     options.read = true;
-    result.proven_sha256 = 1000;
+    result.proven_sha256 = 900;
+    result.proven_checksum = 100;
     result.proven_key = 150;
     result.unproven = 48;
     result.bytes_read = 2 << 20;
     result.findings = 2;
     pb_text_verify(&buffer, &result, &options);
-    assert_non_null(strstr(buffer.data,
-                           "every byte of 1,198 objects, 2.00 MiB: 1,000 by SHA-256, 150 by the "
-                           "key's BLAKE2b, 48 of the right size but with nothing to hold them "
-                           "against\nfindings    2\n"));
+    assert_non_null(strstr(
+        buffer.data, "every byte of 1,198 objects, 2.00 MiB: 900 by SHA-256, 100 by CRC32C, 150 by "
+                     "the key's BLAKE2b, 48 of the right size but with nothing to hold them "
+                     "against\nfindings    2\n"));
     pb_buffer_free(&buffer);
 }
 

@@ -13,7 +13,8 @@
 #define FULL_LINE                                                                                  \
     "{\"key\":\"chunk/ab\",\"size\":8388608,\"mtime\":\"2026-11-23T05:20:49.123Z\","               \
     "\"etag\":\"9e107d9d\",\"at\":\"" AT "\",\"path\":\"long/x\",\"stored\":\"aa-2\","             \
-    "\"sha256\":\"" HEX64 "\",\"part_bytes\":8388608,\"proof\":\"etag+sha256\"}"
+    "\"sha256\":\"" HEX64 "\",\"crc32c\":\"e3069283\",\"part_bytes\":8388608,"                     \
+    "\"proof\":\"etag+sha256\"}"
 #define SHORT_LINE                                                                                 \
     "{\"key\":\"k\",\"size\":0,\"mtime\":\"1970-01-01T00:00:00.000Z\",\"etag\":\"\","              \
     "\"at\":\"" AT "\",\"proof\":\"size\"}"
@@ -28,6 +29,7 @@ static bool same_record(const pb_record *a, const pb_record *b)
            pb_slice_equal(a->etag, b->etag) && pb_slice_equal(a->at, b->at) &&
            pb_slice_equal(a->path, b->path) && pb_slice_equal(a->stored_etag, b->stored_etag) &&
            a->has_sha256 == b->has_sha256 && memcmp(a->sha256, b->sha256, sizeof(a->sha256)) == 0 &&
+           a->has_crc32c == b->has_crc32c && memcmp(a->crc32c, b->crc32c, sizeof(a->crc32c)) == 0 &&
            a->part_bytes == b->part_bytes && a->proof == b->proof;
 }
 
@@ -100,6 +102,8 @@ static pb_record full_record(void)
         .path = PB_SLICE_LITERAL("long/x"),
         .stored_etag = PB_SLICE_LITERAL("aa-2"),
         .has_sha256 = true,
+        .has_crc32c = true,
+        .crc32c = {0xe3, 0x06, 0x92, 0x83},
         .part_bytes = 8388608,
         .proof = PB_PROOF_ETAG | PB_PROOF_SHA256,
     };
@@ -115,6 +119,10 @@ static void lines_are_as_documented(void **state)
     pb_record record = full_record();
     pb_record_append(&line, &record);
     assert_string_equal(line.data, FULL_LINE "\n");
+    expect_round_trip(&record);
+    record.has_sha256 = false;
+    memset(record.sha256, 0, sizeof(record.sha256));
+    record.proof = PB_PROOF_ETAG | PB_PROOF_CHECKSUM;
     expect_round_trip(&record);
     pb_buffer_clear(&line);
     record = plain_record(PB_SLICE_LITERAL("k"));
@@ -251,6 +259,7 @@ static void other_orders_and_unknown_members_are_read(void **state)
     (void)state;
     static const char *const lines[] = {
         "  { \"proof\" : \"etag+sha256\" , \"part_bytes\" : 8388608 , \"sha256\":\"" HEX64 "\","
+        "\"crc32c\" : \"e3069283\","
         "\"stored\":\"aa-2\",\"path\":\"long/x\",\"at\":\"" AT "\",\"etag\":\"9e107d9d\","
         "\"mtime\":\"2026-11-23T05:20:49.123Z\",\"size\":8388608,\"key\":\"chunk/ab\"} \r\n",
         /* Names and values escaped, a time with more digits, hex in capitals, a word yet unknown.
@@ -259,12 +268,12 @@ static void other_orders_and_unknown_members_are_read(void **state)
         "\"mtime\":\"2026-11-23T05:20:49.123999Z\",\"etag\":\"9e107d9d\",\"at\":\"" AT "\","
         "\"path\":\"long/x\",\"stored\":\"aa-2\","
         "\"sha256\":\"00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\","
-        "\"part_bytes\":8388608,\"proof\":\"etag+merkle+sha256\"}",
+        "\"crc32c\":\"E3069283\",\"part_bytes\":8388608,\"proof\":\"etag+merkle+sha256\"}",
         "{\"new\":[1,-0.5e+7,0,true,false,null,\"\\u00e4\",{},[],{\"a\":{\"b\":[]}}],"
         "\"key\":\"chunk/ab\",\"new\":{\"x\" : 1 , \"y\":[ ]},\"size\":8388608,"
         "\"mtime\":\"2026-11-23T05:20:49.123Z\",\"etag\":\"9e107d9d\",\"at\":\"" AT "\","
         "\"path\":\"long/x\",\"stored\":\"aa-2\",\"sha256\":\"" HEX64 "\",\"part_bytes\":8388608,"
-        "\"proof\":\"sha256+etag\"}",
+        "\"proof\":\"sha256+etag\",\"crc32c\":\"e3069283\"}",
     };
     pb_record wanted = full_record();
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -282,7 +291,8 @@ static void other_orders_and_unknown_members_are_read(void **state)
     wanted = plain_record(PB_SLICE_LITERAL("k"));
     pb_slice nulls = PB_SLICE_LITERAL(
         "{\"key\":\"k\",\"size\":0,\"mtime\":\"1970-01-01T00:00:00Z\",\"etag\":\"\",\"at\":\"" AT
-        "\",\"path\":null,\"stored\":null,\"sha256\":null,\"part_bytes\":null,\"proof\":\"size\"}");
+        "\",\"path\":null,\"stored\":null,\"sha256\":null,\"crc32c\":null,\"part_bytes\":null,"
+        "\"proof\":\"size\"}");
     assert_int_equal(parse(nulls, &arena, &record, &error), 0);
     assert_true(same_record(&record, &wanted));
     pb_arena_free(&arena);
@@ -365,6 +375,10 @@ static void hostile_lines_are_refused(void **state)
     expect_refused(LINE_WITH_KEY("\"a\",\"size\":2"), "\"size\": given twice");
     expect_refused(LINE_WITH_KEY("\"a\",\"sha256\":\"00\""), "64 hex digits");
     expect_refused(LINE_WITH_KEY("\"a\",\"sha256\":\"\""), "64 hex digits");
+    expect_refused(LINE_WITH_KEY("\"a\",\"crc32c\":\"e306928\""), "\"crc32c\": not 8 hex digits");
+    expect_refused(LINE_WITH_KEY("\"a\",\"crc32c\":\"e306928g\""), "8 hex digits");
+    expect_refused(LINE_WITH_KEY("\"a\",\"crc32c\":3808858755"), "\"crc32c\": not a string");
+    expect_refused(LINE_WITH_KEY("\"a\",\"crc32c\":null,\"crc32c\":null"), "given twice");
     expect_refused(LINE_WITH_KEY("\"a\",\"x\":01"), "neither a comma nor the end");
     expect_refused(LINE_WITH_KEY("\"a\",\"x\":."), "not a JSON value");
     expect_refused(LINE_WITH_KEY("\"a\",\"x\":1."), "not a JSON value");

@@ -181,6 +181,55 @@ static void builds_targets(void **state)
     tear_down(&tls);
 }
 
+static void says_crc32cs(void **state)
+{
+    (void)state;
+    static const uint8_t crc32cs[][PB_CRC32C_BYTES] = {{0xe3, 0x06, 0x92, 0x83}, {0}};
+    static const char etags[][PB_ETAG_TEXT_MAX] = {"aa", "bb"};
+    fixture f;
+    set_up(&f, PLAIN);
+    pb_store_request create = {
+        .operation = PB_STORE_MULTIPART_CREATE, .key = {"k", 1}, .parts_have_crc32c = true};
+    build(&f, &create);
+    check_header(&f, "x-amz-checksum-algorithm", "CRC32C");
+    check_header(&f, "x-amz-checksum-type", "FULL_OBJECT");
+    check_signed(&f, "host;x-amz-checksum-algorithm;x-amz-checksum-type;x-amz-content-sha256;"
+                     "x-amz-date");
+    static const pb_store_operation operations[] = {PB_STORE_PUT, PB_STORE_MULTIPART_PUT};
+    for (size_t i = 0; i < COUNT(operations); i++) {
+        pb_store_request put = {.operation = operations[i],
+                                .key = {"k", 1},
+                                .upload_id = {"u", 1},
+                                .part_number = 1,
+                                .body = PB_SLICE_LITERAL("123456789"),
+                                .body_crc32c = crc32cs[0]};
+        build(&f, &put);
+        check_header(&f, "x-amz-checksum-crc32c", "4waSgw==");
+        check_header(&f, "x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+        check_signed(&f, "host;x-amz-checksum-crc32c;x-amz-content-sha256;x-amz-date");
+        put.body.size = 0;
+        put.body_crc32c = crc32cs[1];
+        build(&f, &put);
+        check_header(&f, "x-amz-checksum-crc32c", "AAAAAA==");
+        check_header(&f, "x-amz-content-sha256", EMPTY_SHA256);
+    }
+    pb_store_request complete = {.operation = PB_STORE_MULTIPART_COMPLETE,
+                                 .key = {"k", 1},
+                                 .upload_id = {"u", 1},
+                                 .part_etags = etags,
+                                 .part_crc32cs = crc32cs,
+                                 .part_count = 2};
+    build(&f, &complete);
+    assert_true(pb_slice_equal(
+        f.attempt.body,
+        PB_SLICE_LITERAL("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
+                         "<ETag>&quot;aa&quot;</ETag><ChecksumCRC32C>4waSgw==</ChecksumCRC32C>"
+                         "</Part><Part><PartNumber>2</PartNumber><ETag>&quot;bb&quot;</ETag>"
+                         "<ChecksumCRC32C>AAAAAA==</ChecksumCRC32C></Part>"
+                         "</CompleteMultipartUpload>")));
+    tear_down(&f);
+}
+
 static void signs_what_it_sends(void **state)
 {
     (void)state;
@@ -462,6 +511,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_targets),
+        cmocka_unit_test(says_crc32cs),
         cmocka_unit_test(signs_what_it_sends),
         cmocka_unit_test(says_ranges),
         cmocka_unit_test(says_what_the_body_is),

@@ -1,0 +1,184 @@
+#include "copier/transfer/run.h"
+
+#include "base/codec.h"
+#include <endian.h>
+
+bool pb_chunk_digest(pb_slice name, uint8_t *ret_digest)
+{
+    enum { HEX = 64, GENERATION = 16, TAIL = 6 + HEX + 1 + GENERATION };
+    if (name.size < TAIL || (name.size > TAIL && name.data[name.size - TAIL - 1] != '/'))
+        return false;
+    const char *tail = name.data + name.size - TAIL;
+    uint8_t generation[GENERATION / 2];
+    return memcmp(tail, "chunk/", 6) == 0 && tail[6 + HEX] == '.' &&
+           pb_hex_decode((pb_slice){tail + 7 + HEX, GENERATION}, generation, sizeof generation) &&
+           pb_hex_decode((pb_slice){tail + 6, HEX}, ret_digest, PB_BLAKE2B256_BYTES);
+}
+
+static bool same_digest(const pb_transfer_run *run, const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, pb_hash_bytes(run->transfer->digest_kind)) == 0;
+}
+
+/* ---- ETags ---- */
+
+bool pb_transfer_both_plain(const pb_transfer_run *run, const char *stored)
+{
+    const pb_transfer *transfer = run->transfer;
+    return pb_etag_parts(transfer->etag) == 0 && pb_etag_parts(pb_slice_of(stored)) == 0 &&
+           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
+           pb_store_capabilities_of(transfer->destination)->etag_is_md5;
+}
+
+bool pb_transfer_etag_proves(const pb_transfer_run *run, const char *stored)
+{
+    const pb_transfer *transfer = run->transfer;
+    return !run->etag_opaque && pb_etag_parts(transfer->etag) >= 0 &&
+           pb_slice_equal(transfer->etag, pb_slice_of(stored)) &&
+           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
+           pb_store_capabilities_of(transfer->destination)->etag_is_md5;
+}
+
+/* What the source's ETag says of the bytes that were read, before they are promised. */
+typedef enum etag_says {
+    ETAG_SAYS_NOTHING, /* there is nothing to compare */
+    ETAG_SAYS_SAME,
+    ETAG_SAYS_OTHER,
+    ETAG_SAYS_MAYBE, /* it would differ for other bytes, but for another layout of parts as well */
+} etag_says;
+
+/* The destination's ETags are no MD5s: computed here from the bytes. */
+static etag_says ask_etag_check(pb_transfer_run *run)
+{
+    int same = pb_etag_check_finish(run->etag_check);
+    pb_etag_check_restart(run->etag_check);
+    return same == 1 ? ETAG_SAYS_SAME : same == 0 ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
+}
+
+/* The destination's parts have MD5s: the ETag that the whole will have is known before it is made.
+ */
+static etag_says ask_part_etags(const pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    uint8_t digest[PB_MD5_BYTES];
+    char hex[2 * PB_MD5_BYTES + 1];
+    if (pb_etag_parts(transfer->etag) != (int)run->facts.parts ||
+        !pb_store_capabilities_of(transfer->source)->etag_is_md5 ||
+        !pb_store_capabilities_of(transfer->destination)->etag_is_md5)
+        return ETAG_SAYS_NOTHING;
+    pb_hash *hash = pb_hash_new(PB_HASH_MD5);
+    bool all = true;
+    for (unsigned i = 0; i < run->facts.parts && all; i++) {
+        all = pb_hex_decode(pb_slice_of(run->etags[i]), digest, sizeof digest);
+        pb_hash_update(hash, digest, sizeof digest);
+    }
+    pb_hash_finish(hash, digest);
+    pb_hash_free(hash);
+    pb_hex_encode(digest, sizeof digest, hex);
+    if (!all)
+        return ETAG_SAYS_NOTHING;
+    if (pb_slice_starts_with(transfer->etag, pb_slice_of(hex)))
+        return ETAG_SAYS_SAME;
+    return transfer->expected_part_bytes ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
+}
+
+/* True where the bytes may be promised. Else they are read once more, or the transfer has failed: a
+ * second reading that is like the first shows that only the layout is unknown. */
+static bool settle(pb_transfer_run *run, etag_says says, const uint8_t *digest)
+{
+    if (says == ETAG_SAYS_NOTHING || run->etag_opaque)
+        return true;
+    if (says == ETAG_SAYS_SAME) {
+        if (run->etag_check)
+            run->transfer->proof |= PB_MOVED_ETAG; /* else the destination's answer tells */
+        return true;
+    }
+    if (pb_transfer_again(run)) {
+        memcpy(run->first_digest, digest, pb_hash_bytes(run->transfer->digest_kind));
+        return false;
+    }
+    if (says == ETAG_SAYS_MAYBE && same_digest(run, run->first_digest, digest))
+        return true;
+    pb_transfer_damaged(run, "mismatch", "the bytes read do not have the source's ETag");
+    return false;
+}
+
+/* ---- digests ---- */
+
+bool pb_transfer_digest_holds(pb_transfer_run *run, const uint8_t *digest)
+{
+    const pb_transfer *transfer = run->transfer;
+    if (!transfer->expected_digest || same_digest(run, digest, transfer->expected_digest))
+        return true;
+    if (!pb_transfer_again(run))
+        pb_transfer_damaged(run, "mismatch", "the bytes do not have the %s of the manifest",
+                            transfer->digest_kind == PB_HASH_SHA256 ? "SHA-256" : "CRC32C");
+    return false;
+}
+
+void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest)
+{
+    pb_transfer *transfer = run->transfer;
+    memmove(transfer->digest, digest, pb_hash_bytes(transfer->digest_kind));
+    transfer->has_digest = true;
+    transfer->proof |=
+        transfer->digest_kind == PB_HASH_SHA256 ? PB_MOVED_SHA256 : PB_MOVED_CHECKSUM;
+}
+
+/* True where the relay's layout makes a digest like the one that is expected. */
+static bool is_comparable(const pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    return transfer->expected_digest && (!pb_transfer_digests_parts(transfer) ||
+                                         transfer->expected_part_bytes == run->facts.part_bytes);
+}
+
+bool pb_transfer_check_single(pb_transfer_run *run, pb_slice bytes, const uint8_t *digest)
+{
+    pb_transfer *transfer = run->transfer;
+    if (is_comparable(run) && !pb_transfer_digest_holds(run, digest))
+        return false;
+    if (run->etag_check) {
+        pb_etag_check_update(run->etag_check, bytes.data, bytes.size);
+        if (!settle(run, ask_etag_check(run), digest))
+            return false;
+    }
+    uint8_t named[PB_BLAKE2B256_BYTES], computed[PB_BLAKE2B256_BYTES];
+    if (!pb_chunk_digest(transfer->name, named))
+        return true;
+    run->key_hash = pb_hash_reuse(run->key_hash, PB_HASH_BLAKE2B256);
+    pb_hash_update(run->key_hash, bytes.data, bytes.size);
+    pb_hash_finish(run->key_hash, computed);
+    /* A key may look like a chunk's by chance or in a test: no proof then, and no damage either. */
+    if (memcmp(named, computed, sizeof named) == 0)
+        transfer->proof |= PB_MOVED_KEY;
+    return true;
+}
+
+static void digest_parts(const pb_transfer_run *run, uint8_t *ret_digest)
+{
+    const pb_transfer_facts *facts = &run->facts;
+    if (pb_transfer_digests_parts(run->transfer)) {
+        pb_sha256(run->digests, (size_t)facts->parts * PB_SHA256_BYTES, ret_digest);
+        return;
+    }
+    uint32_t whole = 0, part;
+    for (unsigned i = 0; i < facts->parts; i++) {
+        memcpy(&part, run->digests + i * sizeof part, sizeof part);
+        whole = pb_crc32c_combine(whole, be32toh(part), pb_transfer_part_length(facts, i + 1));
+    }
+    whole = htobe32(whole);
+    memcpy(ret_digest, &whole, sizeof whole);
+}
+
+bool pb_transfer_check_parts(pb_transfer_run *run)
+{
+    uint8_t *digest = run->transfer->digest;
+    digest_parts(run, digest);
+    bool holds =
+        is_comparable(run)
+            ? pb_transfer_digest_holds(run, digest)
+            : settle(run, run->etag_check ? ask_etag_check(run) : ask_part_etags(run), digest);
+    run->facts.again = !holds && !run->facts.failed;
+    return holds;
+}

@@ -62,7 +62,10 @@ static const char help_text[] =
     "                           bytes, faults, objects and their bytes by bucket, ...\n"
     "  PUT /?origin-statistics  reset these counts\n"
     "  PUT /?origin-faults      the body replaces the fault plan; an empty one ends all faults\n"
-    "\n"
+    "\n";
+
+/* Apart, as ISO C promises no longer strings. */
+static const char fault_help_text[] =
     "Fault plan: lines \"seed N\" and \"fault KIND [probability=P] [operation=NAME] "
     "[key=SUBSTRING]\n"
     "[times=N] [after=N] [delay=MS]\"; '#' starts a comment. Operations are S3's (GetObject,\n"
@@ -437,6 +440,7 @@ int main(int count, char **arguments)
     int result = read_settings(count, arguments, &self.settings, &error);
     if (result > 0) {
         fputs(help_text, stdout);
+        fputs(fault_help_text, stdout);
         return 0;
     }
     if (result == 0) {

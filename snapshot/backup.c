@@ -11,6 +11,7 @@
 
 /* A part is the unit of resuming: it ends by count, by size, or by time where objects are large. */
 enum { PART_RECORDS_MAX = 50 * 1000, PART_SIZE_MAX = 2 * 1024 * 1024, PART_MS_MAX = 30 * 1000 };
+enum { VOIDS_MAX = 16 * 1024 };
 enum { RANGES_MAX = 256 }; /* that the base's parts are cut into */
 /* A range that is split inside a part of the base has it read twice: only where the source has
  * grown far beyond that part. */
@@ -345,10 +346,15 @@ static int failed(void *context, pb_item *item, pb_error *error)
     return 0;
 }
 
-/* A range without an object needs no part: the one before it covers it. */
-static void note_void(backup_job *backup, const pb_range *range)
+/* A range without an object needs no part: the one before it covers it. False where too many are
+ * kept in mind for that already. */
+static bool note_void(backup_job *backup, const pb_range *range)
 {
     pthread_mutex_lock(&backup->job.lock);
+    if (backup->void_count == VOIDS_MAX) {
+        pthread_mutex_unlock(&backup->job.lock);
+        return false;
+    }
     if (backup->void_count == backup->void_capacity) {
         backup->void_capacity = backup->void_capacity ? backup->void_capacity * 2 : 64;
         backup->voids = pb_reallocate(backup->voids, backup->void_capacity * sizeof *backup->voids);
@@ -356,6 +362,7 @@ static void note_void(backup_job *backup, const pb_range *range)
     backup->voids[backup->void_count++] =
         pb_range_copy(pb_slice_of(range->after), pb_slice_of(range->through), !range->through);
     pthread_mutex_unlock(&backup->job.lock);
+    return true;
 }
 
 static int finish(void *context, pb_error *error)
@@ -377,10 +384,8 @@ static int finish(void *context, pb_error *error)
         return 0;
     }
     const pb_range *range = pb_shard_range(shard->shard);
-    if (range->after && !pb_part_writer_records(shard->writer)) {
-        note_void(shard->backup, range);
+    if (range->after && !pb_part_writer_records(shard->writer) && note_void(shard->backup, range))
         return 0;
-    }
     store_part(shard, pb_slice_of(range->through), !range->through);
     return 1;
 }

@@ -5,7 +5,7 @@
 
 enum { TICK_MS = 200, LISTINGS_WANTED = 48 };
 /* Ranges that are guessed at may hold nothing: so many, and one for so many pages, are allowed. */
-enum { GUESSES_FREE = 256, PAGES_A_GUESS = 16 };
+enum { GUESSES_FREE = 256, PAGES_A_GUESS = 4 };
 
 /* ---- waking ---- */
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "copier/http/pace.h"
 #include "copier/http/sockets.h"
 #include <curl/curl.h>
 #include <malloc.h>
@@ -15,6 +16,8 @@ enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
 enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 1000 };
 enum { URL_MAX = 512, ENDPOINTS_KNOWN = 8 };
+/* How often silent requests are looked for, and how often one of them is repeated. */
+enum { HEDGE_LOOK_MS = 250, HEDGES_MAX = 2 };
 
 typedef struct http_multi http_multi;
 
@@ -28,6 +31,11 @@ typedef struct http_slot {
     const char *custom;     /* CURLOPT_CUSTOMREQUEST set in the handle */
     bool bulk;
     bool sent; /* this attempt's request has gone out once */
+    /* Of attempts that may be hedged, while nothing came: all of them, the oldest first. */
+    bool silent;
+    struct http_slot *silent_before, *silent_after;
+    int64_t begun_ms;
+    uint64_t paid_bytes; /* that limit_bytes was charged with and that have not come yet */
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } http_slot;
 
@@ -45,6 +53,13 @@ typedef struct request_queue {
     pb_http_request *head, *tail;
 } request_queue;
 
+struct pb_http_endpoint {
+    pb_http_endpoint *next; /* a ring: each has its turn */
+    char *base_url;         /* NULL: of those that named no endpoint */
+    pb_pace pace;
+    request_queue waiting;
+};
+
 struct pb_http {
     uv_loop_t *loop;
     pb_http_options options;
@@ -54,7 +69,14 @@ struct pb_http {
     unsigned multi_count;
     uv_idle_t pump_soon;
     uv_timer_t retry_timer;
-    request_queue waiting;
+    uv_timer_t pace_timer;  /* runs while requests wait for time alone */
+    uv_timer_t hedge_timer; /* runs while attempts are silent */
+    pb_http_endpoint unpaced;
+    pb_http_endpoint *turn;
+    unsigned endpoint_count;
+    pb_bucket limit_requests, limit_bytes;
+    http_slot *silent_oldest, *silent_newest;
+    int64_t silent_looked_ms;
     pb_http_request *retries; /* by due_ms */
     unsigned in_flight;
     unsigned open; /* submitted and not done */
@@ -119,13 +141,74 @@ static pb_http_request *queue_pop(request_queue *queue)
     return request;
 }
 
+static pb_http_endpoint *endpoint_of(pb_http *http, pb_http_request *request)
+{
+    return request->endpoint ? request->endpoint : &http->unpaced;
+}
+
+static void wait_in_line(pb_http *http, pb_http_request *request, bool at_head)
+{
+    queue_push(&endpoint_of(http, request)->waiting, request, at_head);
+}
+
+/* The loop's own clock: read once an iteration, which is often enough for paces and costs nothing.
+ */
+static int64_t loop_now_ms(const pb_http *http)
+{
+    return (int64_t)uv_now(http->loop);
+}
+
+/* ---- silent attempts ---- */
+
+static void on_hedge_look(uv_timer_t *timer);
+
+static void silent_begin(pb_http *http, http_slot *slot)
+{
+    slot->silent = true;
+    slot->silent_before = http->silent_newest;
+    slot->silent_after = NULL;
+    if (http->silent_newest)
+        http->silent_newest->silent_after = slot;
+    else
+        http->silent_oldest = slot;
+    http->silent_newest = slot;
+    if (!uv_is_active((uv_handle_t *)&http->hedge_timer)) {
+        http->silent_looked_ms = loop_now_ms(http);
+        uv_timer_start(&http->hedge_timer, on_hedge_look, HEDGE_LOOK_MS, HEDGE_LOOK_MS);
+    }
+}
+
+static void silent_end(pb_http *http, http_slot *slot)
+{
+    if (!slot->silent)
+        return;
+    slot->silent = false;
+    if (slot->silent_before)
+        slot->silent_before->silent_after = slot->silent_after;
+    else
+        http->silent_oldest = slot->silent_after;
+    if (slot->silent_after)
+        slot->silent_after->silent_before = slot->silent_before;
+    else
+        http->silent_newest = slot->silent_before;
+}
+
 /* ---- one attempt: into libcurl ---- */
+
+static void charge_received(http_slot *slot, uint64_t bytes)
+{
+    pb_http *http = slot->owner->http;
+    http->statistics.bytes_received += bytes;
+    uint64_t paid = bytes < slot->paid_bytes ? bytes : slot->paid_bytes;
+    slot->paid_bytes -= paid;
+    pb_bucket_take(&http->limit_bytes, (double)(bytes - paid));
+}
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
     http_slot *slot = context;
     pb_http_request *request = slot->request;
-    slot->owner->http->statistics.bytes_received += size * count;
+    charge_received(slot, size * count);
     if (request->received_body && request->received_body(request, data, size * count))
         return 0;
     return size * count;
@@ -151,6 +234,12 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
         const char *space = memchr(data, ' ', length);
         request->status = space && space + 4 <= data + length ? atoi(space + 1) : 0;
         request->private_.retry_after_ms = 0;
+        if (slot->silent) {
+            pb_http *http = slot->owner->http;
+            pb_pace_responded(&endpoint_of(http, request)->pace,
+                              loop_now_ms(http) - slot->begun_ms);
+            silent_end(http, slot);
+        }
         return length;
     }
     const char *colon = memchr(data, ':', length);
@@ -347,6 +436,13 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
     slot_fill(slot, request, &attempt);
     http->statistics.attempts++;
     http->statistics.bytes_sent += attempt.body.size;
+    slot->begun_ms = loop_now_ms(http);
+    slot->paid_bytes = request->body_bytes;
+    pb_bucket_take(&http->limit_requests, 1);
+    pb_bucket_take(&http->limit_bytes, (double)(attempt.body.size + request->body_bytes));
+    pb_pace_begun(&endpoint_of(http, request)->pace, slot->begun_ms);
+    if (request->hedge)
+        silent_begin(http, slot);
     multi->in_flight++;
     http->in_flight++;
     if (http->in_flight > http->statistics.in_flight_most)
@@ -355,6 +451,25 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
 }
 
 static void cancel_everything(pb_http *http);
+static void pump(pb_http *http);
+
+static int64_t longer(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* 0: the next request of the endpoint may begin. */
+static int64_t wait_ms_of(pb_http *http, pb_http_endpoint *endpoint, int64_t now_ms)
+{
+    int64_t limits_ms = longer(pb_bucket_wait_ms(&http->limit_requests, now_ms),
+                               pb_bucket_wait_ms(&http->limit_bytes, now_ms));
+    return longer(pb_pace_wait_ms(&endpoint->pace, now_ms), limits_ms);
+}
+
+static void on_pace_due(uv_timer_t *timer)
+{
+    pump(timer->data);
+}
 
 static void pump(pb_http *http)
 {
@@ -363,8 +478,25 @@ static void pump(pb_http *http)
         cancel_everything(http);
     /* One request alone finds name, route and TLS session; a burst would start a resolver each. */
     unsigned most = http->answered_count ? http->options.parallel : 1;
-    while (http->waiting.head && http->in_flight < most)
-        attempt_begin(http, queue_pop(&http->waiting));
+    unsigned passed = 0; /* endpoints one after another that begin nothing */
+    int64_t now_ms = loop_now_ms(http), wait_ms = INT64_MAX;
+    while (http->in_flight < most && passed < http->endpoint_count) {
+        pb_http_endpoint *endpoint = http->turn;
+        http->turn = endpoint->next;
+        passed++;
+        if (!endpoint->waiting.head)
+            continue;
+        int64_t endpoint_wait_ms = wait_ms_of(http, endpoint, now_ms);
+        if (!endpoint_wait_ms) {
+            passed = 0;
+            attempt_begin(http, queue_pop(&endpoint->waiting));
+        } else if (endpoint_wait_ms < wait_ms) {
+            wait_ms = endpoint_wait_ms;
+        }
+    }
+    /* Else an answer brings us back. */
+    if (wait_ms < INT64_MAX && http->in_flight < most)
+        uv_timer_start(&http->pace_timer, on_pace_due, (uint64_t)wait_ms, 0);
     http->in_callback = false;
 }
 
@@ -384,7 +516,7 @@ static void on_retry_due(uv_timer_t *timer)
     while (http->retries && http->retries->private_.due_ms <= now_ms) {
         pb_http_request *request = http->retries;
         http->retries = request->private_.next;
-        queue_push(&http->waiting, request, true);
+        wait_in_line(http, request, true);
     }
     if (http->retries)
         uv_timer_start(timer, on_retry_due, (uint64_t)(http->retries->private_.due_ms - now_ms), 0);
@@ -475,10 +607,37 @@ static bool transport_error(CURLcode code, const char *detail, const char *base_
     }
 }
 
-static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
+/* Takes the attempt out of libcurl, and its connection with it where the answer is not whole. */
+static void slot_release(pb_http *http, http_slot *slot, pb_pace_outcome outcome, int64_t now_ms)
 {
     pb_http_request *request = slot->request;
     http_multi *multi = slot->owner;
+    silent_end(http, slot);
+    pb_bucket_take(&http->limit_bytes, -(double)slot->paid_bytes); /* they never came */
+    pb_http_endpoint *endpoint = endpoint_of(http, request);
+    if (endpoint == &http->unpaced)
+        outcome = PB_PACE_NEITHER;
+    pb_pace_ended(&endpoint->pace, outcome, request->private_.retry_after_ms, now_ms);
+    curl_multi_remove_handle(multi->handle, slot->easy);
+    slot->request = NULL;
+    slot->next = multi->free;
+    multi->free = slot;
+    multi->in_flight--;
+    http->in_flight--;
+}
+
+static pb_pace_outcome outcome_of(CURLcode code, pb_http_verdict verdict, const pb_error *error)
+{
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return PB_PACE_TIMED_OUT;
+    if (code == CURLE_OK && error->kind == PB_ERROR_THROTTLED)
+        return PB_PACE_THROTTLED;
+    return code == CURLE_OK && verdict != PB_HTTP_RETRY ? PB_PACE_ANSWERED : PB_PACE_NEITHER;
+}
+
+static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
+{
+    pb_http_request *request = slot->request;
     pb_http_verdict verdict = PB_HTTP_DONE;
     if (code == CURLE_OK) {
         if (!has_answered(http, slot->base_url))
@@ -490,14 +649,11 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
         verdict = transport_error(code, detail, slot->base_url, &request->error) ? PB_HTTP_RETRY
                                                                                  : PB_HTTP_DONE;
     }
-    curl_multi_remove_handle(multi->handle, slot->easy);
-    slot->request = NULL;
-    slot->next = multi->free;
-    multi->free = slot;
-    multi->in_flight--;
-    http->in_flight--;
+    pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
+    http->statistics.throttled += outcome == PB_PACE_THROTTLED;
+    slot_release(http, slot, outcome, loop_now_ms(http));
     if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max) {
-        queue_push(&http->waiting, request, true);
+        wait_in_line(http, request, true);
         return;
     }
     if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->base_url))
@@ -519,6 +675,40 @@ static void collect(pb_http *http, http_multi *multi)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot_pointer);
         attempt_end(http, (http_slot *)(void *)slot_pointer, code);
     }
+}
+
+/* Gives up what has been silent for longer than the endpoint's answers take, and repeats it. Those
+ * that have waited less than the shortest patience are not looked at. */
+static void on_hedge_look(uv_timer_t *timer)
+{
+    pb_http *http = timer->data;
+    int64_t now_ms = loop_now_ms(http);
+    /* Was the loop itself held up? Then answers may lie unread. */
+    bool held_up = now_ms - http->silent_looked_ms > 2 * HEDGE_LOOK_MS;
+    http->silent_looked_ms = now_ms;
+    if (!http->silent_oldest)
+        uv_timer_stop(timer);
+    http_slot *after;
+    for (http_slot *slot = http->silent_oldest; slot && !held_up; slot = after) {
+        after = slot->silent_after;
+        pb_http_request *request = slot->request;
+        int64_t silent_ms = now_ms - slot->begun_ms;
+        if (silent_ms < PB_PACE_PATIENCE_MS_MIN)
+            break;
+        int64_t patience_ms = pb_pace_patience_ms(&endpoint_of(http, request)->pace)
+                              << request->private_.hedges;
+        if (request->private_.hedges == HEDGES_MAX || !patience_ms || silent_ms < patience_ms ||
+            request->attempts >= http->options.attempts_max)
+            continue;
+        pb_log_line(http->options.log, PB_LOG_DEBUG,
+                    "attempt %u heard nothing for %lld ms, repeated: %s", request->attempts,
+                    (long long)silent_ms, slot->base_url);
+        http->statistics.hedges++;
+        request->private_.hedges++;
+        slot_release(http, slot, PB_PACE_NEITHER, now_ms);
+        wait_in_line(http, request, true);
+    }
+    pump(http);
 }
 
 static void cancel_request(pb_http *http, pb_http_request *request)
@@ -544,8 +734,9 @@ static void cancel_everything(pb_http *http)
         http->retries = request->private_.next;
         cancel_request(http, request);
     }
-    while (http->waiting.head)
-        cancel_request(http, queue_pop(&http->waiting));
+    for (unsigned i = 0; i < http->endpoint_count; i++, http->turn = http->turn->next)
+        while (http->turn->waiting.head)
+            cancel_request(http, queue_pop(&http->turn->waiting));
 }
 
 void pb_http_cancel_all(pb_http *http)
@@ -632,7 +823,17 @@ int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_
     curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     uv_idle_init(loop, &http->pump_soon);
     uv_timer_init(loop, &http->retry_timer);
-    http->retry_timer.data = http;
+    uv_timer_init(loop, &http->pace_timer);
+    uv_timer_init(loop, &http->hedge_timer);
+    http->retry_timer.data = http->pace_timer.data = http->hedge_timer.data = http;
+    int64_t now_ms = loop_now_ms(http);
+    pb_bucket_open(&http->limit_requests, options->limit_requests_per_s, now_ms);
+    pb_bucket_open(&http->limit_bytes, options->limit_bytes_per_s, now_ms);
+    pb_pace_open(&http->unpaced.pace, http->options.parallel, now_ms);
+    http->unpaced.pace.window = http->options.parallel;
+    uv_unref((uv_handle_t *)&http->hedge_timer); /* what it looks at keeps the loop alive */
+    http->turn = http->unpaced.next = &http->unpaced;
+    http->endpoint_count = 1;
     http->multi_count = (http->options.parallel + SLOTS_PER_MULTI - 1) / SLOTS_PER_MULTI;
     http->multis = pb_allocate_zeroed(http->multi_count, sizeof *http->multis);
     unsigned left = http->options.parallel;
@@ -668,6 +869,12 @@ static void on_handle_closed(uv_handle_t *handle)
     pb_http *http = handle->data;
     if (--http->handles_closing)
         return;
+    while (http->unpaced.next != &http->unpaced) {
+        pb_http_endpoint *endpoint = http->unpaced.next;
+        http->unpaced.next = endpoint->next;
+        free(endpoint->base_url);
+        free(endpoint);
+    }
     free(http->multis);
     free(http);
 }
@@ -698,6 +905,28 @@ void pb_http_close(pb_http *http)
     pb_sockets_close(http->sockets);
     close_handle(http, (uv_handle_t *)&http->pump_soon);
     close_handle(http, (uv_handle_t *)&http->retry_timer);
+    close_handle(http, (uv_handle_t *)&http->pace_timer);
+    close_handle(http, (uv_handle_t *)&http->hedge_timer);
+}
+
+pb_http_endpoint *pb_http_endpoint_at(pb_http *http, const char *base_url)
+{
+    pb_http_endpoint *endpoint = http->unpaced.next;
+    for (; endpoint != &http->unpaced; endpoint = endpoint->next)
+        if (strcmp(endpoint->base_url, base_url) == 0)
+            return endpoint;
+    endpoint = pb_allocate_zeroed(1, sizeof *endpoint);
+    endpoint->base_url = pb_duplicate(pb_slice_of(base_url));
+    pb_pace_open(&endpoint->pace, http->options.parallel, loop_now_ms(http));
+    endpoint->next = http->unpaced.next;
+    http->unpaced.next = endpoint;
+    http->endpoint_count++;
+    return endpoint;
+}
+
+unsigned pb_http_endpoint_window(const pb_http_endpoint *endpoint)
+{
+    return endpoint->pace.window;
 }
 
 void pb_http_submit(pb_http *http, pb_http_request *request)
@@ -709,7 +938,7 @@ void pb_http_submit(pb_http *http, pb_http_request *request)
     if (http->open++ == 0)
         pb_sockets_busy(http->sockets, true);
     http->statistics.requests++;
-    queue_push(&http->waiting, request, request->first);
+    wait_in_line(http, request, request->first);
     pump_later(http);
 }
 

@@ -69,6 +69,8 @@ static void close_if_through(worker_private *worker)
         engine->statistics.requests += http.requests;
         engine->statistics.attempts += http.attempts;
         engine->statistics.retries += http.retries;
+        engine->statistics.throttled += http.throttled;
+        engine->statistics.hedges += http.hedges;
     }
     if (worker->worker.mover) {
         const pb_budget *budget = pb_mover_budget(worker->worker.mover);
@@ -132,6 +134,8 @@ static int worker_open(worker_private *worker, pb_error *error)
     unsigned loops = worker->engine->loops, index = worker->worker.index;
     pb_http_options http = options->http;
     http.parallel = options->parallel / loops + (index < options->parallel % loops ? 1 : 0);
+    http.limit_requests_per_s /= loops;
+    http.limit_bytes_per_s /= loops;
     if (pb_http_open(&worker->worker.loop, &http, &worker->http, error))
         return -1;
     for (unsigned i = 0; i < options->store_count; i++)

@@ -1,7 +1,8 @@
 /* copier/shard/engine.h - the loops: one thread each, with its own client, stores and mover.
  *
  * Nothing is shared on the hot path. Each loop keeps a few shards open and asks the job for the
- * next one when a shard is over; --parallel and --memory are divided among the loops. */
+ * next one when a shard is over; --parallel, --memory and the limits are divided among the loops.
+ */
 #ifndef PB_COPIER_SHARD_ENGINE_H
 #define PB_COPIER_SHARD_ENGINE_H
 
@@ -22,7 +23,7 @@ typedef struct pb_engine_options {
     unsigned loops;           /* threads; 0: one a core, at most 8 and at most `parallel` */
     unsigned parallel;        /* requests in flight over all loops */
     unsigned shards_per_loop; /* open at once; 0 for 4 */
-    pb_http_options http;     /* its `parallel` is not looked at */
+    pb_http_options http;     /* its limits are divided; its `parallel` is not looked at */
     pb_mover_options mover;   /* its transfers_max and memory_bytes are for all loops together */
     pb_store_config *stores[PB_ENGINE_STORES_MAX];
     unsigned store_count;
@@ -45,7 +46,7 @@ void pb_worker_shard_over(pb_worker *worker, const pb_error *error);
 /* The figures of a run over all loops, for -v, the benches and tests. */
 typedef struct pb_engine_statistics {
     unsigned loops;
-    uint64_t requests, attempts, retries;
+    uint64_t requests, attempts, retries, throttled, hedges;
     uint64_t tickets_taken, tickets_given, buffers_most_bytes;
 } pb_engine_statistics;
 

@@ -3,19 +3,17 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "copier/http/easy.h"
 #include "copier/http/pace.h"
 #include "copier/http/sockets.h"
-#include <curl/curl.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include <strings.h>
 
 /* libcurl walks all connections and handles of a multi on each request: small multis stay cheap. */
 enum { SLOTS_PER_MULTI = 64 };
-enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
 enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 1000 };
-enum { URL_MAX = 512, ENDPOINTS_KNOWN = 8 };
+enum { ENDPOINTS_KNOWN = 8 };
 /* How often silent requests are looked for, and how often one of them is repeated. */
 enum { HEDGE_LOOK_MS = 250, HEDGES_MAX = 2 };
 
@@ -23,20 +21,16 @@ typedef struct http_multi http_multi;
 
 /* One easy handle, kept for good. */
 typedef struct http_slot {
-    CURL *easy;
+    pb_easy easy; /* without a handle before it is used first */
     http_multi *owner;
     struct http_slot *next; /* free list */
     pb_http_request *request;
-    char base_url[URL_MAX]; /* set in the handle */
-    const char *custom;     /* CURLOPT_CUSTOMREQUEST set in the handle */
-    bool bulk;
     bool sent; /* this attempt's request has gone out once */
     /* Of attempts that may be hedged, while nothing came: all of them, the oldest first. */
     bool silent;
     struct http_slot *silent_before, *silent_after;
     int64_t begun_ms;
     uint64_t paid_bytes; /* that limit_bytes was charged with and that have not come yet */
-    struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } http_slot;
 
 struct http_multi {
@@ -81,7 +75,7 @@ struct pb_http {
     unsigned in_flight;
     unsigned open; /* submitted and not done */
     /* Endpoints from which a whole answer came: name, route and TLS are right. */
-    char answered[ENDPOINTS_KNOWN][URL_MAX];
+    char answered[ENDPOINTS_KNOWN][PB_URL_MAX];
     unsigned answered_count;
     bool cancelled;
     bool in_callback; /* the pump runs at its end */
@@ -291,31 +285,12 @@ static int on_sending(void *context, char *remote, char *local, int remote_port,
 
 static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
 {
-    const pb_http_options *options = &http->options;
     slot->owner = owner;
-    CURL *easy = slot->easy = curl_easy_init();
-    if (!easy)
-        abort();
+    pb_easy_open(&slot->easy, &http->options, http->share);
+    CURL *easy = slot->easy.handle;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_SMALL);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SMALL);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)options->stall_bytes_per_s);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((options->stall_window_ms + 999) / 1000));
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->attempt_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 300L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (options->ca_bundle)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
-    curl_easy_setopt(easy, CURLOPT_SHARE, http->share);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -324,65 +299,6 @@ static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http->sockets);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http->sockets);
-}
-
-static void add_header(http_slot *slot, size_t *count, const char *line)
-{
-    /* libcurl borrows the list: nodes of our own need no allocation. */
-    slot->headers[*count] = (struct curl_slist){.data = (char *)line};
-    if (*count)
-        slot->headers[*count - 1].next = &slot->headers[*count];
-    ++*count;
-}
-
-/* Sets the handle for the attempt; what is set already is not set again. */
-static void slot_fill(http_slot *slot, const pb_http_request *request,
-                      const pb_http_attempt *attempt)
-{
-    CURL *easy = slot->easy;
-    if (strcmp(slot->base_url, attempt->base_url) != 0) {
-        snprintf(slot->base_url, sizeof slot->base_url, "%s", attempt->base_url);
-        curl_easy_setopt(easy, CURLOPT_URL, attempt->base_url);
-    }
-    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, attempt->target);
-    if (slot->bulk != request->bulk) {
-        slot->bulk = request->bulk;
-        long bytes = slot->bulk ? BUFFER_BULK : BUFFER_SMALL;
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, bytes);
-        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, bytes);
-    }
-    size_t count = 0;
-    bool typed = false;
-    for (size_t i = 0; i < attempt->header_count; i++) {
-        add_header(slot, &count, attempt->headers[i]);
-        typed = typed || strncasecmp(attempt->headers[i], "content-type:", 13) == 0;
-    }
-    const char *custom = NULL;
-    if (strcmp(request->method, "GET") == 0) {
-        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    } else if (strcmp(request->method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    } else if (attempt->body.size) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, attempt->body.data);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)attempt->body.size);
-        custom = request->method;
-        if (attempt->body.size > 1000 * 1000)
-            add_header(slot, &count, "Expect:"); /* libcurl would wait for a 100 Continue */
-        if (!typed)
-            add_header(slot, &count, "Content-Type:"); /* libcurl would say urlencoded */
-    } else {
-        /* Without a body a plain request costs least; the length is said all the same. */
-        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-        custom = request->method;
-        if (strcmp(request->method, "DELETE") != 0)
-            add_header(slot, &count, "Content-Length: 0");
-    }
-    if (custom != slot->custom) {
-        slot->custom = custom;
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, custom);
-    }
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, count ? slot->headers : NULL);
 }
 
 /* ---- the pump: the one place that begins attempts ---- */
@@ -429,11 +345,11 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
     http_multi *multi = multi_with_room(http);
     http_slot *slot = multi->free;
     multi->free = slot->next;
-    if (!slot->easy)
+    if (!slot->easy.handle)
         slot_open(http, multi, slot);
     slot->request = request;
     slot->sent = false;
-    slot_fill(slot, request, &attempt);
+    pb_easy_fill(&slot->easy, request->method, request->bulk, &attempt);
     http->statistics.attempts++;
     http->statistics.bytes_sent += attempt.body.size;
     slot->begun_ms = loop_now_ms(http);
@@ -447,7 +363,7 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
     http->in_flight++;
     if (http->in_flight > http->statistics.in_flight_most)
         http->statistics.in_flight_most = http->in_flight;
-    curl_multi_add_handle(multi->handle, slot->easy);
+    curl_multi_add_handle(multi->handle, slot->easy.handle);
 }
 
 static void cancel_everything(pb_http *http);
@@ -618,7 +534,7 @@ static void slot_release(pb_http *http, http_slot *slot, pb_pace_outcome outcome
     if (endpoint == &http->unpaced)
         outcome = PB_PACE_NEITHER;
     pb_pace_ended(&endpoint->pace, outcome, request->private_.retry_after_ms, now_ms);
-    curl_multi_remove_handle(multi->handle, slot->easy);
+    curl_multi_remove_handle(multi->handle, slot->easy.handle);
     slot->request = NULL;
     slot->next = multi->free;
     multi->free = slot;
@@ -640,14 +556,15 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     pb_http_request *request = slot->request;
     pb_http_verdict verdict = PB_HTTP_DONE;
     if (code == CURLE_OK) {
-        if (!has_answered(http, slot->base_url))
-            strcpy(http->answered[http->answered_count++], slot->base_url);
+        if (!has_answered(http, slot->easy.base_url))
+            strcpy(http->answered[http->answered_count++], slot->easy.base_url);
         verdict = request->judge(request);
     } else if (!request->error.kind) { /* else received_body refused, and said why */
         char detail[256];
         snprintf(detail, sizeof detail, "%s", curl_easy_strerror(code));
-        verdict = transport_error(code, detail, slot->base_url, &request->error) ? PB_HTTP_RETRY
-                                                                                 : PB_HTTP_DONE;
+        verdict = transport_error(code, detail, slot->easy.base_url, &request->error)
+                      ? PB_HTTP_RETRY
+                      : PB_HTTP_DONE;
     }
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
     http->statistics.throttled += outcome == PB_PACE_THROTTLED;
@@ -656,10 +573,11 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
         wait_in_line(http, request, true);
         return;
     }
-    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->base_url))
+    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->easy.base_url))
         return;
     if (verdict != PB_HTTP_DONE && !request->error.kind) /* given up is no success */
-        pb_error_set(&request->error, PB_ERROR_SERVER, "%s: no end of redirects", slot->base_url);
+        pb_error_set(&request->error, PB_ERROR_SERVER, "%s: no end of redirects",
+                     slot->easy.base_url);
     request_done(http, request);
 }
 
@@ -702,7 +620,7 @@ static void on_hedge_look(uv_timer_t *timer)
             continue;
         pb_log_line(http->options.log, PB_LOG_DEBUG,
                     "attempt %u heard nothing for %lld ms, repeated: %s", request->attempts,
-                    (long long)silent_ms, slot->base_url);
+                    (long long)silent_ms, slot->easy.base_url);
         http->statistics.hedges++;
         request->private_.hedges++;
         slot_release(http, slot, PB_PACE_NEITHER, now_ms);
@@ -895,8 +813,8 @@ void pb_http_close(pb_http *http)
     for (unsigned m = 0; m < http->multi_count; m++) {
         http_multi *multi = &http->multis[m];
         for (unsigned i = 0; i < multi->slot_count; i++)
-            if (multi->slots[i].easy)
-                curl_easy_cleanup(multi->slots[i].easy);
+            if (multi->slots[i].easy.handle)
+                curl_easy_cleanup(multi->slots[i].easy.handle);
         curl_multi_cleanup(multi->handle); /* closes connections through http->sockets */
         free(multi->slots);
         close_handle(http, (uv_handle_t *)&multi->timer);

@@ -32,6 +32,14 @@ int64_t pb_pace_wait_ms(pb_pace *pace, int64_t now_ms)
     return pb_bucket_wait_ms(&pace->rate, now_ms);
 }
 
+static double counted_per_s(const pb_pace *pace, int64_t now_ms)
+{
+    int64_t counted_ms = now_ms - pace->counted_ms;
+    if (counted_ms < COUNT_MS)
+        counted_ms = COUNT_MS;
+    return pace->answered * 1000.0 / (double)counted_ms;
+}
+
 static void count_from(pb_pace *pace, int64_t from_ms)
 {
     pace->counted_ms = from_ms;
@@ -82,11 +90,9 @@ static void shrink(pb_pace *pace, int64_t now_ms)
  */
 static void space_out(pb_pace *pace, int64_t now_ms)
 {
-    int64_t counted_ms = now_ms - pace->counted_ms;
-    if (counted_ms < COUNT_MS)
-        counted_ms = COUNT_MS;
-    double served_per_s = (pace->answered ? pace->answered : 1) * 1000.0 / (double)counted_ms;
-    double per_s = pace->rate.per_s;
+    double served_per_s = counted_per_s(pace, now_ms), per_s = pace->rate.per_s;
+    if (served_per_s < pace->served_per_s)
+        served_per_s = pace->served_per_s; /* this count may have hardly begun */
     if (per_s <= 0 || per_s > served_per_s)
         per_s = served_per_s;
     per_s *= RATE_CUT;
@@ -116,8 +122,11 @@ void pb_pace_ended(pb_pace *pace, pb_pace_outcome outcome, int64_t retry_after_m
 {
     pace->in_flight--;
     if (now_ms >= pace->counted_ms) {
-        if (now_ms - pace->counted_ms >= COUNT_MS && pace->answered + pace->throttled >= COUNT_MIN)
+        if (now_ms - pace->counted_ms >= COUNT_MS &&
+            pace->answered + pace->throttled >= COUNT_MIN) {
+            pace->served_per_s = counted_per_s(pace, now_ms);
             count_from(pace, now_ms);
+        }
         pace->answered += outcome == PB_PACE_ANSWERED;
         pace->throttled += outcome == PB_PACE_THROTTLED;
     }

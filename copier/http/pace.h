@@ -39,6 +39,7 @@ typedef struct pb_pace {
     /* Answers since counted_ms; what comes before it is not counted. */
     int64_t counted_ms;
     unsigned answered, throttled;
+    double served_per_s; /* by the count before */
 
     double response_ms, deviation_ms; /* smoothed; 0 before the first sample */
 } pb_pace;

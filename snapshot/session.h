@@ -45,8 +45,8 @@ typedef struct pb_session_options {
     /* Averages over all loops that are not passed while data moves; 0 for none. */
     uint64_t limit_bytes_per_s; /* of bodies, sent and received */
     uint64_t limit_requests_per_s;
-    bool unsigned_payload;     /* see store.h */
-    bool dry_run;              /* write nothing */
+    bool unsigned_payload; /* see store.h */
+    bool dry_run;          /* write nothing */
     const pb_log *log;
     void (*event)(void *context, const pb_event *event); /* on the session's thread */
     void *context;

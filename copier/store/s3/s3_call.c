@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 enum {
-    BULK_BYTES = 256 * 1024,       /* from here on large socket buffers pay */
-    HEDGE_BYTES_MAX = 1024 * 1024, /* less than that is cheap to move twice... */
+    BULK_BYTES = 256 * 1024,                 /* from here on large socket buffers pay */
+    HEDGE_BYTES_MAX = 1024 * 1024,           /* less than that is cheap to move twice... */
     HEDGE_COPY_BYTES_MAX = 16 * 1024 * 1024, /* ...and to copy inside the store */
-    OVERRUN_BYTES_MAX = 64 * 1024, /* of a body that is too long: no more is waited for */
+    OVERRUN_BYTES_MAX = 64 * 1024,           /* of a body that is too long: no more is waited for */
     ERROR_BODY_BYTES_MAX = 64 * 1024,
     KEY_SHOWN_MAX = 400,
 };

@@ -410,7 +410,7 @@ static void pump(pb_http *http)
             wait_ms = endpoint_wait_ms;
         }
     }
-    /* Else an answer brings us back. */
+    /* Who waits for no time is brought back by an answer. */
     if (wait_ms < INT64_MAX && http->in_flight < most)
         uv_timer_start(&http->pace_timer, on_pace_due, (uint64_t)wait_ms, 0);
     http->in_callback = false;
@@ -747,9 +747,11 @@ int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_
     int64_t now_ms = loop_now_ms(http);
     pb_bucket_open(&http->limit_requests, options->limit_requests_per_s, now_ms);
     pb_bucket_open(&http->limit_bytes, options->limit_bytes_per_s, now_ms);
-    pb_pace_open(&http->unpaced.pace, http->options.parallel, now_ms);
+    pb_pace_open(&http->unpaced.pace, http->options.parallel, now_ms); /* and never told anything */
     http->unpaced.pace.window = http->options.parallel;
-    uv_unref((uv_handle_t *)&http->hedge_timer); /* what it looks at keeps the loop alive */
+    /* The requests that these are for keep the loop alive. */
+    uv_unref((uv_handle_t *)&http->pace_timer);
+    uv_unref((uv_handle_t *)&http->hedge_timer);
     http->turn = http->unpaced.next = &http->unpaced;
     http->endpoint_count = 1;
     http->multi_count = (http->options.parallel + SLOTS_PER_MULTI - 1) / SLOTS_PER_MULTI;

@@ -4,10 +4,13 @@ enum {
     WINDOW_FIRST = 16,
     RECOVERY_MS_MIN = 100,
     RETRY_AFTER_MS_MAX = 30 * 1000,
-    COUNT_MS = 100,   /* a count of answers lasts at least so long... */
-    COUNT_MIN = 20,   /* ...and so many; */
-    IDLE_MS = 1000,   /* one that is older when the endpoint was idle says nothing */
-    REFUSALS_MIN = 3, /* ...and an eighth of the answers are a good part */
+    /* How long answers are counted for: at least so long, and until there are so many. */
+    COUNT_MS = 100,
+    COUNT_MIN = 20,
+    IDLE_MS = 1000, /* an idle endpoint's count that is older than that begins anew */
+    /* A good part of a count are refusals: so many, and one in so many. */
+    REFUSALS_MIN = 3,
+    REFUSALS_ONE_IN = 8,
 };
 #define RATE_CUT 0.7
 #define RATE_GROWTH_PER_S 0.1
@@ -112,7 +115,8 @@ static void refused(pb_pace *pace, int64_t retry_after_ms, int64_t now_ms)
         retry_after_ms = RETRY_AFTER_MS_MAX;
     if (retry_after_ms > 0 && pace->closed_until_ms < now_ms + retry_after_ms)
         pace->closed_until_ms = now_ms + retry_after_ms;
-    bool many = pace->throttled >= REFUSALS_MIN && pace->throttled * 8 >= pace->answered;
+    bool many =
+        pace->throttled >= REFUSALS_MIN && pace->throttled * REFUSALS_ONE_IN >= pace->answered;
     if (now_ms >= pace->counted_ms && (many || retry_after_ms > 0))
         space_out(pace, now_ms);
     shrink(pace, now_ms);

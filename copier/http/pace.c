@@ -9,8 +9,8 @@ enum {
     COUNT_MIN = 20,
     IDLE_MS = 1000, /* an idle endpoint's count that is older than that begins anew */
     /* A good part of a count are refusals: so many, and one in so many. */
-    REFUSALS_MIN = 3,
-    REFUSALS_ONE_IN = 8,
+    REFUSALS_MIN = 5,
+    REFUSALS_ONE_IN = 4,
 };
 #define RATE_CUT 0.7
 #define RATE_GROWTH_PER_S 0.1

@@ -184,6 +184,11 @@ static const pb_option_entry options[] = {
      "threads that move data, up to 8; 0, the default, for one a core"},
     {"stall-timeout", 0, "SECONDS", PB_OPTION_NUMBER, AT(stall_s), 30, 1, 3600, WORKING,
      "give up a request that moves nothing for so long, and try again; 30 unless given"},
+    {"limit-bytes", 0, "SIZE", PB_OPTION_SIZE, AT(limit_bytes), 0, 1024, TIB, MOVING,
+     "send and receive no more than so much a second while data moves, at least 1K; no limit "
+     "unless given"},
+    {"limit-requests", 0, "N", PB_OPTION_NUMBER, AT(limit_requests), 0, 1, 1000000, MOVING,
+     "send no more than so many requests a second while data moves; no limit unless given"},
     {"ca-bundle", 0, "FILE", PB_OPTION_TEXT, AT(ca_bundle), 0, 0, 0, WORKING,
      "certificates (PEM) to trust instead of the system's"},
     {"unsigned-payload", 0, NULL, PB_OPTION_FLAG, AT(unsigned_payload), 0, 0, 0, WORKING,

@@ -31,6 +31,8 @@ typedef struct pb_options {
     uint64_t memory_bytes;
     uint64_t loops;
     uint64_t stall_s;
+    uint64_t limit_bytes;
+    uint64_t limit_requests;
     const char *prefix;
     const char *snapshot;
     const char *ca_bundle;

@@ -297,6 +297,8 @@ static int in_session(run *self, int (*command)(run *self, pb_error *error), pb_
         .loops = (unsigned)options->loops,
         .stall_timeout_ms = (uint32_t)options->stall_s * 1000,
         .ca_bundle = options->ca_bundle,
+        .limit_bytes_per_s = options->limit_bytes,
+        .limit_requests_per_s = options->limit_requests,
         .unsigned_payload = options->unsigned_payload,
         .dry_run = options->dry_run,
         .log = options->quiet ? NULL : &log,

@@ -40,10 +40,12 @@ static int take_size(const pb_option_entry *option, const char *value, uint64_t 
         return pb_error_hint(error, "write bytes, or a number with K, M, G or T: --%s 512M",
                              option->name);
     }
-    if (*ret_bytes < option->least)
-        return pb_error_set(error, PB_ERROR_USAGE,
-                            "option --%s: %s is too little: give at least %" PRIu64 "M",
-                            option->name, value, option->least >> 20);
+    if (*ret_bytes < option->least) {
+        bool mebi = option->least >> 20 > 0;
+        return pb_error_set(
+            error, PB_ERROR_USAGE, "option --%s: %s is too little: give at least %" PRIu64 "%c",
+            option->name, value, option->least >> (mebi ? 20 : 10), mebi ? 'M' : 'K');
+    }
     if (*ret_bytes > option->most)
         return pb_error_set(error, PB_ERROR_USAGE,
                             "option --%s: %s is too much: give at most %" PRIu64 "G", option->name,

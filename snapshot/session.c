@@ -260,6 +260,8 @@ int pb_job_run(pb_job *job, pb_error *error)
         .mover = pb_mover_options_default(),
         .store_count = job->store_count,
     };
+    options.http.limit_bytes_per_s = (double)session->limit_bytes_per_s;
+    options.http.limit_requests_per_s = (double)session->limit_requests_per_s;
     options.mover.memory_bytes = session->memory_bytes;
     for (unsigned i = 0; i < job->store_count; i++)
         options.stores[i] = job->stores[i];
@@ -270,13 +272,14 @@ int pb_job_run(pb_job *job, pb_error *error)
                                &job->session->loop, &job->counters, &job->statistics, error);
     job->range_count = 0;
     on_tick(job);
-    pb_log_line(session->log, PB_LOG_INFO,
-                "%s: %u loops, %llu shards, %llu loans, %llu requests, %llu retries, at most %llu "
-                "bytes in buffers",
-                job->phase, job->statistics.loops, (unsigned long long)job->statistics.shards,
-                (unsigned long long)job->statistics.loans,
-                (unsigned long long)job->statistics.requests,
-                (unsigned long long)job->statistics.retries,
-                (unsigned long long)job->statistics.buffers_most_bytes);
+    pb_log_line(
+        session->log, PB_LOG_INFO,
+        "%s: %u loops, %llu shards, %llu loans, %llu requests, %llu retries, %llu throttled, "
+        "%llu hedged, at most %llu bytes in buffers",
+        job->phase, job->statistics.loops, (unsigned long long)job->statistics.shards,
+        (unsigned long long)job->statistics.loans, (unsigned long long)job->statistics.requests,
+        (unsigned long long)job->statistics.retries, (unsigned long long)job->statistics.throttled,
+        (unsigned long long)job->statistics.hedges,
+        (unsigned long long)job->statistics.buffers_most_bytes);
     return failed;
 }

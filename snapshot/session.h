@@ -42,8 +42,11 @@ typedef struct pb_session_options {
     unsigned loops;            /* 0: one a core */
     uint32_t stall_timeout_ms; /* of a request that moves nothing; 0 for the default */
     const char *ca_bundle;     /* or NULL */
-    bool unsigned_payload;     /* see store.h */
-    bool dry_run;              /* write nothing */
+    /* Averages over all loops that are not passed while data moves; 0 for none. */
+    uint64_t limit_bytes_per_s; /* of bodies, sent and received */
+    uint64_t limit_requests_per_s;
+    bool unsigned_payload; /* see store.h */
+    bool dry_run;          /* write nothing */
     const pb_log *log;
     void (*event)(void *context, const pb_event *event); /* on the session's thread */
     void *context;

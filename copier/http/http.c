@@ -3,32 +3,34 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "copier/http/easy.h"
+#include "copier/http/pace.h"
 #include "copier/http/sockets.h"
-#include <curl/curl.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include <strings.h>
 
 /* libcurl walks all connections and handles of a multi on each request: small multis stay cheap. */
 enum { SLOTS_PER_MULTI = 64 };
-enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
 enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 1000 };
-enum { URL_MAX = 512, ENDPOINTS_KNOWN = 8 };
+enum { ENDPOINTS_KNOWN = 8 };
+/* How often silent requests are looked for, and how often one of them is repeated. */
+enum { HEDGE_LOOK_MS = 250, HEDGES_MAX = 2 };
 
 typedef struct http_multi http_multi;
 
 /* One easy handle, kept for good. */
 typedef struct http_slot {
-    CURL *easy;
+    pb_easy easy; /* without a handle before it is used first */
     http_multi *owner;
     struct http_slot *next; /* free list */
     pb_http_request *request;
-    char base_url[URL_MAX]; /* set in the handle */
-    const char *custom;     /* CURLOPT_CUSTOMREQUEST set in the handle */
-    bool bulk;
     bool sent; /* this attempt's request has gone out once */
-    struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
+    /* Of attempts that may be hedged, while nothing came: all of them, the oldest first. */
+    bool silent;
+    struct http_slot *silent_before, *silent_after;
+    int64_t begun_ms;
+    uint64_t paid_bytes; /* that limit_bytes was charged with and that have not come yet */
 } http_slot;
 
 struct http_multi {
@@ -45,6 +47,13 @@ typedef struct request_queue {
     pb_http_request *head, *tail;
 } request_queue;
 
+struct pb_http_endpoint {
+    pb_http_endpoint *next; /* a ring: each has its turn */
+    char *base_url;         /* NULL: of those that named no endpoint */
+    pb_pace pace;
+    request_queue waiting;
+};
+
 struct pb_http {
     uv_loop_t *loop;
     pb_http_options options;
@@ -54,12 +63,19 @@ struct pb_http {
     unsigned multi_count;
     uv_idle_t pump_soon;
     uv_timer_t retry_timer;
-    request_queue waiting;
+    uv_timer_t pace_timer;  /* runs while requests wait for time alone */
+    uv_timer_t hedge_timer; /* runs while attempts are silent */
+    pb_http_endpoint unpaced;
+    pb_http_endpoint *turn;
+    unsigned endpoint_count;
+    pb_bucket limit_requests, limit_bytes;
+    http_slot *silent_oldest, *silent_newest;
+    int64_t silent_looked_ms;
     pb_http_request *retries; /* by due_ms */
     unsigned in_flight;
     unsigned open; /* submitted and not done */
     /* Endpoints from which a whole answer came: name, route and TLS are right. */
-    char answered[ENDPOINTS_KNOWN][URL_MAX];
+    char answered[ENDPOINTS_KNOWN][PB_URL_MAX];
     unsigned answered_count;
     bool cancelled;
     bool in_callback; /* the pump runs at its end */
@@ -119,13 +135,74 @@ static pb_http_request *queue_pop(request_queue *queue)
     return request;
 }
 
+static pb_http_endpoint *endpoint_of(pb_http *http, pb_http_request *request)
+{
+    return request->endpoint ? request->endpoint : &http->unpaced;
+}
+
+static void wait_in_line(pb_http *http, pb_http_request *request, bool at_head)
+{
+    queue_push(&endpoint_of(http, request)->waiting, request, at_head);
+}
+
+/* The loop's own clock: read once an iteration, which is often enough for paces and costs nothing.
+ */
+static int64_t loop_now_ms(const pb_http *http)
+{
+    return (int64_t)uv_now(http->loop);
+}
+
+/* ---- silent attempts ---- */
+
+static void on_hedge_look(uv_timer_t *timer);
+
+static void silent_begin(pb_http *http, http_slot *slot)
+{
+    slot->silent = true;
+    slot->silent_before = http->silent_newest;
+    slot->silent_after = NULL;
+    if (http->silent_newest)
+        http->silent_newest->silent_after = slot;
+    else
+        http->silent_oldest = slot;
+    http->silent_newest = slot;
+    if (!uv_is_active((uv_handle_t *)&http->hedge_timer)) {
+        http->silent_looked_ms = loop_now_ms(http);
+        uv_timer_start(&http->hedge_timer, on_hedge_look, HEDGE_LOOK_MS, HEDGE_LOOK_MS);
+    }
+}
+
+static void silent_end(pb_http *http, http_slot *slot)
+{
+    if (!slot->silent)
+        return;
+    slot->silent = false;
+    if (slot->silent_before)
+        slot->silent_before->silent_after = slot->silent_after;
+    else
+        http->silent_oldest = slot->silent_after;
+    if (slot->silent_after)
+        slot->silent_after->silent_before = slot->silent_before;
+    else
+        http->silent_newest = slot->silent_before;
+}
+
 /* ---- one attempt: into libcurl ---- */
+
+static void charge_received(http_slot *slot, uint64_t bytes)
+{
+    pb_http *http = slot->owner->http;
+    http->statistics.bytes_received += bytes;
+    uint64_t paid = bytes < slot->paid_bytes ? bytes : slot->paid_bytes;
+    slot->paid_bytes -= paid;
+    pb_bucket_take(&http->limit_bytes, (double)(bytes - paid));
+}
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
     http_slot *slot = context;
     pb_http_request *request = slot->request;
-    slot->owner->http->statistics.bytes_received += size * count;
+    charge_received(slot, size * count);
     if (request->received_body && request->received_body(request, data, size * count))
         return 0;
     return size * count;
@@ -151,6 +228,12 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
         const char *space = memchr(data, ' ', length);
         request->status = space && space + 4 <= data + length ? atoi(space + 1) : 0;
         request->private_.retry_after_ms = 0;
+        if (slot->silent) {
+            pb_http *http = slot->owner->http;
+            pb_pace_responded(&endpoint_of(http, request)->pace,
+                              loop_now_ms(http) - slot->begun_ms);
+            silent_end(http, slot);
+        }
         return length;
     }
     const char *colon = memchr(data, ':', length);
@@ -202,31 +285,12 @@ static int on_sending(void *context, char *remote, char *local, int remote_port,
 
 static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
 {
-    const pb_http_options *options = &http->options;
     slot->owner = owner;
-    CURL *easy = slot->easy = curl_easy_init();
-    if (!easy)
-        abort();
+    pb_easy_open(&slot->easy, &http->options, http->share);
+    CURL *easy = slot->easy.handle;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_SMALL);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SMALL);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)options->stall_bytes_per_s);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((options->stall_window_ms + 999) / 1000));
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->attempt_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 300L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (options->ca_bundle)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
-    curl_easy_setopt(easy, CURLOPT_SHARE, http->share);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -235,65 +299,6 @@ static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http->sockets);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http->sockets);
-}
-
-static void add_header(http_slot *slot, size_t *count, const char *line)
-{
-    /* libcurl borrows the list: nodes of our own need no allocation. */
-    slot->headers[*count] = (struct curl_slist){.data = (char *)line};
-    if (*count)
-        slot->headers[*count - 1].next = &slot->headers[*count];
-    ++*count;
-}
-
-/* Sets the handle for the attempt; what is set already is not set again. */
-static void slot_fill(http_slot *slot, const pb_http_request *request,
-                      const pb_http_attempt *attempt)
-{
-    CURL *easy = slot->easy;
-    if (strcmp(slot->base_url, attempt->base_url) != 0) {
-        snprintf(slot->base_url, sizeof slot->base_url, "%s", attempt->base_url);
-        curl_easy_setopt(easy, CURLOPT_URL, attempt->base_url);
-    }
-    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, attempt->target);
-    if (slot->bulk != request->bulk) {
-        slot->bulk = request->bulk;
-        long bytes = slot->bulk ? BUFFER_BULK : BUFFER_SMALL;
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, bytes);
-        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, bytes);
-    }
-    size_t count = 0;
-    bool typed = false;
-    for (size_t i = 0; i < attempt->header_count; i++) {
-        add_header(slot, &count, attempt->headers[i]);
-        typed = typed || strncasecmp(attempt->headers[i], "content-type:", 13) == 0;
-    }
-    const char *custom = NULL;
-    if (strcmp(request->method, "GET") == 0) {
-        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    } else if (strcmp(request->method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    } else if (attempt->body.size) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, attempt->body.data);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)attempt->body.size);
-        custom = request->method;
-        if (attempt->body.size > 1000 * 1000)
-            add_header(slot, &count, "Expect:"); /* libcurl would wait for a 100 Continue */
-        if (!typed)
-            add_header(slot, &count, "Content-Type:"); /* libcurl would say urlencoded */
-    } else {
-        /* Without a body a plain request costs least; the length is said all the same. */
-        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-        custom = request->method;
-        if (strcmp(request->method, "DELETE") != 0)
-            add_header(slot, &count, "Content-Length: 0");
-    }
-    if (custom != slot->custom) {
-        slot->custom = custom;
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, custom);
-    }
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, count ? slot->headers : NULL);
 }
 
 /* ---- the pump: the one place that begins attempts ---- */
@@ -340,21 +345,47 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
     http_multi *multi = multi_with_room(http);
     http_slot *slot = multi->free;
     multi->free = slot->next;
-    if (!slot->easy)
+    if (!slot->easy.handle)
         slot_open(http, multi, slot);
     slot->request = request;
     slot->sent = false;
-    slot_fill(slot, request, &attempt);
+    pb_easy_fill(&slot->easy, request->method, request->bulk, &attempt);
     http->statistics.attempts++;
     http->statistics.bytes_sent += attempt.body.size;
+    slot->begun_ms = loop_now_ms(http);
+    slot->paid_bytes = request->body_bytes;
+    pb_bucket_take(&http->limit_requests, 1);
+    pb_bucket_take(&http->limit_bytes, (double)(attempt.body.size + request->body_bytes));
+    pb_pace_begun(&endpoint_of(http, request)->pace, slot->begun_ms);
+    if (request->hedge)
+        silent_begin(http, slot);
     multi->in_flight++;
     http->in_flight++;
     if (http->in_flight > http->statistics.in_flight_most)
         http->statistics.in_flight_most = http->in_flight;
-    curl_multi_add_handle(multi->handle, slot->easy);
+    curl_multi_add_handle(multi->handle, slot->easy.handle);
 }
 
 static void cancel_everything(pb_http *http);
+static void pump(pb_http *http);
+
+static int64_t longer(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* 0: the next request of the endpoint may begin. */
+static int64_t wait_ms_of(pb_http *http, pb_http_endpoint *endpoint, int64_t now_ms)
+{
+    int64_t limits_ms = longer(pb_bucket_wait_ms(&http->limit_requests, now_ms),
+                               pb_bucket_wait_ms(&http->limit_bytes, now_ms));
+    return longer(pb_pace_wait_ms(&endpoint->pace, now_ms), limits_ms);
+}
+
+static void on_pace_due(uv_timer_t *timer)
+{
+    pump(timer->data);
+}
 
 static void pump(pb_http *http)
 {
@@ -363,8 +394,25 @@ static void pump(pb_http *http)
         cancel_everything(http);
     /* One request alone finds name, route and TLS session; a burst would start a resolver each. */
     unsigned most = http->answered_count ? http->options.parallel : 1;
-    while (http->waiting.head && http->in_flight < most)
-        attempt_begin(http, queue_pop(&http->waiting));
+    unsigned passed = 0; /* endpoints one after another that begin nothing */
+    int64_t now_ms = loop_now_ms(http), wait_ms = INT64_MAX;
+    while (http->in_flight < most && passed < http->endpoint_count) {
+        pb_http_endpoint *endpoint = http->turn;
+        http->turn = endpoint->next;
+        passed++;
+        if (!endpoint->waiting.head)
+            continue;
+        int64_t endpoint_wait_ms = wait_ms_of(http, endpoint, now_ms);
+        if (!endpoint_wait_ms) {
+            passed = 0;
+            attempt_begin(http, queue_pop(&endpoint->waiting));
+        } else if (endpoint_wait_ms < wait_ms) {
+            wait_ms = endpoint_wait_ms;
+        }
+    }
+    /* Who waits for no time is brought back by an answer. */
+    if (wait_ms < INT64_MAX && http->in_flight < most)
+        uv_timer_start(&http->pace_timer, on_pace_due, (uint64_t)wait_ms, 0);
     http->in_callback = false;
 }
 
@@ -384,7 +432,7 @@ static void on_retry_due(uv_timer_t *timer)
     while (http->retries && http->retries->private_.due_ms <= now_ms) {
         pb_http_request *request = http->retries;
         http->retries = request->private_.next;
-        queue_push(&http->waiting, request, true);
+        wait_in_line(http, request, true);
     }
     if (http->retries)
         uv_timer_start(timer, on_retry_due, (uint64_t)(http->retries->private_.due_ms - now_ms), 0);
@@ -475,35 +523,61 @@ static bool transport_error(CURLcode code, const char *detail, const char *base_
     }
 }
 
-static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
+/* Takes the attempt out of libcurl, and its connection with it where the answer is not whole. */
+static void slot_release(pb_http *http, http_slot *slot, pb_pace_outcome outcome, int64_t now_ms)
 {
     pb_http_request *request = slot->request;
     http_multi *multi = slot->owner;
-    pb_http_verdict verdict = PB_HTTP_DONE;
-    if (code == CURLE_OK) {
-        if (!has_answered(http, slot->base_url))
-            strcpy(http->answered[http->answered_count++], slot->base_url);
-        verdict = request->judge(request);
-    } else if (!request->error.kind) { /* else received_body refused, and said why */
-        char detail[256];
-        snprintf(detail, sizeof detail, "%s", curl_easy_strerror(code));
-        verdict = transport_error(code, detail, slot->base_url, &request->error) ? PB_HTTP_RETRY
-                                                                                 : PB_HTTP_DONE;
-    }
-    curl_multi_remove_handle(multi->handle, slot->easy);
+    silent_end(http, slot);
+    pb_bucket_take(&http->limit_bytes, -(double)slot->paid_bytes); /* they never came */
+    pb_http_endpoint *endpoint = endpoint_of(http, request);
+    if (endpoint == &http->unpaced)
+        outcome = PB_PACE_NEITHER;
+    pb_pace_ended(&endpoint->pace, outcome, request->private_.retry_after_ms, now_ms);
+    curl_multi_remove_handle(multi->handle, slot->easy.handle);
     slot->request = NULL;
     slot->next = multi->free;
     multi->free = slot;
     multi->in_flight--;
     http->in_flight--;
+}
+
+static pb_pace_outcome outcome_of(CURLcode code, pb_http_verdict verdict, const pb_error *error)
+{
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return PB_PACE_TIMED_OUT;
+    if (code == CURLE_OK && error->kind == PB_ERROR_THROTTLED)
+        return PB_PACE_THROTTLED;
+    return code == CURLE_OK && verdict != PB_HTTP_RETRY ? PB_PACE_ANSWERED : PB_PACE_NEITHER;
+}
+
+static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
+{
+    pb_http_request *request = slot->request;
+    pb_http_verdict verdict = PB_HTTP_DONE;
+    if (code == CURLE_OK) {
+        if (!has_answered(http, slot->easy.base_url))
+            strcpy(http->answered[http->answered_count++], slot->easy.base_url);
+        verdict = request->judge(request);
+    } else if (!request->error.kind) { /* else received_body refused, and said why */
+        char detail[256];
+        snprintf(detail, sizeof detail, "%s", curl_easy_strerror(code));
+        verdict = transport_error(code, detail, slot->easy.base_url, &request->error)
+                      ? PB_HTTP_RETRY
+                      : PB_HTTP_DONE;
+    }
+    pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
+    http->statistics.throttled += outcome == PB_PACE_THROTTLED;
+    slot_release(http, slot, outcome, loop_now_ms(http));
     if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max) {
-        queue_push(&http->waiting, request, true);
+        wait_in_line(http, request, true);
         return;
     }
-    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->base_url))
+    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->easy.base_url))
         return;
     if (verdict != PB_HTTP_DONE && !request->error.kind) /* given up is no success */
-        pb_error_set(&request->error, PB_ERROR_SERVER, "%s: no end of redirects", slot->base_url);
+        pb_error_set(&request->error, PB_ERROR_SERVER, "%s: no end of redirects",
+                     slot->easy.base_url);
     request_done(http, request);
 }
 
@@ -519,6 +593,40 @@ static void collect(pb_http *http, http_multi *multi)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot_pointer);
         attempt_end(http, (http_slot *)(void *)slot_pointer, code);
     }
+}
+
+/* Gives up what has been silent for longer than the endpoint's answers take, and repeats it. Those
+ * that have waited less than the shortest patience are not looked at. */
+static void on_hedge_look(uv_timer_t *timer)
+{
+    pb_http *http = timer->data;
+    int64_t now_ms = loop_now_ms(http);
+    /* Was the loop itself held up? Then answers may lie unread. */
+    bool held_up = now_ms - http->silent_looked_ms > 2 * HEDGE_LOOK_MS;
+    http->silent_looked_ms = now_ms;
+    if (!http->silent_oldest)
+        uv_timer_stop(timer);
+    http_slot *after;
+    for (http_slot *slot = http->silent_oldest; slot && !held_up; slot = after) {
+        after = slot->silent_after;
+        pb_http_request *request = slot->request;
+        int64_t silent_ms = now_ms - slot->begun_ms;
+        if (silent_ms < PB_PACE_PATIENCE_MS_MIN)
+            break;
+        int64_t patience_ms = pb_pace_patience_ms(&endpoint_of(http, request)->pace)
+                              << request->private_.hedges;
+        if (request->private_.hedges == HEDGES_MAX || !patience_ms || silent_ms < patience_ms ||
+            request->attempts >= http->options.attempts_max)
+            continue;
+        pb_log_line(http->options.log, PB_LOG_DEBUG,
+                    "attempt %u heard nothing for %lld ms, repeated: %s", request->attempts,
+                    (long long)silent_ms, slot->easy.base_url);
+        http->statistics.hedges++;
+        request->private_.hedges++;
+        slot_release(http, slot, PB_PACE_NEITHER, now_ms);
+        wait_in_line(http, request, true);
+    }
+    pump(http);
 }
 
 static void cancel_request(pb_http *http, pb_http_request *request)
@@ -544,8 +652,9 @@ static void cancel_everything(pb_http *http)
         http->retries = request->private_.next;
         cancel_request(http, request);
     }
-    while (http->waiting.head)
-        cancel_request(http, queue_pop(&http->waiting));
+    for (unsigned i = 0; i < http->endpoint_count; i++, http->turn = http->turn->next)
+        while (http->turn->waiting.head)
+            cancel_request(http, queue_pop(&http->turn->waiting));
 }
 
 void pb_http_cancel_all(pb_http *http)
@@ -632,7 +741,19 @@ int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_
     curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     uv_idle_init(loop, &http->pump_soon);
     uv_timer_init(loop, &http->retry_timer);
-    http->retry_timer.data = http;
+    uv_timer_init(loop, &http->pace_timer);
+    uv_timer_init(loop, &http->hedge_timer);
+    http->retry_timer.data = http->pace_timer.data = http->hedge_timer.data = http;
+    int64_t now_ms = loop_now_ms(http);
+    pb_bucket_open(&http->limit_requests, options->limit_requests_per_s, now_ms);
+    pb_bucket_open(&http->limit_bytes, options->limit_bytes_per_s, now_ms);
+    pb_pace_open(&http->unpaced.pace, http->options.parallel, now_ms); /* and never told anything */
+    http->unpaced.pace.window = http->options.parallel;
+    /* The requests that these are for keep the loop alive. */
+    uv_unref((uv_handle_t *)&http->pace_timer);
+    uv_unref((uv_handle_t *)&http->hedge_timer);
+    http->turn = http->unpaced.next = &http->unpaced;
+    http->endpoint_count = 1;
     http->multi_count = (http->options.parallel + SLOTS_PER_MULTI - 1) / SLOTS_PER_MULTI;
     http->multis = pb_allocate_zeroed(http->multi_count, sizeof *http->multis);
     unsigned left = http->options.parallel;
@@ -668,6 +789,12 @@ static void on_handle_closed(uv_handle_t *handle)
     pb_http *http = handle->data;
     if (--http->handles_closing)
         return;
+    while (http->unpaced.next != &http->unpaced) {
+        pb_http_endpoint *endpoint = http->unpaced.next;
+        http->unpaced.next = endpoint->next;
+        free(endpoint->base_url);
+        free(endpoint);
+    }
     free(http->multis);
     free(http);
 }
@@ -688,8 +815,8 @@ void pb_http_close(pb_http *http)
     for (unsigned m = 0; m < http->multi_count; m++) {
         http_multi *multi = &http->multis[m];
         for (unsigned i = 0; i < multi->slot_count; i++)
-            if (multi->slots[i].easy)
-                curl_easy_cleanup(multi->slots[i].easy);
+            if (multi->slots[i].easy.handle)
+                curl_easy_cleanup(multi->slots[i].easy.handle);
         curl_multi_cleanup(multi->handle); /* closes connections through http->sockets */
         free(multi->slots);
         close_handle(http, (uv_handle_t *)&multi->timer);
@@ -698,6 +825,28 @@ void pb_http_close(pb_http *http)
     pb_sockets_close(http->sockets);
     close_handle(http, (uv_handle_t *)&http->pump_soon);
     close_handle(http, (uv_handle_t *)&http->retry_timer);
+    close_handle(http, (uv_handle_t *)&http->pace_timer);
+    close_handle(http, (uv_handle_t *)&http->hedge_timer);
+}
+
+pb_http_endpoint *pb_http_endpoint_at(pb_http *http, const char *base_url)
+{
+    pb_http_endpoint *endpoint = http->unpaced.next;
+    for (; endpoint != &http->unpaced; endpoint = endpoint->next)
+        if (strcmp(endpoint->base_url, base_url) == 0)
+            return endpoint;
+    endpoint = pb_allocate_zeroed(1, sizeof *endpoint);
+    endpoint->base_url = pb_duplicate(pb_slice_of(base_url));
+    pb_pace_open(&endpoint->pace, http->options.parallel, loop_now_ms(http));
+    endpoint->next = http->unpaced.next;
+    http->unpaced.next = endpoint;
+    http->endpoint_count++;
+    return endpoint;
+}
+
+unsigned pb_http_endpoint_window(const pb_http_endpoint *endpoint)
+{
+    return endpoint->pace.window;
 }
 
 void pb_http_submit(pb_http *http, pb_http_request *request)
@@ -709,7 +858,7 @@ void pb_http_submit(pb_http *http, pb_http_request *request)
     if (http->open++ == 0)
         pb_sockets_busy(http->sockets, true);
     http->statistics.requests++;
-    queue_push(&http->waiting, request, request->first);
+    wait_in_line(http, request, request->first);
     pump_later(http);
 }
 

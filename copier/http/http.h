@@ -2,11 +2,12 @@
  *
  * A pb_http belongs to one loop and its thread; every function here is called on that thread. It
  * keeps connections, transfer handles and header lists and reuses them, admits at most `parallel`
- * requests at once (the rest wait in order), and owns attempts: deadlines, retry with full jitter,
- * Retry-After. What an answer means is the caller's: `prepare` writes each attempt (so that it is
- * signed afresh), `judge` reads each answer. Redirects are never followed by libcurl: a caller
- * judges a 301 or 307 and prepares the next attempt for another endpoint. TLS certificates are
- * always verified and a https endpoint is never spoken to in plain text.
+ * requests at once (the rest wait in order, each endpoint's in a queue of its own), and owns
+ * attempts: pace, limits, deadlines, retry with full jitter, Retry-After, hedging. What an answer
+ * means is the caller's: `prepare` writes each attempt (so that it is signed afresh), `judge` reads
+ * each answer. Redirects are never followed by libcurl: a caller judges a 301 or 307 and prepares
+ * the next attempt for another endpoint. TLS certificates are always verified and a https endpoint
+ * is never spoken to in plain text.
  *
  * Bodies: the answer's body streams into `received_body` while the socket is read, so a slow
  * consumer slows the sender; the request's body is sent from memory that the caller holds under its
@@ -20,6 +21,7 @@
 #include <uv.h>
 
 typedef struct pb_http pb_http;
+typedef struct pb_http_endpoint pb_http_endpoint;
 
 typedef struct pb_http_options {
     unsigned parallel;           /* most requests in flight on this loop, at least 1 */
@@ -31,11 +33,15 @@ typedef struct pb_http_options {
     unsigned attempts_max;       /* attempts in all, at least 1 */
     uint32_t retry_base_ms; /* the wait before attempt n+1 is uniform in [0, min(cap, base*2^n)] */
     uint32_t retry_cap_ms;
+    /* Averages that are not passed, over all endpoints; 0 for none. Bytes are those of bodies, sent
+     * and received; each sending of a request counts. */
+    double limit_requests_per_s;
+    double limit_bytes_per_s;
     const char *ca_bundle; /* PEM file; NULL for the system's; borrowed until pb_http_close */
     const pb_log *log;     /* attempts that failed, at debug level; NULL for none; borrowed */
 } pb_http_options;
 
-/* Defaults: 64, 10 s, 30 s, 1 B/s, none, 5 min, 12 attempts, 100 ms, 20 s. */
+/* Defaults: 64, 10 s, 30 s, 1 B/s, none, 5 min, 12 attempts, 100 ms, 20 s, no limits. */
 pb_http_options pb_http_options_default(void);
 
 /* Opens a client on `loop`. Fails where a CA bundle cannot be read (USAGE). */
@@ -45,6 +51,10 @@ int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_
 /* Closes it; no request may be under way. The caller then runs the loop once more for the handles'
  * close callbacks; `http` is freed by them. NULL allowed. */
 void pb_http_close(pb_http *http);
+
+/* The endpoint that requests to this base URL are paced by (pace.h): a queue and a window of its
+ * own, shared by all who ask for the same URL. Made on first use; freed with the client. */
+pb_http_endpoint *pb_http_endpoint_at(pb_http *http, const char *base_url);
 
 enum { PB_HTTP_HEADERS_MAX = 64 };
 
@@ -71,6 +81,12 @@ typedef struct pb_http_request {
     const char *method; /* GET HEAD PUT POST DELETE; static */
     bool first; /* goes before those that wait (listings, so that the pipe is never empty) */
     bool bulk;  /* moves hundreds of kilobytes: gets large socket buffers */
+    bool
+        hedge; /* small and repeatable: an attempt that hears nothing for much longer than the
+                  endpoint usually takes is repeated at once on another connection, twice at most */
+    pb_http_endpoint *endpoint; /* paces it, though a redirect may lead elsewhere; NULL: unpaced */
+    uint64_t body_bytes; /* of the answer, as far as known: limit_bytes_per_s is charged with them
+                            at the beginning */
     void *context;
 
     /* Writes the next attempt. Called on the loop, never inside pb_http_submit. -1 ends the request
@@ -84,8 +100,8 @@ typedef struct pb_http_request {
      * which the callback has filled. May be NULL: dropped. */
     int (*received_body)(struct pb_http_request *request, const void *data, size_t size);
     /* A whole answer came (status set): what now? Fills request->error (kind NONE on entry) for
-     * anything but success. Retry-After is honoured by the client. Attempts that broke before a
-     * whole answer are retried by the client alone. */
+     * anything but success; THROTTLED slows the endpoint down. Retry-After is honoured by the
+     * client. Attempts that broke before a whole answer are retried by the client alone. */
     pb_http_verdict (*judge)(struct pb_http_request *request);
     /* Fires exactly once, on the loop, never inside pb_http_submit; request may be reused or freed.
      */
@@ -101,6 +117,7 @@ typedef struct pb_http_request {
         int64_t first_attempt_ms;
         int64_t due_ms;
         int64_t retry_after_ms;
+        unsigned hedges;
     } private_;
 } pb_http_request;
 
@@ -113,9 +130,12 @@ void pb_http_cancel_all(pb_http *http);
 /* For -v and the tests. */
 typedef struct pb_http_statistics {
     uint64_t requests, attempts, retries, bytes_sent, bytes_received;
+    uint64_t throttled; /* attempts that were answered with "slow down" */
+    uint64_t hedges;    /* attempts given up for their silence and repeated */
     unsigned in_flight_most;
 } pb_http_statistics;
 pb_http_statistics pb_http_statistics_of(const pb_http *http);
+unsigned pb_http_endpoint_window(const pb_http_endpoint *endpoint); /* most in flight just now */
 
 /* Once a process, before any thread and after all of them. */
 void pb_http_process_start(void);

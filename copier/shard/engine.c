@@ -179,6 +179,8 @@ static void worker_close(engine_worker *worker)
         engine->statistics.requests += http.requests;
         engine->statistics.attempts += http.attempts;
         engine->statistics.retries += http.retries;
+        engine->statistics.throttled += http.throttled;
+        engine->statistics.hedges += http.hedges;
     }
     if (worker->worker.mover) {
         const pb_budget *budget = pb_mover_budget(worker->worker.mover);
@@ -273,6 +275,8 @@ static int worker_open(engine_worker *worker, pb_error *error)
     unsigned loops = worker->engine->loops, index = worker->worker.index;
     pb_http_options http = options->http;
     http.parallel = options->parallel / loops + (index < options->parallel % loops ? 1 : 0);
+    http.limit_requests_per_s /= loops;
+    http.limit_bytes_per_s /= loops;
     if (pb_http_open(&worker->worker.loop, &http, &worker->http, error))
         return -1;
     for (unsigned i = 0; i < options->store_count; i++)

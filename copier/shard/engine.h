@@ -4,8 +4,8 @@
  * shards open. A loop that could do with more says so, and the others give away the far part of
  * what their shards have not listed yet (split.h); one that has no shard left is lent transfers
  * that another has queued (loans.h). So one bucket is listed by many requests at once and all cores
- * work to the end, without anybody having known its keys. --parallel and --memory are divided among
- * the loops. */
+ * work to the end, without anybody having known its keys. --parallel, --memory and the limits are
+ * divided among the loops. */
 #ifndef PB_COPIER_SHARD_ENGINE_H
 #define PB_COPIER_SHARD_ENGINE_H
 
@@ -25,7 +25,7 @@ typedef struct pb_engine_options {
     unsigned loops;           /* threads; 0: one a core, at most 8 and at most `parallel` */
     unsigned parallel;        /* requests in flight over all loops */
     unsigned shards_per_loop; /* most open at once; 0 for what keeps 48 listings under way */
-    pb_http_options http;     /* its `parallel` is not looked at */
+    pb_http_options http;     /* its limits are divided; its `parallel` is not looked at */
     pb_mover_options mover;   /* its transfers_max and memory_bytes are for all loops together */
     pb_store_config *stores[PB_ENGINE_STORES_MAX];
     unsigned store_count;
@@ -43,7 +43,7 @@ typedef struct pb_engine_job {
 /* The figures of a run over all loops, for -v, the benches and tests. */
 typedef struct pb_engine_statistics {
     unsigned loops;
-    uint64_t requests, attempts, retries;
+    uint64_t requests, attempts, retries, throttled, hedges;
     uint64_t tickets_taken, tickets_given, buffers_most_bytes;
     uint64_t shards; /* ranges that were worked on, those given away among them */
     uint64_t loans;  /* transfers that ran on another loop than their shard's */

@@ -99,7 +99,8 @@ typedef struct pb_store_request {
      * range of the source (MULTIPART_COPY only). */
     uint64_t offset;
     uint64_t length;
-    uint64_t size_hint; /* GET of a whole object: its size where known, to choose buffers by */
+    uint64_t size_hint; /* GET of a whole object, COPY: its size where known, 0 where not: what is
+                           small gets small buffers, and is tried again soon when nothing comes */
     pb_slice if_match;  /* GET, COPY, MULTIPART_COPY: the (source) object must have this ETag, else
                            EXISTS */
     /* GET: `restarted` forgets what came (a retry begins again at offset); `received` takes bytes,

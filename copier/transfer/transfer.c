@@ -189,6 +189,7 @@ static void copy_whole(pb_transfer_run *run)
     const pb_transfer *transfer = run->transfer;
     pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_COPY, on_copied);
     request->key = transfer->destination_key;
+    request->size_hint = transfer->size;
     request->source = transfer->source;
     request->source_key = transfer->source_key;
     request->if_match = pb_transfer_condition(transfer);

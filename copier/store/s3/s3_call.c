@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 enum {
-    BULK_BYTES = 256 * 1024,       /* from here on large socket buffers pay */
-    OVERRUN_BYTES_MAX = 64 * 1024, /* of a body that is too long: no more is waited for */
+    BULK_BYTES = 256 * 1024,                 /* from here on large socket buffers pay */
+    HEDGE_BYTES_MAX = 1024 * 1024,           /* less than that is cheap to move twice... */
+    HEDGE_COPY_BYTES_MAX = 16 * 1024 * 1024, /* ...and to copy inside the store */
+    OVERRUN_BYTES_MAX = 64 * 1024,           /* of a body that is too long: no more is waited for */
     ERROR_BODY_BYTES_MAX = 64 * 1024,
     KEY_SHOWN_MAX = 400,
 };
@@ -195,12 +197,18 @@ static pb_http_verdict breaks_protocol(s3_call *call, pb_error_kind kind, const 
     return kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
+void s3_endpoint_changed(s3_store *s3)
+{
+    s3->paced = pb_http_endpoint_at(s3->store->http, s3_endpoint_of(s3)->base_url);
+}
+
 bool s3_adopt_region(s3_store *s3, const char *region)
 {
     if (s3->endpoint_count > S3_ADOPTIONS_MAX)
         return false;
     pb_s3_endpoint_make(&s3->store->config->location, region, &s3->endpoints[s3->endpoint_count]);
     s3->endpoint_count++;
+    s3_endpoint_changed(s3);
     return true;
 }
 
@@ -456,6 +464,25 @@ static pb_http_verdict judge(pb_http_request *http)
     return judge_failure(call, &document);
 }
 
+/* Small, and nothing is lost where the store carries it out twice. */
+static bool may_be_hedged(const pb_store_request *asked, uint64_t asked_bytes)
+{
+    switch (asked->operation) {
+    case PB_STORE_LIST:
+    case PB_STORE_HEAD:
+        return true;
+    case PB_STORE_GET:
+        return asked_bytes && asked_bytes < HEDGE_BYTES_MAX;
+    case PB_STORE_PUT:
+    case PB_STORE_MULTIPART_PUT:
+        return !asked->create_only && asked->body.size < HEDGE_BYTES_MAX;
+    case PB_STORE_COPY:
+        return asked->size_hint && asked->size_hint <= HEDGE_COPY_BYTES_MAX;
+    default:
+        return false;
+    }
+}
+
 void s3_call_submit(s3_call *call, void (*done)(pb_http_request *http))
 {
     const pb_store_request *asked = call->asked;
@@ -467,6 +494,9 @@ void s3_call_submit(s3_call *call, void (*done)(pb_http_request *http))
         .method = pb_s3_method(asked),
         .first = asked->operation == PB_STORE_LIST || asked->operation == PB_STORE_CHECK,
         .bulk = moves_much,
+        .hedge = may_be_hedged(asked, asked_bytes),
+        .endpoint = call->s3->paced,
+        .body_bytes = asked->operation == PB_STORE_GET ? asked_bytes : 0,
         .prepare = prepare,
         .received_header = received_header,
         .received_body = received_body,

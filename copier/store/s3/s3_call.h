@@ -32,6 +32,7 @@ typedef struct s3_store {
     s3_settings *settings;
     pb_s3_signer *signer; /* NULL: unsigned */
     pb_s3_parser *parser;
+    pb_http_endpoint *paced; /* of the endpoint in use */
     /* The last is the one in use; attempts in flight still point into those before. */
     pb_s3_endpoint endpoints[1 + S3_ADOPTIONS_MAX];
     unsigned endpoint_count;
@@ -79,6 +80,9 @@ static inline const pb_s3_endpoint *s3_endpoint_of(const s3_store *s3)
 {
     return &s3->endpoints[s3->endpoint_count - 1];
 }
+
+/* What s3_endpoint_of(s3) says now is where the store's requests queue. */
+void s3_endpoint_changed(s3_store *s3);
 
 /* Submits what call->asked says. */
 void s3_call_submit(s3_call *call, void (*done)(pb_http_request *http));

@@ -300,6 +300,7 @@ static int s3_open(pb_store *store, pb_error *error)
             pb_s3_signer_new(credentials->access_key_id, credentials->secret_access_key, "s3");
     pb_s3_endpoint_make(&store->config->location, settings->region, &s3->endpoints[0]);
     s3->endpoint_count = 1;
+    s3_endpoint_changed(s3);
     store->state = s3;
     /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
     store->capabilities = (pb_store_capabilities){

@@ -46,6 +46,8 @@ static void standard_values(void **state)
     assert_int_equal(options.parallel, 64);
     assert_int_equal(options.memory_bytes, 512 << 20);
     assert_int_equal(options.loops, 0);
+    assert_int_equal(options.limit_bytes, 0);
+    assert_int_equal(options.limit_requests, 0);
     assert_int_equal(options.verbosity, 0);
     assert_false(options.json || options.dry_run || options.quiet || options.take_over);
 }
@@ -53,13 +55,16 @@ static void standard_values(void **state)
 static void options_stand_anywhere(void **state)
 {
     (void)state;
-    pb_options options = PARSED("--parallel", "4096", "restore", "--memory=16M", "s3://r", "-vv",
-                                "--prefix", "a/", "file:///d", "--overwrite");
+    pb_options options =
+        PARSED("--parallel", "4096", "restore", "--memory=16M", "s3://r", "-vv", "--prefix", "a/",
+               "file:///d", "--overwrite", "--limit-bytes", "5M", "--limit-requests=9");
     assert_int_equal(options.command, PB_COMMAND_RESTORE);
     assert_string_equal(options.repository, "s3://r");
     assert_string_equal(options.destination, "file:///d");
     assert_int_equal(options.parallel, 4096);
     assert_int_equal(options.memory_bytes, 16 << 20);
+    assert_int_equal(options.limit_bytes, 5 << 20);
+    assert_int_equal(options.limit_requests, 9);
     assert_int_equal(options.verbosity, 2);
     assert_string_equal(options.prefix, "a/");
     assert_true(options.overwrite);
@@ -138,6 +143,15 @@ static void wrong_lines_are_explained(void **state)
         {{"copy", "a", "b", "--prefix", "--json"},
          "option --prefix: its value is missing",
          "--prefix=--json"},
+        {{"copy", "a", "b", "--limit-bytes", "1000"},
+         "option --limit-bytes: 1000 is too little: give at least 1K",
+         ""},
+        {{"copy", "a", "b", "--limit-requests", "0"},
+         "option --limit-requests: \"0\" is not a whole number from 1 to 1000000",
+         ""},
+        {{"snapshots", "a", "--limit-requests", "5"},
+         "option --limit-requests is not one of `pbcopy snapshots`",
+         "copy"},
         {{"copy", "a", "b", "--parallel", "0"},
          "option --parallel: \"0\" is not a whole number from 1 to 4096",
          ""},

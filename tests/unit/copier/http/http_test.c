@@ -109,6 +109,24 @@ static void on_connect(uv_stream_t *listener, int status)
     uv_unref((uv_handle_t *)&peer->tcp);
 }
 
+static pb_http_options test_options(void)
+{
+    pb_http_options options = pb_http_options_default();
+    options.parallel = 4;
+    options.retry_base_ms = 5;
+    options.attempts_max = 6;
+    options.stall_window_ms = 1000;
+    return options;
+}
+
+/* Another client, with other options. */
+static void reopen(bench *server, const pb_http_options *options)
+{
+    pb_error error = {0};
+    pb_http_close(server->http);
+    assert_int_equal(pb_http_open(&server->loop, options, &server->http, &error), 0);
+}
+
 static int set_up(void **state)
 {
     bench *server = calloc(1, sizeof *server);
@@ -124,11 +142,7 @@ static int set_up(void **state)
     server->port = ntohs(address.sin_port);
     uv_unref((uv_handle_t *)&server->listener);
     snprintf(server->base_url, sizeof server->base_url, "http://127.0.0.1:%d", server->port);
-    pb_http_options options = pb_http_options_default();
-    options.parallel = 4;
-    options.retry_base_ms = 5;
-    options.attempts_max = 6;
-    options.stall_window_ms = 1000;
+    pb_http_options options = test_options();
     pb_error error = {0};
     assert_int_equal(pb_http_open(&server->loop, &options, &server->http, &error), 0);
     *state = server;
@@ -454,6 +468,172 @@ static void test_cancel_ends_everything(void **state)
     assert_int_equal(late.request.error.kind, PB_ERROR_CANCELLED);
 }
 
+/* ---- pace, limits, hedging ---- */
+
+static void one(bench *server, pb_http_endpoint *endpoint)
+{
+    call made = {.request.endpoint = endpoint};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    pb_buffer_free(&made.body);
+}
+
+static void test_a_throttled_endpoint_is_asked_less(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    server->answers[1] = SLOW;
+    pb_http_endpoint *endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    pb_http_endpoint *other = pb_http_endpoint_at(server->http, "http://other");
+    assert_ptr_equal(pb_http_endpoint_at(server->http, server->base_url), endpoint);
+    assert_ptr_not_equal(other, endpoint);
+    one(server, endpoint);
+    assert_int_equal(pb_http_endpoint_window(endpoint), 4);
+
+    call throttled = {.request.endpoint = endpoint};
+    submit(server, &throttled, "GET");
+    while (!pb_http_statistics_of(server->http).throttled)
+        uv_run(&server->loop, UV_RUN_ONCE);
+    assert_int_equal(pb_http_endpoint_window(endpoint), 2);
+    assert_int_equal(pb_http_endpoint_window(other), 4);
+    run(server, &throttled);
+    pb_buffer_free(&throttled.body);
+    for (int i = 0; i < 8; i++)
+        one(server, endpoint);
+    assert_int_equal(pb_http_endpoint_window(endpoint), 4);
+}
+
+static void test_the_window_holds(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    server->answers[0] = SLOW;
+    server->answers[1] = NULL;
+    pb_http_options options = test_options();
+    options.parallel = 2;
+    options.stall_window_ms = 5 * 1000;
+    reopen(server, &options);
+    pb_http_endpoint *endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    /* Throttled, the endpoint has a window of 1: that one stalls, and others wait for it. */
+    call stalled = {.request.endpoint = endpoint}, behind = {.request.endpoint = endpoint};
+    submit(server, &stalled, "GET");
+    while (server->answered < 2)
+        uv_run(&server->loop, UV_RUN_ONCE);
+    assert_int_equal(pb_http_endpoint_window(endpoint), 1);
+    submit(server, &behind, "GET");
+    one(server, NULL);
+    one(server, pb_http_endpoint_at(server->http, "http://other"));
+    assert_false(behind.done);
+    run(server, &behind);
+    run(server, &stalled);
+    pb_buffer_free(&stalled.body);
+}
+
+static void test_retry_after_closes_the_endpoint(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    server->answers[1] = "HTTP/1.1 503 Slow Down\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n";
+    pb_http_endpoint *endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    one(server, endpoint);
+    call throttled = {.request.endpoint = endpoint}, behind = {.request.endpoint = endpoint};
+    submit(server, &throttled, "GET");
+    while (!pb_http_statistics_of(server->http).throttled)
+        uv_run(&server->loop, UV_RUN_ONCE);
+    int64_t before_ms = pb_clock_monotonic_ms();
+    submit(server, &behind, "GET");
+    one(server, pb_http_endpoint_at(server->http, "http://other")); /* does not wait */
+    assert_false(behind.done);
+    run(server, &behind);
+    assert_true(pb_clock_monotonic_ms() - before_ms >= 1500);
+    run(server, &throttled);
+}
+
+static void test_silence_is_repeated_soon(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    server->answers[1] = server->answers[2] = NULL;
+    pb_http_options options = test_options();
+    options.stall_window_ms = 60 * 1000;
+    reopen(server, &options);
+    pb_http_endpoint *endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    call first = {.request = {.endpoint = endpoint, .hedge = true}}; /* teaches what is usual */
+    submit(server, &first, "GET");
+    run(server, &first);
+    int64_t before_ms = pb_clock_monotonic_ms();
+    call silent = {.request = {.endpoint = endpoint, .hedge = true}};
+    submit(server, &silent, "GET");
+    run(server, &silent);
+    int64_t took_ms = pb_clock_monotonic_ms() - before_ms;
+    assert_int_equal(silent.request.error.kind, PB_ERROR_NONE);
+    assert_int_equal(silent.request.attempts, 3);
+    assert_int_equal(silent.restarts, 2);
+    assert_in_range(took_ms, 2900, 30 * 1000); /* a second, then two */
+    assert_int_equal(pb_http_statistics_of(server->http).hedges, 2);
+    assert_int_equal(pb_http_endpoint_window(endpoint), 4); /* no congestion */
+}
+
+static void test_silence_is_repeated_twice_at_most(void **state)
+{
+    bench *server = *state;
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_EMPTY;
+    server->answers[1] = server->answers[2] = server->answers[3] = NULL;
+    pb_http_options options = test_options();
+    options.stall_window_ms = 6 * 1000;
+    reopen(server, &options);
+    pb_http_endpoint *endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    for (int i = 0; i < 2; i++) {
+        call made = {.request = {.endpoint = endpoint, .hedge = true}};
+        submit(server, &made, "GET");
+        run(server, &made);
+        assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    }
+    assert_int_equal(pb_http_statistics_of(server->http).hedges, 2);
+    assert_int_equal(pb_http_statistics_of(server->http).retries, 1); /* the stall window */
+    assert_int_equal(pb_http_endpoint_window(endpoint), 2);           /* which is congestion */
+}
+
+/* How long `count` requests of 5 bytes take. */
+static int64_t time_of(bench *server, const pb_http_options *options, unsigned count)
+{
+    enum { COUNT_MAX = 12 };
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = OK_HELLO;
+    reopen(server, options);
+    pb_http_endpoint *endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    call made[COUNT_MAX] = {0};
+    int64_t before_ms = pb_clock_monotonic_ms();
+    for (unsigned i = 0; i < count; i++) {
+        made[i].request.endpoint = endpoint;
+        made[i].request.body_bytes = i % 2 ? 0 : 9; /* right or not, what came is what counts */
+        submit(server, &made[i], "GET");
+    }
+    for (unsigned i = 0; i < count; i++) {
+        run(server, &made[i]);
+        assert_int_equal(made[i].request.error.kind, PB_ERROR_NONE);
+        pb_buffer_free(&made[i].body);
+    }
+    return pb_clock_monotonic_ms() - before_ms;
+}
+
+static void test_limits_hold(void **state)
+{
+    bench *server = *state;
+    pb_http_options options = test_options();
+    options.limit_requests_per_s = 10;
+    assert_in_range(time_of(server, &options, 12), 980, 20 * 1000);
+    options.limit_requests_per_s = 0;
+    options.limit_bytes_per_s = 50; /* a tenth is there at once, the last ones' debt remains */
+    assert_in_range(time_of(server, &options, 12), 600, 20 * 1000);
+}
+
 static void test_missing_ca_bundle_is_usage(void **state)
 {
     bench *server = *state;
@@ -482,6 +662,12 @@ int main(void)
         TEST(test_again_goes_at_once),
         TEST(test_cap_and_order),
         TEST(test_cancel_ends_everything),
+        TEST(test_a_throttled_endpoint_is_asked_less),
+        TEST(test_the_window_holds),
+        TEST(test_retry_after_closes_the_endpoint),
+        TEST(test_silence_is_repeated_soon),
+        TEST(test_silence_is_repeated_twice_at_most),
+        TEST(test_limits_hold),
         TEST(test_missing_ca_bundle_is_usage),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

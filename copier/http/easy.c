@@ -1,0 +1,88 @@
+#include "copier/http/easy.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
+
+void pb_easy_open(pb_easy *easy, const pb_http_options *options, CURLSH *share)
+{
+    CURL *handle = easy->handle = curl_easy_init();
+    if (!handle)
+        abort();
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, (long)BUFFER_SMALL);
+    curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SMALL);
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, (long)options->stall_bytes_per_s);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
+                     (long)((options->stall_window_ms + 999) / 1000));
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)options->attempt_timeout_ms);
+    curl_easy_setopt(handle, CURLOPT_DNS_CACHE_TIMEOUT, 300L);
+    curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (options->ca_bundle)
+        curl_easy_setopt(handle, CURLOPT_CAINFO, options->ca_bundle);
+    curl_easy_setopt(handle, CURLOPT_SHARE, share);
+}
+
+static void add_header(pb_easy *easy, size_t *count, const char *line)
+{
+    /* libcurl borrows the list: nodes of our own need no allocation. */
+    easy->headers[*count] = (struct curl_slist){.data = (char *)line};
+    if (*count)
+        easy->headers[*count - 1].next = &easy->headers[*count];
+    ++*count;
+}
+
+void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt)
+{
+    CURL *handle = easy->handle;
+    if (strcmp(easy->base_url, attempt->base_url) != 0) {
+        snprintf(easy->base_url, sizeof easy->base_url, "%s", attempt->base_url);
+        curl_easy_setopt(handle, CURLOPT_URL, attempt->base_url);
+    }
+    curl_easy_setopt(handle, CURLOPT_REQUEST_TARGET, attempt->target);
+    if (easy->bulk != bulk) {
+        easy->bulk = bulk;
+        long bytes = easy->bulk ? BUFFER_BULK : BUFFER_SMALL;
+        curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, bytes);
+        curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, bytes);
+    }
+    size_t count = 0;
+    bool typed = false;
+    for (size_t i = 0; i < attempt->header_count; i++) {
+        add_header(easy, &count, attempt->headers[i]);
+        typed = typed || strncasecmp(attempt->headers[i], "content-type:", 13) == 0;
+    }
+    const char *custom = NULL;
+    if (strcmp(method, "GET") == 0) {
+        curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);
+    } else if (strcmp(method, "HEAD") == 0) {
+        curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
+    } else if (attempt->body.size) {
+        curl_easy_setopt(handle, CURLOPT_POST, 1L);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, attempt->body.data);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)attempt->body.size);
+        custom = method;
+        if (attempt->body.size > 1000 * 1000)
+            add_header(easy, &count, "Expect:"); /* libcurl would wait for a 100 Continue */
+        if (!typed)
+            add_header(easy, &count, "Content-Type:"); /* libcurl would say urlencoded */
+    } else {
+        /* Without a body a plain request costs least; the length is said all the same. */
+        curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);
+        custom = method;
+        if (strcmp(method, "DELETE") != 0)
+            add_header(easy, &count, "Content-Length: 0");
+    }
+    if (custom != easy->custom) {
+        easy->custom = custom;
+        curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, custom);
+    }
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, count ? easy->headers : NULL);
+}

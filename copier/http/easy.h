@@ -1,0 +1,26 @@
+/* copier/http/easy.h - one of libcurl's easy handles, kept for good: what every request has set in
+ * it, and what one attempt changes. Inside copier/http only. */
+#ifndef PB_COPIER_HTTP_EASY_H
+#define PB_COPIER_HTTP_EASY_H
+
+#include "copier/http/http.h"
+#include <curl/curl.h>
+
+enum { PB_URL_MAX = 512 };
+
+typedef struct pb_easy {
+    CURL *handle;
+    /* What is set in the handle. */
+    char base_url[PB_URL_MAX];
+    const char *custom; /* CURLOPT_CUSTOMREQUEST */
+    bool bulk;
+    struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
+} pb_easy;
+
+/* Makes the handle of a zeroed *easy; the callbacks are the caller's to set. Freed with
+ * curl_easy_cleanup(easy->handle). */
+void pb_easy_open(pb_easy *easy, const pb_http_options *options, CURLSH *share);
+/* Sets it for an attempt; what is set already is not set again. */
+void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt);
+
+#endif

@@ -141,10 +141,9 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         item->verdict = UNCHANGED;
         return 0;
     }
-    /* A multipart object copied inside the store is copied again: its listing does not say in what
-     * parts it is stored, which its record should. */
-    bool taken_up = found && etag_proves(shard, source, found) &&
-                    !(shard->backup->server_side && pb_etag_parts(source->etag) > 0);
+    /* A multipart object is moved again: its listing does not say in what parts it is stored, which
+     * its record should. */
+    bool taken_up = found && etag_proves(shard, source, found) && pb_etag_parts(source->etag) == 0;
     if (taken_up) {
         item->verdict = FOUND;
         if (!shard->backup->server_side)
@@ -622,6 +621,7 @@ static int run_job(backup_job *backup, pb_backup_result *result, pb_error *error
     plan_ranges(backup);
     job->phase = backup->dry_run ? "comparing" : "copying";
     job->keys_total = backup->run.has_base ? backup->run.base.objects : 0;
+    job->shards_most = backup->run.has_base ? PB_SHARDS_WITH_MANIFEST : 0;
     job->open = open_shard;
     job->tick = on_tick;
     job->context = backup;

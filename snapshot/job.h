@@ -19,6 +19,7 @@ typedef struct pb_job {
     pb_session *session;
     const char *phase;
     uint64_t keys_total;
+    unsigned shards_most; /* as in pb_engine_options */
     pb_store_config *stores[PB_ENGINE_STORES_MAX];
     unsigned store_count;
     void (*open)(void *context, pb_worker *worker, pb_shard *shard); /* as in pb_engine_job */
@@ -38,6 +39,9 @@ typedef struct pb_job {
     unsigned findings_kept;
     int64_t started_ms;
 } pb_job;
+
+/* A shard that reads a manifest holds a whole part of it as stored, 2 MiB: fewer at once. */
+enum { PB_SHARDS_WITH_MANIFEST = 16 };
 
 void pb_job_init(pb_job *job, pb_session *session);
 void pb_job_free(pb_job *job); /* ranges and findings */

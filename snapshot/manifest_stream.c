@@ -73,6 +73,8 @@ static int on_received(pb_store_request *request, const void *data, size_t size,
     manifest_stream *stream = request->context;
     if (stream->stored.size + size > stream->file->parts[stream->part].stored_bytes)
         return pb_error_set(error, PB_ERROR_DAMAGED, "longer than snapshot.json says");
+    if (stream->stored.size + size > PB_PART_BYTES_MAX)
+        return pb_error_set(error, PB_ERROR_DAMAGED, "longer than any part may be");
     pb_buffer_append(&stream->stored, data, size);
     return 0;
 }

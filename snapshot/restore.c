@@ -197,6 +197,7 @@ static int run(restore_job *restore, pb_store_config *destination, pb_error *err
     pb_arena_free(&arena);
     restore->job.phase = restore->dry_run ? "comparing" : "restoring";
     restore->job.keys_total = restore->file->objects;
+    restore->job.shards_most = PB_SHARDS_WITH_MANIFEST;
     restore->job.open = open_shard;
     restore->job.context = restore;
     restore->job.stores[REPOSITORY] = restore->repository.config;

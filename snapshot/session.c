@@ -256,6 +256,7 @@ int pb_job_run(pb_job *job, pb_error *error)
     pb_engine_options options = {
         .loops = session->loops,
         .parallel = session->parallel,
+        .shards_most = job->shards_most,
         .http = http_options(session),
         .mover = pb_mover_options_default(),
         .store_count = job->store_count,

@@ -193,6 +193,7 @@ static int run(verify_job *verify, pb_error *error)
     pb_job_add_cuts(&verify->job, &(pb_range){0}, cuts, count);
     verify->job.phase = verify->read ? "reading" : "verifying";
     verify->job.keys_total = verify->file->objects;
+    verify->job.shards_most = PB_SHARDS_WITH_MANIFEST;
     verify->job.open = open_shard;
     verify->job.context = verify;
     verify->job.stores[0] = verify->repository.config;

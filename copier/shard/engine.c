@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TICK_MS = 200, LISTINGS_WANTED = 48 };
+enum { TICK_MS = 200, SHARDS_MOST = 48 };
 /* Ranges that are guessed at may hold nothing: so many, and one for so many pages, are allowed. */
 enum { GUESSES_FREE = 256, PAGES_A_GUESS = 4 };
 
@@ -287,7 +287,9 @@ static int worker_open(engine_worker *worker, pb_error *error)
     mover.transfers_max = worker->transfers_max = http.parallel;
     mover.memory_bytes = options->mover.memory_bytes / loops;
     worker->worker.mover = pb_mover_new(&worker->worker.loop, &mover, worker->engine->counters);
-    unsigned shards = options->shards_per_loop ? options->shards_per_loop : LISTINGS_WANTED / loops;
+    unsigned shards = (options->shards_most ? options->shards_most : SHARDS_MOST) / loops;
+    if (!shards)
+        shards = 1;
     if (shards > http.parallel)
         shards = http.parallel;
     worker->shards_max = shards < PB_SHARDS_PER_LOOP_MAX ? shards : PB_SHARDS_PER_LOOP_MAX;

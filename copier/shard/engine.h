@@ -22,11 +22,11 @@ typedef struct pb_worker {
 } pb_worker;
 
 typedef struct pb_engine_options {
-    unsigned loops;           /* threads; 0: one a core, at most 8 and at most `parallel` */
-    unsigned parallel;        /* requests in flight over all loops */
-    unsigned shards_per_loop; /* most open at once; 0 for what keeps 48 listings under way */
-    pb_http_options http;     /* its limits are divided; its `parallel` is not looked at */
-    pb_mover_options mover;   /* its transfers_max and memory_bytes are for all loops together */
+    unsigned loops;         /* threads; 0: one a core, at most 8 and at most `parallel` */
+    unsigned parallel;      /* requests in flight over all loops */
+    unsigned shards_most;   /* open at once over all loops, about; 0 for 48 */
+    pb_http_options http;   /* its limits are divided; its `parallel` is not looked at */
+    pb_mover_options mover; /* its transfers_max and memory_bytes are for all loops together */
     pb_store_config *stores[PB_ENGINE_STORES_MAX];
     unsigned store_count;
 } pb_engine_options;

@@ -59,6 +59,12 @@ uint64_t pb_etag_part_bytes(uint64_t size, int parts)
     return length == 0 && parts == 1 ? size : length;
 }
 
+bool pb_etag_layout_fits(pb_slice etag, uint64_t size, uint64_t part_bytes)
+{
+    int parts = pb_etag_parts(etag);
+    return parts > 0 && part_bytes && makes_parts(size, part_bytes, parts);
+}
+
 /* One layout that is tried; a plain MD5 is one part without end. */
 typedef struct layout {
     uint64_t part_bytes;

@@ -20,6 +20,9 @@ int pb_etag_parts(pb_slice etag);
  * it. */
 uint64_t pb_etag_part_bytes(uint64_t size, int parts);
 
+/* True where an object with this ETag can be of parts of this length , the last may be shorter. */
+bool pb_etag_layout_fits(pb_slice etag, uint64_t size, uint64_t part_bytes);
+
 /* Computes, over bytes fed in order, every ETag that could be the one given. */
 typedef struct pb_etag_check pb_etag_check;
 /* part_bytes is the length of the object's parts where it is known, else 0. NULL where the ETag

@@ -131,10 +131,10 @@ typedef struct pb_store_request {
     const pb_slice *keys; /* DELETE: up to delete_keys_max */
     size_t key_count;
 
-    pb_slice upload_id;                         /* MULTIPART_*, but CREATE */
-    unsigned part_number;                       /* 1 to parts_max */
-    bool parts_have_crc32c;                     /* CREATE: all parts will come with body_crc32c */
-    const char (*part_etags)[PB_ETAG_TEXT_MAX]; /* COMPLETE: of parts 1 to part_count */
+    pb_slice upload_id;     /* MULTIPART_*, but CREATE */
+    unsigned part_number;   /* 1 to parts_max. HEAD: not 0 also asks how long that part is */
+    bool parts_have_crc32c; /* CREATE: all parts will come with body_crc32c */
+    const char (*part_etags)[PB_ETAG_TEXT_MAX];     /* COMPLETE: of parts 1 to part_count */
     const uint8_t (*part_crc32cs)[PB_CRC32C_BYTES]; /* COMPLETE: likewise; NULL for none */
     unsigned part_count;
 
@@ -143,11 +143,12 @@ typedef struct pb_store_request {
     pb_page *page;               /* LIST: the caller's reference (pb_page_release) */
     char etag[PB_ETAG_TEXT_MAX]; /* HEAD, GET, PUT, COPY, MULTIPART_PUT/COPY/COMPLETE; no quotes;
                                     stays */
-    bool etag_opaque;       /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
-                               SSE-C: the ETag is no MD5 */
-    uint64_t size;          /* HEAD, GET: of the whole object */
-    int64_t mtime_ms;       /* HEAD, GET */
-    int64_t store_now_ms;   /* HEAD, CHECK: the store's own clock (Date), 0 where unknown */
+    bool etag_opaque;     /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
+                             SSE-C: the ETag is no MD5 */
+    uint64_t size;        /* HEAD, GET: of the whole object */
+    uint64_t part_bytes;  /* HEAD with part_number: of that part; 0 where the store does not tell */
+    int64_t mtime_ms;     /* HEAD, GET */
+    int64_t store_now_ms; /* HEAD, CHECK: the store's own clock (Date), 0 where unknown */
     pb_slice upload_id_new; /* MULTIPART_CREATE */
 
     void *driver; /* the driver's */

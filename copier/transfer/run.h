@@ -19,7 +19,9 @@ struct pb_transfer_run {
     pb_buffer headers;        /* the object's own */
     char *upload_id;
     char (*etags)[PB_ETAG_TEXT_MAX];
-    uint8_t *digests;                          /* RELAY: of the parts, one behind the other */
+    uint8_t *digests;           /* RELAY: of the parts, one behind the other */
+    uint64_t learnt_part_bytes; /* of the source's parts, as it told; 0: not known */
+    bool layout_asked;
     bool again;                                /* the second try */
     uint8_t first_digest[PB_DIGEST_BYTES_MAX]; /* of the first, where only its ETag was in doubt */
     bool etag_opaque;                          /* some end said that its ETag is no MD5 */

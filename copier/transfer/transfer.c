@@ -42,6 +42,7 @@ struct pb_mover {
 };
 
 static void lay_out(pb_transfer_run *run);
+static bool may_learn_layout(const pb_transfer_run *run);
 
 pb_mover_options pb_mover_options_default(void)
 {
@@ -363,19 +364,41 @@ static void grant_tickets(pb_mover *mover)
 
 /* ---- multipart ---- */
 
+/* Stores that do not know the question for a part may refuse it. */
+static bool refused_to_tell(const pb_store_request *request)
+{
+    pb_error_kind kind = request->error.kind;
+    return request->part_number && kind && !pb_error_is_transient(kind) &&
+           kind != PB_ERROR_NOT_FOUND && kind != PB_ERROR_CANCELLED;
+}
+
 static void on_headers_read(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
-    pb_transfer_request_ended(run, request);
-    run->facts.headers_known = true;
+    if (refused_to_tell(request)) {
+        run->facts.in_flight--;
+        lay_out(run);
+    } else {
+        pb_transfer_request_ended(run, request);
+        if (request->part_number && !run->facts.failed) {
+            if (pb_etag_layout_fits(run->transfer->etag, request->size, request->part_bytes))
+                run->learnt_part_bytes = request->part_bytes;
+            lay_out(run);
+        }
+        run->facts.headers_known = true;
+    }
     pb_transfer_step(run);
 }
 
+/* The HEAD that a multipart upload begins with also asks how long the source's first part is. */
 static void read_headers(pb_transfer_run *run)
 {
     pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_HEAD, on_headers_read);
     request->key = run->transfer->source_key;
     request->object_headers_read = &run->headers;
+    if (may_learn_layout(run))
+        request->part_number = 1;
+    run->layout_asked = true;
     pb_store_submit(run->transfer->source, request);
 }
 
@@ -553,14 +576,25 @@ static void check_size(pb_transfer_run *run)
 
 /* ---- drive ---- */
 
+static bool may_learn_layout(const pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    return !run->layout_asked && pb_etag_parts(transfer->etag) > 1 && !transfer->expected_digest &&
+           !transfer->expected_part_bytes && transfer->kind != PB_TRANSFER_READ;
+}
+
+/* The length of the source's parts: as the manifest or the source tells, or guessed. 0: unknown. */
 static uint64_t known_layout(const pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
     if (transfer->expected_digest || transfer->expected_part_bytes)
         return transfer->expected_part_bytes;
+    if (run->learnt_part_bytes)
+        return run->learnt_part_bytes;
     int parts = pb_etag_parts(transfer->etag);
     uint64_t part_bytes = parts > 0 ? pb_etag_part_bytes(transfer->size, parts) : 0;
-    return part_bytes;
+    /* No usual length gives these parts: another stands in until the source has been asked. */
+    return part_bytes || !may_learn_layout(run) ? part_bytes : transfer->size;
 }
 
 /* A plain MD5 can be compared with that of a single PUT only: worth a large buffer. No limit
@@ -645,6 +679,8 @@ static void finish(pb_transfer_run *run)
     drop_upload(run);
     run->again = false;
     run->etag_opaque = false;
+    run->learnt_part_bytes = 0;
+    run->layout_asked = false;
     run->next = mover->free_runs;
     mover->free_runs = run;
     mover->running--;

@@ -176,14 +176,17 @@ class Bucket:
             self.put(key, body)
 
     def put_parts(self, key, body, part_bytes, **attributes):
-        """A multipart upload with parts of `part_bytes`."""
+        """A multipart upload with parts of `part_bytes`, or of the lengths of a list."""
         upload = self._client.create_multipart_upload(Bucket=self.name, Key=key, **attributes)["UploadId"]
         parts = []
-        for offset in range(0, len(body), part_bytes):
+        offset = 0
+        while offset < len(body):
             number = len(parts) + 1
+            length = part_bytes[number - 1] if isinstance(part_bytes, list) else part_bytes
             answer = self._client.upload_part(Bucket=self.name, Key=key, UploadId=upload, PartNumber=number,
-                                              Body=body[offset:offset + part_bytes])
+                                              Body=body[offset:offset + length])
             parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            offset += length
         self._client.complete_multipart_upload(Bucket=self.name, Key=key, UploadId=upload,
                                                MultipartUpload={"Parts": parts})
 

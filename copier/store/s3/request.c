@@ -260,6 +260,12 @@ static int write_target(builder *b, pb_error *error)
         if (of_bucket)
             add_parameter(b, "delete", PB_SLICE_LITERAL(""));
         break;
+    case PB_STORE_HEAD:
+        if (asked->part_number) {
+            begin_parameter(b, "partNumber");
+            pb_buffer_append_unsigned(b->text, asked->part_number);
+        }
+        break;
     case PB_STORE_MULTIPART_CREATE:
         add_parameter(b, "uploads", PB_SLICE_LITERAL(""));
         break;

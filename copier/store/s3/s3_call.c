@@ -309,6 +309,14 @@ static pb_http_verdict judge_head(s3_call *call)
     if (!call->answer.has_length)
         return breaks_protocol(call, PB_ERROR_FAILED, "no Content-Length");
     call->results->size = call->answer.length;
+    /* https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: a part's answer is 206
+     * with its range. Others take no notice of the question. */
+    if (call->asked->part_number && call->http.status == 206) {
+        if (!call->answer.has_range)
+            return breaks_protocol(call, PB_ERROR_FAILED, "a part without its range");
+        call->results->size = call->answer.range_total;
+        call->results->part_bytes = call->answer.range_last - call->answer.range_first + 1;
+    }
     return judge_object(call);
 }
 

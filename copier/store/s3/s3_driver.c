@@ -273,7 +273,7 @@ static void s3_submit(pb_store *store, pb_store_request *request)
     request->page = NULL;
     request->etag[0] = '\0';
     request->etag_opaque = false;
-    request->size = 0;
+    request->size = request->part_bytes = 0;
     request->mtime_ms = request->store_now_ms = 0;
     if (request->operation == PB_STORE_DELETE && request->key_count > 1 && !all_fit_xml(request)) {
         begin_step(call, S3_STEP_DELETE_EACH, PB_STORE_DELETE, (pb_slice){NULL, 0});

@@ -61,6 +61,20 @@ static void the_usual_length_is_found(void **state)
     assert_true(pb_etag_part_bytes(UINT64_MAX, 2) == 0);
 }
 
+static void a_layout_fits_or_not(void **state)
+{
+    (void)state;
+    pb_slice three = PB_SLICE_LITERAL("d41d8cd98f00b204e9800998ecf8427e-3");
+    assert_true(pb_etag_layout_fits(three, 16 * MIB, 6 * MIB));
+    assert_true(pb_etag_layout_fits(three, 18 * MIB, 6 * MIB));
+    assert_false(pb_etag_layout_fits(three, 18 * MIB + 1, 6 * MIB));
+    assert_false(pb_etag_layout_fits(three, 16 * MIB, 8 * MIB));
+    assert_false(pb_etag_layout_fits(three, 16 * MIB, 0));
+    assert_false(
+        pb_etag_layout_fits(PB_SLICE_LITERAL("d41d8cd98f00b204e9800998ecf8427e"), MIB, MIB));
+    assert_false(pb_etag_layout_fits(PB_SLICE_LITERAL("whatever"), MIB, MIB));
+}
+
 /* The ETag of a multipart upload, computed the plain way. */
 static void multipart_etag(const uint8_t *data, size_t size, size_t part_bytes, char ret_etag[64])
 {
@@ -175,7 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_known_layout_is_certain),      cmocka_unit_test(forms_are_told_apart),
         cmocka_unit_test(the_usual_length_is_found),      cmocka_unit_test(plain_md5s_decide),
-        cmocka_unit_test(multipart_etags_are_recognised),
+        cmocka_unit_test(multipart_etags_are_recognised), cmocka_unit_test(a_layout_fits_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,7 +124,7 @@ def main():
     clients, versions = peers.present(arguments.build)
     if "pbcopy" not in clients:
         sys.exit(f"bench: no pbcopy in {arguments.build}: run make")
-    wanted = {"pbcopy", "pbcopy-sequential", *arguments.client}
+    wanted = {"pbcopy", "pbcopy-sequential", "pbcopy-crc32c", *arguments.client}
     clients = {name: each for name, each in clients.items() if not arguments.client or name in wanted}
     print("\n".join(f"{name}: {versions[name]}" for name in clients), flush=True)
     began = time.monotonic()

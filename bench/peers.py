@@ -83,6 +83,12 @@ class PbcopySequential(Pbcopy):
     name, more = "pbcopy-sequential", ("--parallel", "1", "--loops", "1")
 
 
+class PbcopyCrc32c(Pbcopy):
+    """Relayed bytes are hashed with CRC32C instead of SHA-256."""
+
+    name, more = "pbcopy-crc32c", ("--checksum", "crc32c")
+
+
 class S5cmd:
     """Within one endpoint only."""
 
@@ -222,7 +228,7 @@ def present(build):
     """({name: client}, {name: version}); those that are missing are told."""
     pbcopy = os.path.join(build, "bin", "pbcopy")
     clients, versions = {}, {}
-    for client in (Pbcopy(pbcopy), PbcopySequential(pbcopy), S5cmd(), Rclone(), Mc(), Awscli(), S3cmd()):
+    for client in (Pbcopy(pbcopy), PbcopySequential(pbcopy), PbcopyCrc32c(pbcopy), S5cmd(), Rclone(), Mc(), Awscli(), S3cmd()):
         program = getattr(client, "program", client.name)
         version = client.version() if shutil.which(program) else None
         if version:

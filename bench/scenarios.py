@@ -52,7 +52,7 @@ def _clients(*names, **shares):
 
 _COPIERS = _clients("s5cmd", "rclone", "mc", "awscli", "s3cmd")
 _RELAYERS = _clients("rclone", "mc")
-_LARGE_RELAYERS = _clients(rclone=ALL, mc=ALL)
+_LARGE_RELAYERS = _clients(rclone=ALL, mc=ALL, **{"pbcopy-crc32c": ALL})
 
 SCENARIOS = (
     # Listing. Nothing is written: pbcopy's is a dry run into an empty bucket.
@@ -87,7 +87,7 @@ SCENARIOS = (
              clients=_clients("rclone")),
     Scenario("relay-1g", "relay", "GiB", 2, 8, size=GIB, parallel=8, scales=False, clients=_LARGE_RELAYERS),
     Scenario("relay-1g-tls", "relay", "GiB", 2, 8, size=GIB, parallel=8, tls=True, scales=False, runs_max=2,
-             clients=_clients(rclone=ALL)),
+             clients=_clients(rclone=ALL, **{"pbcopy-crc32c": ALL})),
     # Whole workflows.
     Scenario("unchanged", "unchanged", "object", 1_000_000, size=64, clients=_clients("s5cmd", "rclone")),
     Scenario("verify-read", "verify", "object", 100_000, clients=_clients()),

@@ -52,8 +52,9 @@ typedef struct list_reader {
     pb_s3_found_list *list;
 } list_reader;
 
-/* Inlined, so that the comparison with a literal is a few instructions. */
-static inline bool take(list_reader *reader, const char *text, size_t size)
+/* Inlined always, so that the comparison with a literal is a few instructions and no call. */
+static inline __attribute__((always_inline)) bool take(list_reader *reader, const char *text,
+                                                       size_t size)
 {
     if ((size_t)(reader->end - reader->at) < size || memcmp(reader->at, text, size) != 0)
         return false;

@@ -292,8 +292,6 @@ static bool take_declaration(list_reader *reader)
         if (!TAKE(reader, " encoding=\"UTF-8\""))
             TAKE(reader, " encoding=\"utf-8\"");
         TAKE(reader, " standalone=\"yes\"");
-    } else if (TAKE(reader, "<?xml version='1.0'")) { /* Google's */
-        TAKE(reader, " encoding='UTF-8'");
     } else {
         return true;
     }
@@ -306,14 +304,12 @@ static bool take_root(list_reader *reader)
         return false;
     if (TAKE(reader, ">"))
         return true;
-    if (!TAKE(reader, " xmlns=\"") && !TAKE(reader, " xmlns='"))
+    if (!TAKE(reader, " xmlns=\""))
         return false;
-    char quote = reader->at[-1];
     const char *start = reader->at;
-    while (reader->at < reader->end && *reader->at != quote && is_plain((unsigned char)*reader->at))
+    while (reader->at < reader->end && *reader->at != '"' && is_plain((unsigned char)*reader->at))
         reader->at++;
-    return reader->at - start <= NAMESPACE_BYTES_MAX && take(reader, &quote, 1) &&
-           TAKE(reader, ">");
+    return reader->at - start <= NAMESPACE_BYTES_MAX && TAKE(reader, "\">");
 }
 
 bool pb_s3_list_read(pb_slice body, pb_s3_found_list *list)

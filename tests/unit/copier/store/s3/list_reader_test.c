@@ -57,28 +57,12 @@ static const char *const usual[] = {
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
     "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
     "<Prefix></Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Contents>"
-    "<Key>\xC3\xA4/\xE2\x82\xAC/\xF0\x9F\x98\x80&amp;&lt;&gt;&apos;&quot;</Key>"
+    "<Key>%C3%A4/b%02%2B</Key>"
     "<LastModified>2026-11-23T05:20:49.123Z</LastModified>"
     "<ETag>&quot;9e107d9d372bb6826bd81d3542a419d6&quot;</ETag><Size>0</Size>"
     "<StorageClass>STANDARD</StorageClass><Owner><ID>u</ID><DisplayName>Us\xC3\xA9r</DisplayName>"
     "</Owner><Type>Normal</Type></Contents><KeyCount>1</KeyCount>"
     "<EncodingType>url</EncodingType></ListBucketResult>",
-    /* MinIO, with quotes as it writes them to those who ask so */
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-    "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
-    "<Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><Delimiter></Delimiter>"
-    "<IsTruncated>false</IsTruncated><Contents><Key>a/b</Key>"
-    "<LastModified>2026-11-23T05:20:49.123Z</LastModified>"
-    "<ETag>&quot;9e107d9d372bb6826bd81d3542a419d6&quot;</ETag><Size>7</Size>"
-    "<StorageClass>STANDARD</StorageClass></Contents><EncodingType>url</EncodingType>"
-    "</ListBucketResult>",
-    /* Google */
-    "<?xml version='1.0' encoding='UTF-8'?>"
-    "<ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'><Name>b</Name><Prefix>"
-    "</Prefix><IsTruncated>false</IsTruncated><Contents><Key>a</Key>"
-    "<Generation>1472</Generation><MetaGeneration>1</MetaGeneration>"
-    "<LastModified>2026-11-23T05:20:49.123Z</LastModified><ETag>\"x\"</ETag><Size>1</Size>"
-    "</Contents></ListBucketResult>",
     /* no shape of a store, but of this one */
     ROOT END,
     "\n" ROOT LAST END,
@@ -87,6 +71,8 @@ static const char *const usual[] = {
     ROOT LAST "<Contents>\n\t<Size>1</Size>\n" TIME "<Key> a\nb\t</Key></Contents>" END,
     ROOT LAST "<x>a<y>b</y>c<z/>&amp;</x><x/>" ENTRY END,
     ROOT LAST "<Contents><Key>a</Key><Owner>x<Key>b</Key><Size>2</Size></Owner>" REST END,
+    ROOT LAST
+    "<Contents><Key>\xC3\xA4/\xE2\x82\xAC/\xF0\x9F\x98\x80&amp;&lt;&gt;&apos;&quot;</Key>" REST END,
     ROOT LAST "<Contents><Key>]]&gt;\x7f\xC2\x85\xF0\x9F\xBF\xBE\xEF\xBF\xBD</Key>" REST END,
     ROOT LAST "<Contents><Key>a</Key><ETag></ETag>" REST END,
     ROOT LAST "<CommonPrefixes> <Prefix></Prefix>\n</CommonPrefixes>" END,
@@ -95,6 +81,22 @@ static const char *const usual[] = {
 
 /* What is left to libxml2, be it well-formed or not. */
 static const char *const unusual[] = {
+    /* MinIO: quotes are numeric */
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+    "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
+    "<Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><Delimiter></Delimiter>"
+    "<IsTruncated>false</IsTruncated><Contents><Key>a/b</Key>"
+    "<LastModified>2026-11-23T05:20:49.123Z</LastModified>"
+    "<ETag>&#34;9e107d9d372bb6826bd81d3542a419d6&#34;</ETag><Size>7</Size>"
+    "<StorageClass>STANDARD</StorageClass></Contents><EncodingType>url</EncodingType>"
+    "</ListBucketResult>",
+    /* Google: single quotes */
+    "<?xml version='1.0' encoding='UTF-8'?>"
+    "<ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'><Name>b</Name><Prefix>"
+    "</Prefix><IsTruncated>false</IsTruncated><Contents><Key>a</Key>"
+    "<Generation>1472</Generation><MetaGeneration>1</MetaGeneration>"
+    "<LastModified>2026-11-23T05:20:49.123Z</LastModified><ETag>\"x\"</ETag><Size>1</Size>"
+    "</Contents></ListBucketResult>",
     "",
     " ",
     " <?xml version=\"1.0\"?>" ROOT END,

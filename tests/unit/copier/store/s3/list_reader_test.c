@@ -363,6 +363,85 @@ static void agrees_on_neighbours(void **state)
     assert_true(read_count - before > tried / 20);
 }
 
+static unsigned pick(unsigned below)
+{
+    static uint32_t random = 1;
+    random = random * 1664525u + 1013904223u;
+    return (random >> 8) % below;
+}
+
+static void append_any_text(pb_buffer *text)
+{
+    static const char *const pieces[] = {"a",
+                                         "key/0123456789",
+                                         "%C3%A4",
+                                         "+",
+                                         "&quot;",
+                                         "&amp;",
+                                         "&lt;",
+                                         "&gt;",
+                                         "&apos;",
+                                         "\xC3\xA4",
+                                         "\xE2\x82\xAC",
+                                         "\xF0\x9F\x98\x80",
+                                         " ",
+                                         "\n",
+                                         "\t",
+                                         "]]",
+                                         "\x7f",
+                                         "=",
+                                         "\"",
+                                         "'"};
+    for (unsigned count = pick(6); count; count--)
+        pb_buffer_append_text(text, pieces[pick(COUNT(pieces))]);
+}
+
+/* Lists put together by chance, of parts that are nearly all good: most are taken. */
+static void agrees_on_lists_of_chance(void **state)
+{
+    (void)state;
+    static const char *const children[] = {"ETag", "Owner", "StorageClass", "Type", "x1"};
+    unsigned long before = read_count;
+    pb_buffer text = {0};
+    enum { ROUNDS = 30000 };
+    for (int round = 0; round < ROUNDS; round++) {
+        pb_buffer_clear(&text);
+        pb_buffer_append_text(&text, ROOT LAST);
+        if (pick(4))
+            pb_buffer_append_text(&text, "<EncodingType>url</EncodingType>");
+        for (unsigned count = pick(4); count; count--) {
+            pb_buffer_append_text(&text, "<Contents><Key>k");
+            append_any_text(&text);
+            pb_buffer_append_text(&text, "</Key>");
+            for (unsigned more = pick(3); more; more--) {
+                const char *name = children[pick(COUNT(children))];
+                pb_buffer_append_format(&text, "<%s>", name);
+                append_any_text(&text);
+                if (*name == 'O')
+                    pb_buffer_append_text(&text, "<ID>1</ID><Key>b</Key><y/>");
+                pb_buffer_append_format(&text, "</%s>%s", name, pick(2) ? "" : "\n ");
+            }
+            pb_buffer_append_format(&text, "<Size>%u</Size>", pick(100000));
+            pb_buffer_append_text(&text, TIME "</Contents>");
+        }
+        for (unsigned count = pick(3); count; count--) {
+            pb_buffer_append_text(&text, "<CommonPrefixes><Prefix>");
+            append_any_text(&text);
+            pb_buffer_append_text(&text, "</Prefix></CommonPrefixes>");
+        }
+        if (!pick(2)) {
+            pb_buffer_append_text(&text, "<NextContinuationToken>");
+            append_any_text(&text);
+            pb_buffer_append_text(&text, "</NextContinuationToken>");
+        }
+        pb_buffer_append_text(&text, END);
+        reads(pb_buffer_slice(&text));
+    }
+    pb_buffer_free(&text);
+    print_message("%lu of %d were read without libxml2\n", read_count - before, ROUNDS);
+    assert_true(read_count - before > ROUNDS / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +449,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not),
         cmocka_unit_test(fills_the_list),
         cmocka_unit_test(agrees_on_neighbours),
+        cmocka_unit_test(agrees_on_lists_of_chance),
     };
     return cmocka_run_group_tests(tests, open_readers, close_readers);
 }

@@ -146,6 +146,14 @@ static bool take_digits(pb_slice *text, size_t count, unsigned *ret_value)
     return true;
 }
 
+static bool take_character(pb_slice *text, char wanted)
+{
+    if (!text->size || text->data[0] != wanted)
+        return false;
+    *text = (pb_slice){text->data + 1, text->size - 1};
+    return true;
+}
+
 static bool take(pb_slice *text, const char *wanted)
 {
     pb_slice start = pb_slice_of(wanted);
@@ -168,19 +176,20 @@ static bool take_name(pb_slice *text, const char names[][4], unsigned count, uns
 
 static bool take_time_of_day(pb_slice *text, civil *at)
 {
-    return take_digits(text, 2, &at->hour) && take(text, ":") &&
-           take_digits(text, 2, &at->minute) && take(text, ":") &&
+    return take_digits(text, 2, &at->hour) && take_character(text, ':') &&
+           take_digits(text, 2, &at->minute) && take_character(text, ':') &&
            take_digits(text, 2, &at->second);
 }
 
 bool pb_time_parse_rfc3339(pb_slice text, int64_t *ret_utc_ms)
 {
     civil at = {0};
-    if (!take_digits(&text, 4, &at.year) || !take(&text, "-") ||
-        !take_digits(&text, 2, &at.month) || !take(&text, "-") || !take_digits(&text, 2, &at.day) ||
-        !take(&text, "T") || !take_time_of_day(&text, &at))
+    if (!take_digits(&text, 4, &at.year) || !take_character(&text, '-') ||
+        !take_digits(&text, 2, &at.month) || !take_character(&text, '-') ||
+        !take_digits(&text, 2, &at.day) || !take_character(&text, 'T') ||
+        !take_time_of_day(&text, &at))
         return false;
-    if (take(&text, ".")) {
+    if (take_character(&text, '.')) {
         unsigned digit;
         unsigned weight = 100;
         if (!take_digits(&text, 1, &digit))

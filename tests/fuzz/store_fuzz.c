@@ -5,6 +5,8 @@
 #include "copier/store/location.h"
 #include "copier/store/s3/credentials.h"
 #include "copier/store/s3/response.h"
+#include "tests/support/both_list_readers.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -13,9 +15,13 @@ static void fuzz_list(pb_s3_parser *parser, pb_slice input)
 {
     pb_s3_list_asked asked = {.store_prefix = PB_SLICE_LITERAL("p/")};
     pb_page *page = NULL;
-    pb_error error;
-    if (!pb_s3_parse_list(parser, input, &asked, &page, &error))
-        pb_page_release(page);
+    const char *difference;
+    parse_list_both_ways(parser, input, &asked, &page, NULL, &difference);
+    if (difference) {
+        fprintf(stderr, "the readers of lists differ in %s\n", difference);
+        abort();
+    }
+    pb_page_release(page);
 }
 
 static void fuzz_location(pb_slice input)

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "copier/store/s3/list_reader.h"
 #include "copier/store/store.h"
 #include <libxml/parser.h>
 #include <stdlib.h>
@@ -9,21 +10,6 @@
 /* Names from hostile answers gather in the parser's dictionary: past this it is made anew. */
 enum { DICTIONARY_BYTES_MAX = 256 * 1024 };
 enum { PARSE_OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING };
-
-/* The text of one element, in parser->text (which moves). */
-typedef struct span {
-    size_t start;
-    size_t size;
-    bool seen;
-} span;
-
-/* One <Contents>, as it was found. */
-typedef struct raw_entry {
-    span key;
-    span etag;
-    uint64_t size;
-    int64_t mtime_ms;
-} raw_entry;
 
 /* What the element at depth 2 is, which the names below it depend on. */
 typedef enum group { GROUP_NONE, GROUP_CONTENTS, GROUP_PREFIXES, GROUP_FAILED_KEY } group;
@@ -59,15 +45,11 @@ struct pb_s3_parser {
     bool list; /* a ListBucketResult is read, else a small answer */
     unsigned depth;
     group group;
-    span *capturing; /* the element whose text is taken; NULL outside of one */
-    pb_buffer text;
-    span spans[SPAN_COUNT];
+    pb_s3_span *capturing;        /* the element whose text is taken; NULL outside of one */
+    pb_s3_span spans[SPAN_COUNT]; /* in found.text */
     size_t failed_keys;
-
-    raw_entry *entries;
-    size_t entry_count, entry_capacity;
-    span *prefixes;
-    size_t prefix_count, prefix_capacity;
+    pb_s3_found_list found; /* a small answer uses its text only */
+    bool only_libxml;
 };
 
 static void refuse(pb_s3_parser *parser, const char *problem)
@@ -77,9 +59,10 @@ static void refuse(pb_s3_parser *parser, const char *problem)
     xmlStopParser(parser->context);
 }
 
-static pb_slice text_of(const pb_s3_parser *parser, const span *at)
+static pb_slice text_of(const pb_s3_parser *parser, const pb_s3_span *at)
 {
-    return at->size ? (pb_slice){parser->text.data + at->start, at->size} : (pb_slice){NULL, 0};
+    return at->size ? (pb_slice){parser->found.text.data + at->start, at->size}
+                    : (pb_slice){NULL, 0};
 }
 
 /* ---- SAX: the shape of the document ---- */
@@ -135,15 +118,15 @@ static const named_span *names_below(const pb_s3_parser *parser)
 
 static void start_root(pb_s3_parser *parser, const char *name)
 {
-    parser->spans[SPAN_ROOT] = (span){parser->text.size, strlen(name), true};
-    pb_buffer_append_text(&parser->text, name);
+    parser->spans[SPAN_ROOT] = (pb_s3_span){parser->found.text.size, strlen(name), true};
+    pb_buffer_append_text(&parser->found.text, name);
     if (parser->list && strcmp(name, "ListBucketResult") != 0)
         refuse(parser, "not a ListBucketResult");
 }
 
 static void start_group(pb_s3_parser *parser, const char *name)
 {
-    span *spans = parser->spans;
+    pb_s3_span *spans = parser->spans;
     parser->group = GROUP_NONE;
     if (parser->list && strcmp(name, "Contents") == 0) {
         parser->group = GROUP_CONTENTS;
@@ -178,9 +161,9 @@ static void on_start(void *context, const xmlChar *xml_name, const xmlChar **att
     for (; names && names->name; names++) {
         if (strcmp(names->name, name) != 0)
             continue;
-        span *found = &parser->spans[names->span];
+        pb_s3_span *found = &parser->spans[names->span];
         if (!found->seen) {
-            *found = (span){parser->text.size, 0, true};
+            *found = (pb_s3_span){parser->found.text.size, 0, true};
             parser->capturing = found;
         } else if (parser->list) {
             refuse(parser, "an element twice");
@@ -193,21 +176,16 @@ static void on_text(void *context, const xmlChar *text, int size)
 {
     pb_s3_parser *parser = context;
     if (parser->capturing && size > 0) {
-        pb_buffer_append(&parser->text, text, (size_t)size);
+        pb_buffer_append(&parser->found.text, text, (size_t)size);
         parser->capturing->size += (size_t)size;
     }
 }
 
 static void end_contents(pb_s3_parser *parser)
 {
-    const span *spans = parser->spans;
-    if (parser->entry_count == parser->entry_capacity) {
-        parser->entry_capacity = parser->entry_capacity ? parser->entry_capacity * 2 : 1024;
-        parser->entries =
-            pb_reallocate(parser->entries, parser->entry_capacity * sizeof *parser->entries);
-    }
-    raw_entry *entry = &parser->entries[parser->entry_count++];
-    *entry = (raw_entry){.key = spans[SPAN_KEY]};
+    const pb_s3_span *spans = parser->spans;
+    pb_s3_found_entry *entry = pb_s3_found_list_add(&parser->found);
+    *entry = (pb_s3_found_entry){.key = spans[SPAN_KEY]};
     if (spans[SPAN_ETAG].seen)
         entry->etag = spans[SPAN_ETAG];
     if (!spans[SPAN_KEY].seen || !spans[SPAN_KEY].size)
@@ -223,7 +201,7 @@ static void end_contents(pb_s3_parser *parser)
 /* Keeps the first failure and counts them all. */
 static void end_failed_key(pb_s3_parser *parser)
 {
-    span *spans = parser->spans;
+    pb_s3_span *spans = parser->spans;
     if (pb_slice_equal(text_of(parser, &spans[SPAN_FAILED_CODE]), PB_SLICE_LITERAL("NoSuchKey")))
         return;
     if (parser->failed_keys++)
@@ -239,12 +217,7 @@ static void end_prefixes(pb_s3_parser *parser)
         refuse(parser, "CommonPrefixes without Prefix");
         return;
     }
-    if (parser->prefix_count == parser->prefix_capacity) {
-        parser->prefix_capacity = parser->prefix_capacity ? parser->prefix_capacity * 2 : 64;
-        parser->prefixes =
-            pb_reallocate(parser->prefixes, parser->prefix_capacity * sizeof *parser->prefixes);
-    }
-    parser->prefixes[parser->prefix_count++] = parser->spans[SPAN_PREFIX];
+    *pb_s3_found_list_add_prefix(&parser->found) = parser->spans[SPAN_PREFIX];
 }
 
 static void on_end(void *context, const xmlChar *name)
@@ -312,18 +285,22 @@ void pb_s3_parser_free(pb_s3_parser *parser)
     if (!parser)
         return;
     free_context(parser);
-    pb_buffer_free(&parser->text);
-    free(parser->entries);
-    free(parser->prefixes);
+    pb_s3_found_list_free(&parser->found);
     free(parser);
+}
+
+/* Stores that take long over an answer send blanks to keep the connection; not all of them remember
+ * that nothing may stand before the XML declaration. */
+static pb_slice without_leading_blanks(pb_slice body)
+{
+    while (body.size && strchr(" \t\r\n", body.data[0]) && body.data[0])
+        body = (pb_slice){body.data + 1, body.size - 1};
+    return body;
 }
 
 static int parse(pb_s3_parser *parser, pb_slice body, bool list, pb_error *error)
 {
-    /* Stores that take long over an answer send blanks to keep the connection; not all of them
-     * remember that nothing may stand before the XML declaration. */
-    while (body.size && strchr(" \t\r\n", body.data[0]) && body.data[0])
-        body = (pb_slice){body.data + 1, body.size - 1};
+    body = without_leading_blanks(body);
     if (!body.size)
         return pb_error_set(error, PB_ERROR_SERVER, "an empty answer where XML was expected");
     if (body.size > PB_S3_BODY_BYTES_MAX)
@@ -344,9 +321,9 @@ static int parse(pb_s3_parser *parser, pb_slice body, bool list, pb_error *error
     parser->depth = 0;
     parser->group = GROUP_NONE;
     parser->capturing = NULL;
-    parser->failed_keys = parser->entry_count = parser->prefix_count = 0;
+    parser->failed_keys = 0;
     memset(parser->spans, 0, sizeof parser->spans);
-    pb_buffer_clear(&parser->text);
+    pb_s3_found_list_clear(&parser->found);
 
     xmlDocPtr document =
         xmlCtxtReadMemory(parser->context, body.data, (int)body.size, NULL, NULL, PARSE_OPTIONS);
@@ -362,6 +339,9 @@ static int parse(pb_s3_parser *parser, pb_slice body, bool list, pb_error *error
     if (!well_formed)
         return pb_error_set(error, PB_ERROR_SERVER,
                             "an answer that is not XML or breaks off (line %d)", line);
+    parser->found.truncated = parser->spans[SPAN_TRUNCATED];
+    parser->found.token = parser->spans[SPAN_TOKEN];
+    parser->found.encoding = parser->spans[SPAN_ENCODING];
     return 0;
 }
 
@@ -370,7 +350,7 @@ int pb_s3_parse_document(pb_s3_parser *parser, pb_slice body, pb_s3_document *re
 {
     if (parse(parser, body, false, error))
         return -1;
-    const span *spans = parser->spans;
+    const pb_s3_span *spans = parser->spans;
     *ret_document = (pb_s3_document){
         .root = text_of(parser, &spans[SPAN_ROOT]),
         .code = text_of(parser, &spans[SPAN_CODE]),
@@ -465,8 +445,8 @@ static const char *read_name(page_texts *texts, pb_slice raw, const pb_s3_list_a
 static const char *fill_entries(const pb_s3_parser *parser, const pb_s3_list_asked *asked,
                                 page_texts *texts, pb_page *page)
 {
-    for (size_t i = 0; i < parser->entry_count; i++) {
-        const raw_entry *raw = &parser->entries[i];
+    for (size_t i = 0; i < parser->found.entry_count; i++) {
+        const pb_s3_found_entry *raw = &parser->found.entries[i];
         pb_entry *entry = &page->entries[page->count];
         *entry = (pb_entry){.size = raw->size, .mtime_ms = raw->mtime_ms};
         const char *problem = read_name(texts, text_of(parser, &raw->key), asked, &entry->key);
@@ -495,10 +475,10 @@ static const char *fill_entries(const pb_s3_parser *parser, const pb_s3_list_ask
 static const char *fill_prefixes(const pb_s3_parser *parser, const pb_s3_list_asked *asked,
                                  page_texts *texts, pb_page *page)
 {
-    for (size_t i = 0; i < parser->prefix_count; i++) {
+    for (size_t i = 0; i < parser->found.prefix_count; i++) {
         pb_slice prefix;
         const char *problem =
-            read_name(texts, text_of(parser, &parser->prefixes[i]), asked, &prefix);
+            read_name(texts, text_of(parser, &parser->found.prefixes[i]), asked, &prefix);
         if (problem)
             return problem;
         pb_page_add_prefix(page, prefix);
@@ -509,10 +489,10 @@ static const char *fill_prefixes(const pb_s3_parser *parser, const pb_s3_list_as
 static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked *asked,
                              pb_page *page)
 {
-    const span *spans = parser->spans;
-    pb_slice truncated = text_of(parser, &spans[SPAN_TRUNCATED]);
-    pb_slice encoding = text_of(parser, &spans[SPAN_ENCODING]);
-    pb_slice token = text_of(parser, &spans[SPAN_TOKEN]);
+    const pb_s3_found_list *found = &parser->found;
+    pb_slice truncated = text_of(parser, &found->truncated);
+    pb_slice encoding = text_of(parser, &found->encoding);
+    pb_slice token = text_of(parser, &found->token);
     page->more = pb_slice_equal(truncated, PB_SLICE_LITERAL("true"));
     if (!page->more && !pb_slice_equal(truncated, PB_SLICE_LITERAL("false")))
         return "IsTruncated is neither true nor false";
@@ -523,12 +503,12 @@ static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked 
         return "characters that XML has not, in keys that are not encoded";
 
     size_t bytes = 0;
-    for (size_t i = 0; i < parser->entry_count; i++)
-        bytes += parser->entries[i].key.size + parser->entries[i].etag.size;
-    for (size_t i = 0; i < parser->prefix_count; i++)
-        bytes += parser->prefixes[i].size;
+    for (size_t i = 0; i < found->entry_count; i++)
+        bytes += found->entries[i].key.size + found->entries[i].etag.size;
+    for (size_t i = 0; i < found->prefix_count; i++)
+        bytes += found->prefixes[i].size;
     texts.next = pb_arena_allocate(&page->arena, bytes ? bytes : 1);
-    page->capacity = parser->entry_count;
+    page->capacity = found->entry_count;
     if (page->capacity)
         page->entries = pb_allocate(page->capacity * sizeof *page->entries);
     const char *problem = fill_entries(parser, asked, &texts, page);
@@ -598,12 +578,24 @@ static int parse_mended(pb_s3_parser *parser, pb_slice body, pb_error *error)
     return failed;
 }
 
+void pb_s3_parser_use_only_libxml(pb_s3_parser *parser, bool only)
+{
+    parser->only_libxml = only;
+}
+
+/* False where it is for libxml2. */
+static bool read_usual_list(pb_s3_parser *parser, pb_slice body)
+{
+    return !parser->only_libxml && body.size <= PB_S3_BODY_BYTES_MAX &&
+           pb_s3_list_read(without_leading_blanks(body), &parser->found);
+}
+
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error)
 {
     pb_error wrong = {0};
     parser->mended = false;
-    if (parse(parser, body, true, &wrong) &&
+    if (!read_usual_list(parser, body) && parse(parser, body, true, &wrong) &&
         (wrong.kind != PB_ERROR_SERVER || parse_mended(parser, body, &wrong))) {
         if (error)
             *error = wrong;

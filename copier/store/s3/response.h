@@ -39,6 +39,8 @@ typedef struct pb_s3_list_asked {
  * long. */
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error);
+/* For tests: lists are read by libxml2 even where list_reader.h could. */
+void pb_s3_parser_use_only_libxml(pb_s3_parser *parser, bool only);
 
 /* Any of the small answers. Slices are empty where there is no such element, and the parser's until
  * it parses again. */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "copier/store/store.h"
+#include "tests/support/both_list_readers.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,7 +37,8 @@ static int close_parser(void **state)
     return 0;
 }
 
-/* Parses a copy of exactly that size, so that a sanitizer sees a read past it. */
+/* Parses a copy of exactly that size, so that a sanitizer sees a read past it; through both
+ * readers, which must not differ. */
 static int parse_list(pb_slice body, const pb_s3_list_asked *asked, pb_page **ret_page,
                       pb_error *error)
 {
@@ -44,7 +46,11 @@ static int parse_list(pb_slice body, const pb_s3_list_asked *asked, pb_page **re
     assert_non_null(copy);
     if (body.size)
         memcpy(copy, body.data, body.size);
-    int failed = pb_s3_parse_list(parser, (pb_slice){copy, body.size}, asked, ret_page, error);
+    const char *difference;
+    int failed = parse_list_both_ways(parser, (pb_slice){copy, body.size}, asked, ret_page, error,
+                                      &difference);
+    if (difference)
+        fail_msg("the readers differ in %s: %.*s", difference, PB_SLICE_FORMAT(body));
     free(copy);
     return failed;
 }

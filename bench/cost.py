@@ -42,8 +42,11 @@ class Counter:
     def _run(self, work, one, two, source, destination, counted):
         """Instructions of one run (None where not counted)."""
         job = peers.Job(work, one, source, two, destination, 16, 0, self.folder)
-        # One loop: threads would take turns as the scheduler likes.
+        # One loop: threads would take turns as the scheduler likes. One request at a time where keys are listed:
+        # ranges are split by who answers first.
         command = self.pbcopy.command(job) + ["--loops", "1"]
+        if work in ("list", "unchanged"):
+            command += ["--parallel", "1"]
         env = peers.base_environment(job)
         if not counted:
             measure.run(command, env, self.folder)

@@ -119,7 +119,8 @@ static bool characters_valid(pb_slice body)
 
 static bool take_entity(list_reader *reader, unsigned char *ret_character)
 {
-    if (TAKE(reader, "&quot;"))
+    /* MinIO, like all that is written in Go, has quotes as numbers. */
+    if (TAKE(reader, "&quot;") || TAKE(reader, "&#34;"))
         *ret_character = '"';
     else if (TAKE(reader, "&amp;"))
         *ret_character = '&';
@@ -127,7 +128,7 @@ static bool take_entity(list_reader *reader, unsigned char *ret_character)
         *ret_character = '<';
     else if (TAKE(reader, "&gt;"))
         *ret_character = '>';
-    else if (TAKE(reader, "&apos;"))
+    else if (TAKE(reader, "&apos;") || TAKE(reader, "&#39;"))
         *ret_character = '\'';
     else
         return false;

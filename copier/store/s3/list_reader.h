@@ -13,10 +13,10 @@
  * Refused: comments, CDATA, processing instructions, document types, any other attribute, single
  * quotes around one (Google writes them), any name but of ASCII letters and digits (so namespace
  * prefixes), blanks within a tag, a known element that closes itself (<Key/>), references but to
- * the five predefined entities (MinIO writes quotes as numbers), '>' in a text (it might end
- * "]]>"), carriage returns (XML makes them line feeds) and whatever XML has not as a character,
- * bytes that are not UTF-8, known elements twice, other text between elements, anything but blanks
- * after the root. And what would be an error: an entry without a Key, a Size that is a number or a
+ * the five predefined entities and quotes as numbers (MinIO), '>' in a text (it might end "]]>"),
+ * carriage returns (XML makes them line feeds) and whatever XML has not as a character, bytes that
+ * are not UTF-8, known elements twice, other text between elements, anything but blanks after the
+ * root. And what would be an error: an entry without a Key, a Size that is a number or a
  * LastModified that is a time: libxml2's path says what is wrong. */
 #ifndef PB_COPIER_STORE_S3_LIST_READER_H
 #define PB_COPIER_STORE_S3_LIST_READER_H

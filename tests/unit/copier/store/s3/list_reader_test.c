@@ -63,6 +63,15 @@ static const char *const usual[] = {
     "<StorageClass>STANDARD</StorageClass><Owner><ID>u</ID><DisplayName>Us\xC3\xA9r</DisplayName>"
     "</Owner><Type>Normal</Type></Contents><KeyCount>1</KeyCount>"
     "<EncodingType>url</EncodingType></ListBucketResult>",
+    /* MinIO: quotes are numeric */
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+    "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
+    "<Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><Delimiter></Delimiter>"
+    "<IsTruncated>false</IsTruncated><Contents><Key>a/b</Key>"
+    "<LastModified>2026-11-23T05:20:49.123Z</LastModified>"
+    "<ETag>&#34;9e107d9d372bb6826bd81d3542a419d6&#34;</ETag><Size>7</Size>"
+    "<StorageClass>STANDARD</StorageClass></Contents><EncodingType>url</EncodingType>"
+    "</ListBucketResult>",
     /* no shape of a store, but of this one */
     ROOT END,
     "\n" ROOT LAST END,
@@ -81,15 +90,6 @@ static const char *const usual[] = {
 
 /* What is left to libxml2, be it well-formed or not. */
 static const char *const unusual[] = {
-    /* MinIO: quotes are numeric */
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-    "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
-    "<Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><Delimiter></Delimiter>"
-    "<IsTruncated>false</IsTruncated><Contents><Key>a/b</Key>"
-    "<LastModified>2026-11-23T05:20:49.123Z</LastModified>"
-    "<ETag>&#34;9e107d9d372bb6826bd81d3542a419d6&#34;</ETag><Size>7</Size>"
-    "<StorageClass>STANDARD</StorageClass></Contents><EncodingType>url</EncodingType>"
-    "</ListBucketResult>",
     /* Google: single quotes */
     "<?xml version='1.0' encoding='UTF-8'?>"
     "<ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'><Name>b</Name><Prefix>"

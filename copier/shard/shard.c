@@ -67,7 +67,7 @@ uint64_t pb_shard_pages_since_split(const pb_shard *shard)
     const pb_stream *listing = shard->streams[0];
     if (!shard->pages_before_split || shard->over || shard->error ||
         pb_stream_pages(listing) < shard->pages_before_split || !pb_stream_has_more(listing) ||
-        !pb_stream_page_first_key(listing).size)
+        !pb_stream_recent_first_key(listing).size)
         return 0;
     return pb_stream_pages(listing) - shard->pages_at_split;
 }
@@ -79,7 +79,7 @@ size_t pb_shard_split(pb_shard *shard, size_t wanted, pb_range *ret_ranges)
     pb_arena arena = {0};
     size_t count = 0;
     if (pb_shard_pages_since_split(shard))
-        count = pb_split_cuts(&shard->range, pb_stream_page_first_key(listing),
+        count = pb_split_cuts(&shard->range, pb_stream_recent_first_key(listing),
                               pb_stream_last_key(listing), shard->stem_bytes, wanted, &arena, cuts);
     for (size_t i = 0; i < count; i++) {
         bool last = i + 1 == count;

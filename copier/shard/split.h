@@ -22,12 +22,11 @@
 
 enum { PB_SPLIT_CUTS_MAX = 32 };
 
-/* Up to `wanted` (at most PB_SPLIT_CUTS_MAX) cuts of `range`, whose keys are listed from `first` to
- * `listed`:
- * listed < cut < range->through, strictly increasing, valid UTF-8, no longer than those two. Zero
- * where nothing is left to guess at before more is listed. The cuts are in the arena. `listed` is
- * valid UTF-8 and not empty; all keys agree with it in `stem_bytes` at its front (a listing's
- * prefix). */
+/* Up to `wanted` (at most PB_SPLIT_CUTS_MAX) cuts of `range`, whose keys are listed up to `listed`;
+ * `first` is where the last two pages of them began. listed < cut < range->through, strictly
+ * increasing, valid UTF-8, no longer than those two; in the arena. Zero where nothing is left to
+ * guess at before more is listed. `listed` is valid UTF-8 and not empty; all keys agree with it in
+ * `stem_bytes` at its front (a listing's prefix). */
 size_t pb_split_cuts(const pb_range *range, pb_slice first, pb_slice listed, size_t stem_bytes,
                      size_t wanted, pb_arena *arena, pb_slice ret_cuts[PB_SPLIT_CUTS_MAX]);
 

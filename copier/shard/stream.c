@@ -10,7 +10,7 @@ struct pb_stream {
     void (*wake)(void *context);
     void *context;
     pb_buffer last_key; /* of all delivered */
-    pb_buffer page_first_key;
+    pb_buffer page_first_key, page_before_first_key;
     pb_buffer through;
     bool open_above;
     pb_page *page; /* being read, at `index` */
@@ -58,6 +58,7 @@ void pb_stream_close(pb_stream *stream)
     pb_page_release(stream->next);
     pb_buffer_free(&stream->last_key);
     pb_buffer_free(&stream->page_first_key);
+    pb_buffer_free(&stream->page_before_first_key);
     pb_buffer_free(&stream->through);
     free(stream->error);
     free(stream);
@@ -113,6 +114,9 @@ void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error)
         stream->more = page->more;
         stream->pages++;
         if (page->count) {
+            pb_buffer before = stream->page_before_first_key;
+            stream->page_before_first_key = stream->page_first_key;
+            stream->page_first_key = before;
             pb_buffer_clear(&stream->page_first_key);
             pb_buffer_append_slice(&stream->page_first_key, page->entries[0].key);
             pb_buffer_clear(&stream->last_key);
@@ -185,9 +189,10 @@ uint64_t pb_stream_pages(const pb_stream *stream)
     return stream->pages;
 }
 
-pb_slice pb_stream_page_first_key(const pb_stream *stream)
+pb_slice pb_stream_recent_first_key(const pb_stream *stream)
 {
-    return pb_buffer_slice(&stream->page_first_key);
+    return pb_buffer_slice(stream->page_before_first_key.size ? &stream->page_before_first_key
+                                                              : &stream->page_first_key);
 }
 
 const pb_error *pb_stream_error(const pb_stream *stream)

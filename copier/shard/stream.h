@@ -52,8 +52,8 @@ void pb_stream_narrow(pb_stream *stream, pb_slice through);
 /* True while keys behind pb_stream_last_key may come. */
 bool pb_stream_has_more(const pb_stream *stream);
 uint64_t pb_stream_pages(const pb_stream *stream); /* delivered so far */
-/* Of the last page that had keys; empty before. */
-pb_slice pb_stream_page_first_key(const pb_stream *stream);
+/* Of the last two pages that had keys (of the one, where it is alone); empty before. */
+pb_slice pb_stream_recent_first_key(const pb_stream *stream);
 
 /* For origins. The page is taken over; page->more says whether another fetch follows. On error page
  * is NULL and *error says why. */

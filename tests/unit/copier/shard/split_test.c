@@ -74,7 +74,7 @@ typedef struct play_shard {
     pb_range range;
     size_t next;  /* place of the next key to be listed */
     size_t pages; /* listed since it was split */
-    pb_slice page_first;
+    pb_slice page_first, page_before_first;
     bool open, begun;
 } play_shard;
 
@@ -125,8 +125,10 @@ static play list(const bucket *of, size_t stem_bytes, unsigned slots)
                 got < PAGE && shard->next < of->count &&
                 (!shard->range.through || pb_range_holds(&shard->range, of->keys[shard->next]))) {
                 last = of->keys[shard->next];
-                if (!got)
+                if (!got) {
+                    shard->page_before_first = shard->page_first;
                     shard->page_first = last;
+                }
                 assert_false(seen[shard->next]);
                 seen[shard->next++] = true;
                 got++;
@@ -143,8 +145,10 @@ static play list(const bucket *of, size_t stem_bytes, unsigned slots)
             pb_arena arena = {0};
             size_t share = (2 * (slots - open - waiting) + open - 1) / open;
             size_t most = slots - open - waiting;
-            size_t cut = pb_split_cuts(&shard->range, shard->page_first, last, stem_bytes,
-                                       share < most ? share : most, &arena, cuts);
+            size_t cut = pb_split_cuts(&shard->range,
+                                       shard->page_before_first.size ? shard->page_before_first
+                                                                     : shard->page_first,
+                                       last, stem_bytes, share < most ? share : most, &arena, cuts);
             assert_true(check_cuts(&shard->range, last, cuts, cut));
             assert_true(count + cut < SHARDS_MAX);
             for (size_t i = 0; i < cut; i++) {
@@ -213,7 +217,7 @@ static void lists_trees(void **state)
     (void)state;
     bucket of = {0};
     for (unsigned i = 0; i < KEYS; i++)
-        add(&of, "branch-%05u/folder-%02u/file-%03u", i / 20000, i / 200 % 100, i % 200);
+        add(&of, "branch-%05u/folder-%02u/file-%03u", i / (100 * PAGE), i / PAGE % 100, i % PAGE);
     expect(&of, 0, "tree", 24);
 }
 

@@ -420,8 +420,11 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     context_of->writer = backup->dry_run ? NULL : pb_part_writer_new();
     pb_buffer_append_slice(&context_of->after, after);
     pb_shard_set_work(shard, &work, context_of);
-    pb_shard_allow_split(shard, backup->run.has_base ? PAGES_BEFORE_SPLIT_OF_PART : 1,
-                         backup->prefix.size);
+    if (pb_store_capabilities_of(worker->stores[SOURCE])->lists_from_anywhere &&
+        (!backup->run.resumed ||
+         pb_store_capabilities_of(worker->stores[REPOSITORY])->lists_from_anywhere))
+        pb_shard_allow_split(shard, backup->run.has_base ? PAGES_BEFORE_SPLIT_OF_PART : 1,
+                             backup->prefix.size);
     int streams = 0;
     pb_shard_add_stream(shard, pb_listing_open(worker->stores[SOURCE], backup->prefix, 0, after,
                                                through, pb_shard_wake, shard));

@@ -111,7 +111,9 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
     pb_shard_set_work(shard, &work, context_of);
-    pb_shard_allow_split(shard, 1, copy->prefix.size);
+    if (pb_store_capabilities_of(worker->stores[SOURCE])->lists_from_anywhere &&
+        pb_store_capabilities_of(worker->stores[DESTINATION])->lists_from_anywhere)
+        pb_shard_allow_split(shard, 1, copy->prefix.size);
     for (unsigned i = 0; i < 2; i++)
         pb_shard_add_stream(shard, pb_listing_open(worker->stores[i], copy->prefix, 0, after,
                                                    through, pb_shard_wake, shard));

@@ -49,6 +49,7 @@ typedef struct pb_store_capabilities {
     uint64_t copy_bytes_max;  /* largest COPY in one request */
     size_t key_bytes_max;     /* of a relative key: S3 1,024 less the prefix */
     unsigned delete_keys_max; /* in one DELETE */
+    bool lists_from_anywhere; /* a listing after any key costs its page alone: worth splitting */
     bool etag_is_md5; /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
 } pb_store_capabilities;
 

@@ -312,6 +312,7 @@ static int s3_open(pb_store *store, pb_error *error)
         .copy_bytes_max = (uint64_t)5 << 30,
         .key_bytes_max = PB_S3_KEY_BYTES_MAX - strlen(store->config->location.prefix),
         .delete_keys_max = 1000,
+        .lists_from_anywhere = true,
         .etag_is_md5 = true,
     };
     return 0;

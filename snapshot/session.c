@@ -276,11 +276,13 @@ int pb_job_run(pb_job *job, pb_error *error)
     pb_log_line(
         session->log, PB_LOG_INFO,
         "%s: %u loops, %llu shards, %llu loans, %llu requests, %llu retries, %llu throttled, "
-        "%llu hedged, at most %llu bytes in buffers",
+        "%llu hedged, %llu of %llu tickets given back, at most %llu bytes in buffers",
         job->phase, job->statistics.loops, (unsigned long long)job->statistics.shards,
         (unsigned long long)job->statistics.loans, (unsigned long long)job->statistics.requests,
         (unsigned long long)job->statistics.retries, (unsigned long long)job->statistics.throttled,
         (unsigned long long)job->statistics.hedges,
+        (unsigned long long)job->statistics.tickets_given,
+        (unsigned long long)job->statistics.tickets_taken,
         (unsigned long long)job->statistics.buffers_most_bytes);
     return failed;
 }

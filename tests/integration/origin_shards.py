@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -75,6 +76,47 @@ class Shards(scenario.Scenario):
         self.assert_failed(run, scenario.FAILED)
         self.assertEqual(run.json()["failed_objects"], 1)
         self.assertEqual(len(second.bucket("again").list()), 11)
+
+
+    def tickets(self, run):
+        """Given back, and the most bytes in buffers at any time."""
+        told = re.search(r"(\d+) of (\d+) tickets given back, at most (\d+) bytes", run.stderr)
+        self.assertIsNotNone(told, run)
+        given, taken, most = map(int, told.groups())
+        self.assertEqual(given, taken)
+        return given, most
+
+    def test_no_ticket_is_lost(self):
+        """Whatever becomes of a transfer, its buffer goes back to the budget, which is never overdrawn."""
+        first = self.origin(buckets=("source",))
+        second = self.origin(buckets=("destination", "again", "third"))
+        first.bucket("source").put_many({f"small/{i:03}": some_bytes(70_000, i) for i in range(300)})
+        first.bucket("source").put_many({f"large/{i}": some_bytes(25 * MIB, i) for i in range(4)})
+        first.bucket("source").put_parts("parts", some_bytes(30 * MIB), 6 * MIB)
+        arguments = (first.url("source"), "-v", "--loops", "2", "--parallel", "64", "--memory", "64M")
+        given, most = self.tickets(self.succeed("copy", *arguments, second.url("destination")))
+        self.assertGreaterEqual(given, 305)
+        self.assertLessEqual(most, 64 * MIB)
+        # Answers that are lost, cut, late and refused; one object that never arrives as it was.
+        unrest = ("seed 11", "fault error503 probability=0.05", "fault reset probability=0.03",
+                  "fault truncated probability=0.05 operation=GetObject")
+        first.set_faults(*unrest, "fault flipped operation=GetObject key=small/123")
+        second.set_faults(*unrest, "fault reset-after probability=0.03")
+        run = self.pbcopy("copy", *arguments, second.url("again"))
+        self.assert_failed(run, scenario.FAILED)
+        more, most = self.tickets(run)
+        self.assertGreater(more, given)
+        self.assertLessEqual(most, 64 * MIB)
+        # Cancelled in the middle.
+        first.set_faults("fault slow delay=30")
+        second.set_faults()
+        second.reset_statistics()
+        running = self.begin("copy", *arguments, second.url("third"))
+        scenario.wait_until(lambda: second.statistics()["PutObject"] > 20 or running.is_over())
+        running.kill(signal.SIGINT)
+        run = running.wait()
+        self.assert_failed(run, scenario.CANCELLED)
+        self.tickets(run)
 
 
 if __name__ == "__main__":

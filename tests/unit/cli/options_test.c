@@ -9,15 +9,17 @@
 
 #include <string.h>
 
-enum { ARGUMENTS_MAX = 12 };
+enum { ARGUMENTS_MAX = 24 };
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static int parse(const char *const *words, pb_options *ret_options, pb_error *error)
 {
     char *arguments[ARGUMENTS_MAX + 1] = {(char *)(uintptr_t) "pbcopy"};
     int count = 1;
-    for (; words[count - 1]; count++)
+    for (; words[count - 1]; count++) {
+        assert_true(count < ARGUMENTS_MAX);
         arguments[count] = (char *)(uintptr_t)words[count - 1];
+    }
     return pb_options_parse(count, arguments, ret_options, error);
 }
 

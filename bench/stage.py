@@ -167,6 +167,8 @@ class Stage:
         pages = told["ListObjects"] + told["ListObjectsV2"]
         copies = told["CopyObject"] + told["UploadPartCopy"]
         listings = 2 if work == "unchanged" and not name.startswith("pbcopy") else 1  # a peer has no manifest
+        if work == "restore":
+            listings = 0  # it goes by the manifest, and the destination is empty
         if pages < listings * math.ceil(objects / 1000):
             raise Failed(f"{pages} pages of listings are too few for {objects} objects")
         if work in ("copy", "restore", "backup") and copies < objects:

@@ -11,8 +11,8 @@
 
 /* A part is the unit of resuming: it ends by count, by size, or by time where objects are large. */
 enum { PART_RECORDS_MAX = 50 * 1000, PART_SIZE_MAX = 2 * 1024 * 1024, PART_MS_MAX = 30 * 1000 };
-enum { VOIDS_MAX = 16 * 1024 };
-enum { RANGES_MAX = 256 }; /* that the base's parts are cut into */
+enum { VOIDS_MAX = 16 * 1024 }; /* beyond it they get parts of their own */
+enum { RANGES_MAX = 256 };      /* that the base's parts are cut into */
 /* A range that is split inside a part of the base has it read twice: only where the source has
  * grown far beyond that part. */
 enum { PAGES_BEFORE_SPLIT_OF_PART = 64 };
@@ -32,8 +32,7 @@ typedef struct backup_job {
     pb_part *parts;
     size_t part_count, part_capacity;
     unsigned next_part;
-    pb_range
-        *voids; /* ranges that hold no object; of split.h's guesses, a few in a hundred pages */
+    pb_range *voids; /* ranges that hold no object: split.h's guesses that failed */
     size_t void_count, void_capacity;
     uint64_t gone_objects, failed_objects;
 } backup_job;

@@ -200,15 +200,13 @@ static bool look_at_end(const pb_range *range, pb_slice listed, size_t stem_byte
 }
 
 /* Where keys have been seen to spread: where the range was cut, or as far as it is listed. */
-static size_t depth_of_spread(const pb_range *range, pb_slice first, pb_slice listed,
-                              size_t unbounded)
+static size_t depth_of_spread(const pb_range *range, pb_slice listed, size_t seen, size_t unbounded)
 {
     pb_slice after = pb_slice_of(range->after);
-    size_t spread = common_stem(first, listed);
     size_t cut = after.size ? last_character(after) : SIZE_MAX;
-    if (cut >= unbounded && cut < spread && common_stem(after, listed) >= cut)
+    if (cut >= unbounded && cut < seen && common_stem(after, listed) >= cut)
         return cut;
-    return spread;
+    return seen;
 }
 
 size_t pb_split_cuts(const pb_range *range, pb_slice first, pb_slice listed, size_t stem_bytes,
@@ -221,11 +219,11 @@ size_t pb_split_cuts(const pb_range *range, pb_slice first, pb_slice listed, siz
     if (wanted > PB_SPLIT_CUTS_MAX)
         wanted = PB_SPLIT_CUTS_MAX;
     guesses at = {0};
-    size_t unbounded, shallow = 0;
+    size_t unbounded, shallow = 0, seen = common_stem(first, listed);
     if (!look_at_end(range, listed, stem_bytes, &at, &unbounded))
         return 0;
     if (!at.count) {
-        at.stem = depth_of_spread(range, first, listed, unbounded);
+        at.stem = depth_of_spread(range, listed, seen, unbounded);
         if (at.stem < unbounded)
             at.stem = unbounded;
         if (at.stem < listed.size) {
@@ -241,7 +239,6 @@ size_t pb_split_cuts(const pb_range *range, pb_slice first, pb_slice listed, siz
         less_deep = shallow;
     size_t here = wanted - less_deep < at.count ? wanted - less_deep : at.count;
     size_t deeper = at.stem < listed.size ? at.stem + character_size(listed, at.stem) : listed.size;
-    size_t seen = common_stem(first, listed);
     add_depths(&split, deeper, seen + 1, wanted - less_deep - here);
     add_guesses(&split, &at, here);
     add_depths(&split, unbounded, at.stem, wanted - here);

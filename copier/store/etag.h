@@ -20,7 +20,7 @@ int pb_etag_parts(pb_slice etag);
  * it. */
 uint64_t pb_etag_part_bytes(uint64_t size, int parts);
 
-/* True where an object with this ETag can be of parts of this length , the last may be shorter. */
+/* True where an object with this ETag can be of parts of this length, but the last. */
 bool pb_etag_layout_fits(pb_slice etag, uint64_t size, uint64_t part_bytes);
 
 /* Computes, over bytes fed in order, every ETag that could be the one given. */

@@ -13,29 +13,30 @@ void pb_intent_append(pb_buffer *buffer, const pb_intent *intent)
     pb_document_add_text(buffer, "prefix", intent->prefix);
     pb_document_add_text_or_null(buffer, "base", intent->base);
     pb_document_add_text_or_null(buffer, "base_sha256", intent->base_sha256);
-    pb_document_add_text(buffer, "host", intent->host);
-    pb_document_add_text(buffer, "boot_id", intent->boot_id);
-    pb_document_add_number(buffer, "pid", intent->pid);
-    pb_document_add_number(buffer, "pid_start", intent->pid_start);
+    pb_document_add_text(buffer, "host", intent->process.host);
+    pb_document_add_text(buffer, "boot_id", intent->process.boot_id);
+    pb_document_add_number(buffer, "pid", intent->process.pid);
+    pb_document_add_number(buffer, "pid_start", intent->process.pid_start);
     pb_document_add_time(buffer, "started", intent->started_ms);
-    pb_document_add_time(buffer, "heartbeat", intent->heartbeat_ms);
+    pb_document_add_time(buffer, "heartbeat", intent->process.heartbeat_ms);
     pb_document_add_text(buffer, "program", intent->program);
     pb_buffer_append_text(buffer, "}\n");
 }
 
 static int read_members(const json_t *object, pb_intent *intent, pb_error *error)
 {
-    bool whole = pb_document_snapshot_id(object, "id", what, intent->id, error) == 0 &&
-                 pb_document_text(object, "source", what, &intent->source, error) == 0 &&
-                 pb_document_text(object, "prefix", what, &intent->prefix, error) == 0 &&
-                 pb_document_base(object, what, intent->base, intent->base_sha256, error) == 0 &&
-                 pb_document_text(object, "host", what, &intent->host, error) == 0 &&
-                 pb_document_text(object, "boot_id", what, &intent->boot_id, error) == 0 &&
-                 pb_json_unsigned(object, "pid", what, &intent->pid, error) == 0 &&
-                 pb_json_unsigned(object, "pid_start", what, &intent->pid_start, error) == 0 &&
-                 pb_document_time(object, "started", what, &intent->started_ms, error) == 0 &&
-                 pb_document_time(object, "heartbeat", what, &intent->heartbeat_ms, error) == 0 &&
-                 pb_document_text(object, "program", what, &intent->program, error) == 0;
+    bool whole =
+        pb_document_snapshot_id(object, "id", what, intent->id, error) == 0 &&
+        pb_document_text(object, "source", what, &intent->source, error) == 0 &&
+        pb_document_text(object, "prefix", what, &intent->prefix, error) == 0 &&
+        pb_document_base(object, what, intent->base, intent->base_sha256, error) == 0 &&
+        pb_document_text(object, "host", what, &intent->process.host, error) == 0 &&
+        pb_document_text(object, "boot_id", what, &intent->process.boot_id, error) == 0 &&
+        pb_json_unsigned(object, "pid", what, &intent->process.pid, error) == 0 &&
+        pb_json_unsigned(object, "pid_start", what, &intent->process.pid_start, error) == 0 &&
+        pb_document_time(object, "started", what, &intent->started_ms, error) == 0 &&
+        pb_document_time(object, "heartbeat", what, &intent->process.heartbeat_ms, error) == 0 &&
+        pb_document_text(object, "program", what, &intent->program, error) == 0;
     return whole ? 0 : -1;
 }
 
@@ -58,8 +59,7 @@ void pb_intent_free(pb_intent *intent)
 {
     free(intent->source);
     free(intent->prefix);
-    free(intent->host);
-    free(intent->boot_id);
+    pb_process_free(&intent->process);
     free(intent->program);
     *intent = (pb_intent){0};
 }

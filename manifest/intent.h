@@ -4,25 +4,21 @@
 #define PB_MANIFEST_INTENT_H
 
 #include "base/error.h"
+#include "base/process.h"
 #include "manifest/snapshot_id.h"
 
 enum { PB_INTENT_VERSION = 1 };
 
-/* Texts are UTF-8. pid and pid_start are at most 2^63 - 1. */
+/* Texts are UTF-8. */
 typedef struct pb_intent {
     char id[PB_SNAPSHOT_ID_SIZE];
     char *source;                   /* identity of the source (pb_location_identity) */
     char *prefix;                   /* --prefix, "" for none */
     char base[PB_SNAPSHOT_ID_SIZE]; /* "" for none */
     char base_sha256[65];           /* hex, of the base's snapshot.json; "" for none */
-    char *host;                     /* name of the machine */
-    char *boot_id; /* of the machine's boot and process namespace: with pid and start says whether
-                      the run lives */
-    uint64_t pid;
-    uint64_t pid_start; /* start time of the process in clock ticks since boot */
+    pb_process process;             /* the run */
     int64_t started_ms;
-    int64_t heartbeat_ms; /* by the run's clock */
-    char *program;        /* "pbcopy 0.1.0" */
+    char *program; /* "pbcopy 0.1.0" */
 } pb_intent;
 
 /* Appends the document. Text that is not UTF-8 is a bug of the caller, and aborts. */

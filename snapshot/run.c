@@ -5,79 +5,15 @@
 #include "base/random.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { HEARTBEAT_MS = 15 * 1000, HEARTBEAT_STALE_MS = 3 * 60 * 1000 };
-
-/* ---- this process, as an intent names it ---- */
-
-/* Where a process's number means something: this boot of the machine and this namespace of
- * processes (two containers of one machine may have the same name). The caller frees. */
-static char *name_this_boot(void)
-{
-    char boot[64] = "", space[64] = "";
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (file) {
-        if (!fgets(boot, sizeof boot, file))
-            boot[0] = 0;
-        fclose(file);
-    }
-    boot[strcspn(boot, "\n")] = 0;
-    if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0)
-        space[0] = 0;
-    pb_buffer name = {0};
-    if (boot[0] && space[0])
-        pb_buffer_append_format(&name, "%s %s", boot, space);
-    char *text = pb_duplicate(pb_buffer_slice(&name));
-    pb_buffer_free(&name);
-    return text;
-}
-
-/* Start time of a process in clock ticks since boot (proc(5), field 22); 0 where there is no such
- * one. */
-static uint64_t process_start(uint64_t pid)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    size_t size = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[size] = 0;
-    char *field = strrchr(text, ')'); /* the name before it may hold anything */
-    for (int i = 2; field && i < 22; i++)
-        field = strchr(field + 1, ' ');
-    return field ? strtoull(field + 1, NULL, 10) : 0;
-}
+enum { HEARTBEAT_MS = 15 * 1000 };
 
 static void name_this_process(pb_intent *intent)
 {
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    free(intent->host);
-    free(intent->boot_id);
+    pb_process_free(&intent->process);
+    pb_process_this(&intent->process);
     free(intent->program);
-    intent->host = pb_duplicate(pb_slice_of(host));
-    intent->boot_id = name_this_boot();
     intent->program = pb_duplicate(PB_SLICE_LITERAL("pbcopy " PB_VERSION));
-    intent->pid = (uint64_t)getpid();
-    intent->pid_start = process_start(intent->pid);
-    intent->heartbeat_ms = pb_clock_utc_ms();
-}
-
-/* A run of this machine is asked after by its process, one of another by its heartbeat. */
-static bool is_alive(const pb_intent *intent)
-{
-    char *boot_id = name_this_boot();
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    bool here =
-        boot_id[0] && strcmp(boot_id, intent->boot_id) == 0 && strcmp(host, intent->host) == 0;
-    free(boot_id);
-    if (here)
-        return intent->pid_start && process_start(intent->pid) == intent->pid_start;
-    return pb_clock_utc_ms() - intent->heartbeat_ms < HEARTBEAT_STALE_MS;
 }
 
 /* ---- base and unfinished run ---- */
@@ -196,10 +132,10 @@ static int take_up(pb_run *run, bool take_over, pb_error *error)
 {
     pb_intent *intent = &run->intent;
     const pb_session_options *options = &run->repository->session->options;
-    if (is_alive(intent) && !take_over) {
+    if (pb_process_is_alive(&intent->process) && !take_over) {
         pb_error_set(error, PB_ERROR_BUSY,
                      "another backup of this source is running: snapshot %s, by %s, process %llu",
-                     intent->id, intent->host, (unsigned long long)intent->pid);
+                     intent->id, intent->process.host, (unsigned long long)intent->process.pid);
         return pb_error_hint(error, "wait for it; if it is dead on another machine, wait three "
                                     "minutes or say --take-over");
     }
@@ -289,7 +225,7 @@ void pb_run_heartbeat(pb_run *run)
         return;
     run->beating = true;
     run->beat_ms = now_ms;
-    run->intent.heartbeat_ms = pb_clock_utc_ms();
+    run->intent.process.heartbeat_ms = pb_clock_utc_ms();
     pb_buffer_clear(&run->text);
     pb_intent_append(&run->text, &run->intent);
     memset(&run->request, 0, sizeof run->request);

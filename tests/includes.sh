@@ -16,7 +16,7 @@ declare -A below=(
     [copier/store]="base copier/http"
     [copier/transfer]="base copier/http copier/store"
     [copier/shard]="base copier/http copier/store copier/transfer"
-    [cluster]="base"
+    [cluster]="base manifest"
     [snapshot]="base manifest copier/http copier/store copier/transfer copier/shard cluster"
     [cli]="base manifest copier/http copier/store copier/transfer copier/shard cluster snapshot"
     [bench/origin]="base"
@@ -40,7 +40,7 @@ forbidden() {
         [[ $1 =~ ^copier/store/(s3|gcs|azure)/ ]] || echo "libxml2 belongs to the drivers' parsers"
         ;;
     zstd*.h)
-        [[ $1 == manifest/* || $1 == cluster/database* ]] || echo "zstd belongs to manifest"
+        [[ $1 == manifest/* || $1 == cluster/sealing* ]] || echo "zstd belongs to manifest"
         ;;
     uv.h | uv/* | sys/socket.h | netdb.h | netinet/* | arpa/*)
         [[ $1 != base/* && $1 != manifest/* ]] || echo "no loop and no network in base and manifest"

@@ -62,12 +62,12 @@ static pb_intent make_intent(void)
         .prefix = odd_prefix,
         .base = BASE_ID,
         .base_sha256 = HEX64,
-        .host = host,
-        .boot_id = boot_id,
-        .pid = 4711,
-        .pid_start = 123456,
+        .process.host = host,
+        .process.boot_id = boot_id,
+        .process.pid = 4711,
+        .process.pid_start = 123456,
         .started_ms = INT64_C(1795411249123),
-        .heartbeat_ms = INT64_C(1795411250000),
+        .process.heartbeat_ms = INT64_C(1795411250000),
         .program = program,
     };
 }
@@ -226,11 +226,12 @@ static void an_intent_round_trips(void **state)
     assert_string_equal(intent.prefix, wanted.prefix);
     assert_string_equal(intent.base, wanted.base);
     assert_string_equal(intent.base_sha256, wanted.base_sha256);
-    assert_string_equal(intent.host, wanted.host);
-    assert_string_equal(intent.boot_id, wanted.boot_id);
-    assert_true(intent.pid == wanted.pid && intent.pid_start == wanted.pid_start);
+    assert_string_equal(intent.process.host, wanted.process.host);
+    assert_string_equal(intent.process.boot_id, wanted.process.boot_id);
+    assert_true(intent.process.pid == wanted.process.pid &&
+                intent.process.pid_start == wanted.process.pid_start);
     assert_true(intent.started_ms == wanted.started_ms);
-    assert_true(intent.heartbeat_ms == wanted.heartbeat_ms);
+    assert_true(intent.process.heartbeat_ms == wanted.process.heartbeat_ms);
     assert_string_equal(intent.program, wanted.program);
     pb_intent_append(&again, &intent);
     assert_string_equal(again.data, text.data);

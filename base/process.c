@@ -1,0 +1,91 @@
+#include "base/process.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { HEARTBEAT_STALE_MS = 3 * 60 * 1000 };
+
+/* Where a process's number means something: this boot of the machine and this namespace of
+ * processes (two containers of one machine may have the same name). The caller frees. */
+static char *name_this_boot(void)
+{
+    char boot[64] = "", space[64] = "";
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (file) {
+        if (!fgets(boot, sizeof boot, file))
+            boot[0] = 0;
+        fclose(file);
+    }
+    boot[strcspn(boot, "\n")] = 0;
+    if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0)
+        space[0] = 0;
+    pb_buffer name = {0};
+    if (boot[0] && space[0])
+        pb_buffer_append_format(&name, "%s %s", boot, space);
+    char *text = pb_duplicate(pb_buffer_slice(&name));
+    pb_buffer_free(&name);
+    return text;
+}
+
+/* Start time of a process in clock ticks since boot (proc(5), field 22); 0 where there is no such
+ * one. */
+static uint64_t start_of(uint64_t pid)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = 0;
+    char *field = strrchr(text, ')'); /* the name before it may hold anything */
+    for (int i = 2; field && i < 22; i++)
+        field = strchr(field + 1, ' ');
+    return field ? strtoull(field + 1, NULL, 10) : 0;
+}
+
+void pb_process_this(pb_process *ret_process)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    ret_process->host = pb_duplicate(pb_slice_of(host));
+    ret_process->boot_id = name_this_boot();
+    ret_process->pid = (uint64_t)getpid();
+    ret_process->pid_start = start_of(ret_process->pid);
+    ret_process->heartbeat_ms = pb_clock_utc_ms();
+}
+
+void pb_process_free(pb_process *process)
+{
+    free(process->host);
+    free(process->boot_id);
+    *process = (pb_process){0};
+}
+
+static bool is_of_here(const pb_process *process)
+{
+    char *boot_id = name_this_boot();
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    bool here =
+        boot_id[0] && strcmp(boot_id, process->boot_id) == 0 && strcmp(host, process->host) == 0;
+    free(boot_id);
+    return here;
+}
+
+bool pb_process_is_alive(const pb_process *process)
+{
+    if (is_of_here(process))
+        return process->pid_start && start_of(process->pid) == process->pid_start;
+    return pb_clock_utc_ms() - process->heartbeat_ms < HEARTBEAT_STALE_MS;
+}
+
+bool pb_process_is_this(const pb_process *process)
+{
+    return is_of_here(process) && process->pid == (uint64_t)getpid() &&
+           process->pid_start == start_of(process->pid);
+}

@@ -1,0 +1,24 @@
+/* cluster/capture.h - the Kubernetes objects that a restore needs. */
+#ifndef PB_CLUSTER_CAPTURE_H
+#define PB_CLUSTER_CAPTURE_H
+
+#include "cluster/kubectl.h"
+#include "manifest/cluster_record.h"
+
+/* Reads every listable kind of the namespace and appends what a restore needs, one JSON object a
+ * line, in the order in which they are to be applied: workloads with the counts that `workloads`
+ * records. Runs the loop. */
+int pb_capture(const pb_kubectl *kubectl, const pb_workloads *workloads, pb_buffer *ret_ndjson,
+               size_t *ret_objects, pb_error *error);
+
+/* True where a restore needs the object: not what the cluster makes by itself (owned objects, pods,
+ * events, endpoints, tokens, the root certificate), not Pachyderm's workers and their services,
+ * nothing of pbcopy's. Pure. */
+bool pb_capture_wants(const json_t *object);
+/* Takes off what the server sets: status, uid, resourceVersion, ..., cluster IPs, bound volumes;
+ * and puts the recorded count in. Pure; changes *object. */
+void pb_capture_strip(json_t *object, const pb_workloads *workloads);
+/* Reads the lines again: an array of objects. DAMAGED, naming the line. Pure. */
+int pb_capture_parse(pb_slice ndjson, json_t **ret_objects, pb_error *error);
+
+#endif

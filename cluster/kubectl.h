@@ -1,0 +1,43 @@
+/* cluster/kubectl.h - the cluster, through kubectl. Calls run the loop until they end: never inside
+ * a callback.
+ *
+ * A call that the API server did not answer (refused, reset, timed out, 429, 5xx) is tried again
+ * for patience_ms; then UNREACHABLE. No rights, no login: REFUSED. A missing object or namespace:
+ * NOT_FOUND. An object that exists: EXISTS. No kubectl, or a context that is not in the kubeconfig:
+ * USAGE. */
+#ifndef PB_CLUSTER_KUBECTL_H
+#define PB_CLUSTER_KUBECTL_H
+
+#include "base/json.h"
+#include "base/log.h"
+#include <uv.h>
+
+typedef struct pb_kubectl {
+    uv_loop_t *loop;
+    const char *kubeconfig; /* these: NULL for kubectl's own choice */
+    const char *context;
+    const char *name_space; /* --namespace; NULL for calls that name none */
+    int64_t patience_ms;
+    const bool *cancelled; /* ends a call with CANCELLED; NULL: never */
+    const pb_log *log;
+} pb_kubectl;
+
+enum { PB_KUBECTL_OUTPUT_MAX = 256 * 1024 * 1024 };
+
+/* kubectl ARGUMENTS... (NULL at the end) with the connection's flags in front; `input` for -f -. */
+int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
+                   pb_buffer *ret_output, pb_error *error);
+/* The same with `--output json`, parsed. The caller owns *ret_value. */
+int pb_kubectl_json(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
+                    json_t **ret_value, pb_error *error);
+/* get KINDS ("deployments,replicationcontrollers") [--selector SELECTOR]: the array of items. */
+int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *selector,
+                    json_t **ret_items, pb_error *error);
+/* create (EXISTS where it does) and apply (server-side fields kept) of one object or List. */
+int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
+int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
+/* patch KIND NAME --type merge. */
+int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     const json_t *patch, pb_error *error);
+
+#endif

@@ -1,0 +1,42 @@
+/* cluster/pachyderm.h - what a namespace says of the Pachyderm in it. Facts and their versions:
+ * docs/pachyderm.md. */
+#ifndef PB_CLUSTER_PACHYDERM_H
+#define PB_CLUSTER_PACHYDERM_H
+
+#include "cluster/kubectl.h"
+#include "manifest/cluster_record.h"
+
+/* Texts are "" where the namespace does not say. */
+typedef struct pb_pachyderm {
+    char *version;          /* "2.11.4": of pachd's image tag or its app.kubernetes.io/version */
+    char *storage_url;      /* as pbcopy takes it: s3://BUCKET?endpoint=... */
+    bool storage_in_secret; /* it was put together from pachyderm-storage-secret, not STORAGE_URL */
+    char *database_host; /* POSTGRES_HOST of pachd (never pg-bouncer's), Service cloudsql-auth-proxy
+                          */
+    uint64_t database_port; /* 5432 where it does not say */
+    char *database_user;    /* POSTGRES_USER, "pachyderm" */
+    char *database_name;    /* POSTGRES_DATABASE, "pachyderm" */
+    char *password_secret;  /* secret and key of the password, as pachd's env names them */
+    char *password_key;
+    char *id_name, *id_key_name,
+        *id_secret_name;  /* keys of pachyderm-storage-secret that hold the store's
+                             credentials: "AMAZON_ID" ...; "" where none */
+    bool paused;          /* MODE=paused in ConfigMap pachd-config */
+    pb_workloads writers; /* pachd, pachw and worker RCs with their present counts, in the order in
+                             which they are to be suspended */
+} pb_pachyderm;
+
+/* Reads the namespace of `kubectl`: NOT_FOUND, and a hint, where it holds no Pachyderm. */
+int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb_error *error);
+/* The same from the array of its deployments, replicationcontrollers, services, configmaps, and
+ * pachyderm-storage-secret (without values of credentials being kept). Pure. */
+int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_error *error);
+void pb_pachyderm_free(pb_pachyderm *pachyderm);
+
+/* A secret's value by its key, decoded; wiped and freed with pb_secret_free. NOT_FOUND where there
+ * is none. */
+int pb_pachyderm_secret(const pb_kubectl *kubectl, const char *secret, const char *key,
+                        char **ret_value, pb_error *error);
+void pb_secret_free(char *value);
+
+#endif

@@ -1,0 +1,24 @@
+/* cluster/object.h - reading Kubernetes objects: members that may be missing or of another type
+ * than they should be. Pure, any thread. What is returned is borrowed from the object. */
+#ifndef PB_CLUSTER_OBJECT_H
+#define PB_CLUSTER_OBJECT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* The member at "metadata.labels"; NULL where one on the way is missing or no object. Names with
+ * dots in them are read by json_object_get. */
+json_t *pb_object_at(const json_t *object, const char *path);
+/* The same where it is text, else "". */
+const char *pb_object_text(const json_t *object, const char *path);
+const char *pb_object_kind(const json_t *object);
+const char *pb_object_name(const json_t *object);
+bool pb_object_is(const json_t *object, const char *kind, const char *name);
+/* The value of a label or annotation ("" where there is none). */
+const char *pb_object_label(const json_t *object, const char *label);
+const char *pb_object_annotation(const json_t *object, const char *annotation);
+/* The pod template (metadata, spec) of a workload, NULL for all else: Deployment, StatefulSet,
+ * DaemonSet, ReplicaSet, ReplicationController, Job, CronJob. */
+json_t *pb_object_pod_template(const json_t *object);
+
+#endif

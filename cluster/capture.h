@@ -7,9 +7,14 @@
 
 /* Reads every listable kind of the namespace and appends what a restore needs, one JSON object a
  * line, in the order in which they are to be applied: workloads with the counts that `workloads`
- * records. Runs the loop. */
+ * records. A kind that may not be read is REFUSED. Runs the loop. */
 int pb_capture(const pb_kubectl *kubectl, const pb_workloads *workloads, pb_buffer *ret_ndjson,
                size_t *ret_objects, pb_error *error);
+
+/* Of `kubectl api-resources --output name` (a line each) those that are read, with commas between
+ * them: not kinds of which nothing is wanted, and of a kind that "extensions" has beside its new
+ * group only the new one. FAILED where a line is no name, or none is left. Appends. Pure. */
+int pb_capture_kinds(pb_slice names, pb_buffer *ret_kinds, pb_error *error);
 
 /* What pb_capture does with the objects that it read: those that are wanted, each once (by uid, as
  * an object may be listed under two API groups), stripped, in the order in which they are to be

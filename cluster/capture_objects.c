@@ -99,6 +99,58 @@ bool pb_capture_wants(const json_t *object)
            !is_finished_job(object);
 }
 
+/* ---- kinds ---- */
+
+static bool is_read(const char *name, const char *all)
+{
+    static const char *const unread[] = {
+        "pods",
+        "events",
+        "events.events.k8s.io",
+        "leases.coordination.k8s.io",
+        "endpoints",
+        "endpointslices.discovery.k8s.io",
+        "controllerrevisions.apps",
+        "csistoragecapacities.storage.k8s.io",
+    };
+    const char *group = strchr(name, '.');
+    if (is_one_of(name, unread, COUNT(unread)) || (group && strstr(group, ".metrics.k8s.io")))
+        return false;
+    if (group == NULL || strcmp(group, ".extensions") != 0)
+        return true;
+    /* deployments.extensions is left out for deployments.apps. */
+    size_t size = (size_t)(group - name) + 1;
+    for (const char *line = all; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (strncmp(line, name, size) == 0 && strncmp(line + size, "extensions\n", 11) != 0)
+            return false;
+    return true;
+}
+
+int pb_capture_kinds(pb_slice names, pb_buffer *ret_kinds, pb_error *error)
+{
+    pb_buffer all = {0};
+    size_t start = ret_kinds->size;
+    int done = 0;
+    pb_buffer_append_slice(&all, names);
+    pb_buffer_append_char(&all, '\n');
+    for (size_t at = 0; done == 0 && at < all.size;) {
+        size_t size = (size_t)((char *)memchr(all.data + at, '\n', all.size - at) - all.data) - at;
+        char *name = pb_duplicate((pb_slice){all.data + at, size});
+        if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != size || *name == '-' ||
+            *name == '.')
+            done = pb_error_set(error, PB_ERROR_FAILED,
+                                "kubectl api-resources: \"%s\" is no name of a kind", name);
+        else if (size > 0 && is_read(name, all.data))
+            pb_buffer_append_format(ret_kinds, "%s%s", ret_kinds->size > start ? "," : "", name);
+        free(name);
+        at += size + 1;
+    }
+    pb_buffer_free(&all);
+    if (done == 0 && ret_kinds->size == start)
+        done = pb_error_set(error, PB_ERROR_FAILED, "kubectl api-resources: names no kind");
+    return done;
+}
+
 /* ---- stripping ---- */
 
 /* Takes away what is not named, of an object that may be none. */

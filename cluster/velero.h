@@ -6,8 +6,9 @@
 #include "cluster/kubectl.h"
 
 /* Makes a Backup of the namespace `included` in Velero's own namespace (kubectl->name_space) and
- * waits for it. Only phase Completed is success; all other ends are FAILED with Velero's own words.
- */
+ * waits for it: looks every two seconds. Only phase Completed is success; all other ends, and
+ * wait_ms gone by, are FAILED with Velero's own words. `waiting` (may be NULL) hears of each change
+ * of the progress. The Backup stays whatever its end. EXISTS where there is one of this name. */
 int pb_velero_backup(const pb_kubectl *kubectl, const char *name, const char *included,
                      int64_t wait_ms, void (*waiting)(void *context, const char *text),
                      void *context, pb_error *error);
@@ -16,7 +17,17 @@ int pb_velero_restore(const pb_kubectl *kubectl, const char *name, const char *b
                       const char *included, const char *target, int64_t wait_ms,
                       void (*waiting)(void *context, const char *text), void *context,
                       pb_error *error);
-/* What a phase means: 1 success, 0 still going on, -1 failed. Pure. */
+/* What the phase of a Backup or Restore means: 1 success, 0 still going on (a phase that is not
+ * known, too), -1 failed: FAILED with Velero's words. Pure. */
 int pb_velero_judge(const json_t *object, pb_error *error);
+/* Appends "InProgress, 12 of 40 items". Pure. */
+void pb_velero_progress(const json_t *object, pb_buffer *buffer);
+/* The objects as they are made; the caller owns them. A Backup is kept for ten years. A Restore
+ * leaves out Pachyderm's workers (label component=worker), which would write to the old bucket.
+ * Pure. */
+json_t *pb_velero_backup_object(const char *velero_namespace, const char *name,
+                                const char *included);
+json_t *pb_velero_restore_object(const char *velero_namespace, const char *name, const char *backup,
+                                 const char *included, const char *target);
 
 #endif

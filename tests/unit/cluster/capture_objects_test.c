@@ -237,6 +237,32 @@ static void objects_come_once_and_in_order(void **state)
     pb_buffer_free(&lines);
 }
 
+static void kinds_that_are_read(void **state)
+{
+    (void)state;
+    pb_buffer kinds = {0};
+    pb_error error = {0};
+    assert_int_equal(
+        pb_capture_kinds(PB_SLICE_LITERAL("configmaps\nendpoints\nevents\npods\nsecrets\n"
+                                          "controllerrevisions.apps\ndeployments.apps\n"
+                                          "deployments.extensions\nevents.events.k8s.io\n"
+                                          "ingresses.extensions\ningresses.networking.k8s.io\n"
+                                          "old.extensions\npods.metrics.k8s.io\n"
+                                          "leases.coordination.k8s.io"),
+                         &kinds, &error),
+        0);
+    assert_string_equal(kinds.data, "configmaps,secrets,deployments.apps,"
+                                    "ingresses.networking.k8s.io,old.extensions");
+    pb_buffer_clear(&kinds);
+    assert_int_equal(pb_capture_kinds(PB_SLICE_LITERAL("pods\n"), &kinds, &error), -1);
+    assert_int_equal(pb_capture_kinds((pb_slice){NULL, 0}, &kinds, &error), -1);
+    assert_int_equal(pb_capture_kinds(PB_SLICE_LITERAL("--all\n"), &kinds, &error), -1);
+    assert_int_equal(pb_capture_kinds(PB_SLICE_LITERAL("a,b\n"), &kinds, &error), -1);
+    assert_int_equal(pb_capture_kinds(PB_SLICE_LITERAL("a\0b\n"), &kinds, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_FAILED);
+    pb_buffer_free(&kinds);
+}
+
 static void damaged_lines_are_named_not_quoted(void **state)
 {
     (void)state;
@@ -276,6 +302,7 @@ int main(void)
         cmocka_unit_test(what_the_server_sets_goes),
         cmocka_unit_test(recorded_counts_are_put_in),
         cmocka_unit_test(objects_come_once_and_in_order),
+        cmocka_unit_test(kinds_that_are_read),
         cmocka_unit_test(damaged_lines_are_named_not_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/codec.h"
-#include "cli/spelling.h"
+#include "base/spelling.h"
 #include "manifest/snapshot_id.h"
 #include <assert.h>
 #include <inttypes.h>

@@ -11,14 +11,23 @@
 int pb_capture(const pb_kubectl *kubectl, const pb_workloads *workloads, pb_buffer *ret_ndjson,
                size_t *ret_objects, pb_error *error);
 
+/* What pb_capture does with the objects that it read: those that are wanted, each once (by uid, as
+ * an object may be listed under two API groups), stripped, in the order in which they are to be
+ * applied: ServiceAccount, Secret, ConfigMap, Role, RoleBinding, PersistentVolumeClaim, Service,
+ * others, workloads last; within a kind by name. Appends. Pure. */
+void pb_capture_append(const json_t *items, const pb_workloads *workloads, pb_buffer *ret_ndjson,
+                       size_t *ret_objects);
+
 /* True where a restore needs the object: not what the cluster makes by itself (owned objects, pods,
- * events, endpoints, tokens, the root certificate), not Pachyderm's workers and their services,
- * nothing of pbcopy's. Pure. */
+ * events, endpoints, tokens, the root certificate), what is being deleted, Jobs that are over,
+ * Velero's runs, not Pachyderm's workers and their services, nothing of pbcopy's. Pure. */
 bool pb_capture_wants(const json_t *object);
-/* Takes off what the server sets: status, uid, resourceVersion, ..., cluster IPs, bound volumes;
- * and puts the recorded count in. Pure; changes *object. */
+/* Takes off what the server sets: status, all metadata but name, namespace, labels and annotations,
+ * cluster IPs (not "None"), node ports of other Services than NodePort, bound volumes; and puts the
+ * recorded count in (workloads may be NULL). Pure; changes *object. */
 void pb_capture_strip(json_t *object, const pb_workloads *workloads);
-/* Reads the lines again: an array of objects. DAMAGED, naming the line. Pure. */
+/* Reads the lines again: an array of objects, which the caller owns, each with apiVersion, kind and
+ * metadata.name. DAMAGED, naming the line but quoting nothing of it. Pure. */
 int pb_capture_parse(pb_slice ndjson, json_t **ret_objects, pb_error *error);
 
 #endif

@@ -28,17 +28,35 @@ typedef struct pb_edits {
 } pb_edits;
 
 /* Reads a file of edits (YAML: names as the options of `pbcopy restore` have them, without dashes
- * in front) into what *edits does not say yet. Text lives in the arena. USAGE for unknown names,
- * with the nearest one as a hint. */
+ * in front; lists as text, a list of texts or a mapping NAME: IDENTITY) into what *edits does not
+ * say yet. Text lives in the arena. USAGE for unknown names, with the nearest one as a hint. Pure.
+ */
 int pb_edits_read(pb_slice text, const char *what, pb_arena *arena, pb_edits *edits,
                   pb_error *error);
 
-/* Applies them to an array of objects. `version` is Pachyderm's ("2.11.4"). FAILED where an edit
- * found nothing to change, saying what it looked for. */
+/* Applies them to an array of objects, as pb_capture_parse gives it. `version` is Pachyderm's
+ * ("2.11.4", "" where unknown). FAILED where an edit found nothing to change, saying what it looked
+ * for; USAGE where its value cannot be one. On -1 the objects are of no use any more. Pure.
+ *
+ * bucket: cluster/edits_bucket.h says what is changed where.
+ * cloudsql: argument -instances=CONNECTION=... or variable CSQL_PROXY_INSTANCE_CONNECTION_NAME of
+ * Deployment cloudsql-auth-proxy, whichever is there.
+ * database_host: POSTGRES_HOST (and _PORT, where a port is named) of pachd, pachw and
+ * pach-enterprise unless it is pg-bouncer, and POSTGRESQL_HOST of pg-bouncer.
+ * name_space: of all objects, pod templates and subjects of RoleBindings; "X.OLD.svc..." in
+ * variables, arguments and ConfigMaps; variables *NAMESPACE. Node ports go, as a cluster has each
+ * once. Secrets' values and helm's releases are left as they are.
+ * image_registry: of each image of a workload and in variables *_IMAGE, what is before the first
+ * '/' is replaced where it has a '.' or ':' or is "localhost"; else the registry is put before it:
+ * "nginx" becomes "REGISTRY/nginx".
+ * Paused: MODE=paused goes out of ConfigMap pachd-config, and becomes UNPAUSED_MODE (else "full")
+ * where it is a variable of pachd; that there is none is no failure. */
 int pb_edits_apply(const pb_edits *edits, const char *version, json_t *objects, pb_error *error);
 
-/* What differs between two arrays of the same objects: lines "KIND/NAME path: old -> new", with
- * values of secrets left out. Appends. */
+/* What differs between two arrays of the same objects: lines "KIND/NAME path: old -> new". Values
+ * of secrets, of variables and ConfigMaps' members that are named like one, and of URLs with a
+ * password in them are told by their lengths; where the store is, of pachyderm-storage-secret, is
+ * shown. Appends. Pure. */
 void pb_edits_diff(const json_t *before, const json_t *after, pb_buffer *buffer);
 
 #endif

@@ -1,6 +1,6 @@
-/* cli/spelling.h - "did you mean": the known word nearest to a mistyped one. Pure, any thread. */
-#ifndef PB_CLI_SPELLING_H
-#define PB_CLI_SPELLING_H
+/* base/spelling.h - "did you mean": the known word nearest to a mistyped one. Pure, any thread. */
+#ifndef PB_BASE_SPELLING_H
+#define PB_BASE_SPELLING_H
 
 #include "base/bytes.h"
 

@@ -1,4 +1,4 @@
-#include "cli/spelling.h"
+#include "base/spelling.h"
 
 enum { WORD_BYTES_MAX = 31 };
 

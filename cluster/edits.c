@@ -1,0 +1,500 @@
+#include "cluster/edits.h"
+
+#include "base/codec.h"
+#include "cluster/edits_bucket.h"
+#include "cluster/object.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static bool is_one_of(const char *text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Bytes that no name here has: blanks, control characters, quotes. */
+static bool is_word(const char *text, const char *also)
+{
+    if (*text == '\0')
+        return false;
+    for (const char *at = text; *at; at++)
+        if (!isascii((unsigned char)*at) ||
+            (!isalnum((unsigned char)*at) && strchr(also, *at) == NULL))
+            return false;
+    return true;
+}
+
+/* ---- Cloud SQL ---- */
+
+/* "-instances=CONNECTION=tcp:0.0.0.0:5432" with another connection; false where it is not that. */
+static bool edit_instances(json_t *list, size_t i, const char *connection)
+{
+    const char *argument = json_string_value(json_array_get(list, i));
+    if (argument == NULL)
+        return false;
+    size_t dashes = strspn(argument, "-");
+    static const char name[] = "instances=";
+    if (dashes == 0 || dashes > 2 || strncmp(argument + dashes, name, sizeof(name) - 1) != 0)
+        return false;
+    const char *value = argument + dashes + sizeof(name) - 1;
+    if (strchr(value, ','))
+        return false; /* several: which one is Pachyderm's cannot be told */
+    pb_buffer edited = {0};
+    pb_buffer_append(&edited, argument, (size_t)(value - argument));
+    pb_buffer_append_text(&edited, connection);
+    pb_buffer_append_text(&edited, value + strcspn(value, "="));
+    json_array_set_new(list, i, json_string(edited.data));
+    pb_buffer_free(&edited);
+    return true;
+}
+
+static int edit_cloudsql(const char *connection, json_t *objects, pb_error *error)
+{
+    static const char *const lists[] = {"command", "args"};
+    const char *colon = strchr(connection, ':');
+    if (!is_word(connection, ":.-_") || colon == NULL || strchr(colon + 1, ':') == NULL)
+        return pb_error_set(error, PB_ERROR_USAGE,
+                            "cloudsql-instance: \"%s\" is not PROJECT:REGION:INSTANCE", connection);
+    size_t found = 0, i, k, n;
+    json_t *object, *container;
+    json_array_foreach(objects, i, object)
+    {
+        if (!pb_object_is(object, "Deployment", "cloudsql-auth-proxy"))
+            continue;
+        json_t *containers = pb_object_containers(object);
+        json_array_foreach(containers, k, container)
+        {
+            for (size_t list = 0; list < COUNT(lists); list++) {
+                json_t *arguments = json_object_get(container, lists[list]);
+                for (n = 0; n < json_array_size(arguments); n++)
+                    found += edit_instances(arguments, n, connection);
+            }
+            found += pb_container_set_variable(container, "CSQL_PROXY_INSTANCE_CONNECTION_NAME",
+                                               connection);
+        }
+        json_decref(containers);
+    }
+    if (found == 0)
+        return pb_error_set(error, PB_ERROR_FAILED,
+                            "cloudsql-instance: found neither argument -instances=CONNECTION=... "
+                            "nor a value of CSQL_PROXY_INSTANCE_CONNECTION_NAME in Deployment "
+                            "cloudsql-auth-proxy");
+    return 0;
+}
+
+/* ---- the database's host ---- */
+
+/* HOST, HOST:PORT, [IPV6]:PORT; *ret_port is "" where it is not named. */
+static bool split_host(const char *text, pb_buffer *ret_host, const char **ret_port)
+{
+    const char *end = *text == '[' ? strchr(text, ']') : text + strcspn(text, ":");
+    if (end == NULL)
+        return false;
+    pb_buffer_append(ret_host, text + (*text == '['), (size_t)(end - text) - (*text == '['));
+    end += *text == '[';
+    uint64_t port;
+    *ret_port = "";
+    if (*end != '\0') {
+        *ret_port = end + 1;
+        if (*end != ':' || !pb_parse_unsigned(pb_slice_of(end + 1), &port) || port == 0 ||
+            port > 65535)
+            return false;
+    }
+    return ret_host->size > 0 && is_word(ret_host->data, *text == '[' ? ":.%" : ".-_");
+}
+
+static void set_or_add_variable(json_t *container, const char *name, const char *value)
+{
+    json_t *list = json_object_get(container, "env"), *variable;
+    size_t i;
+    if (pb_container_set_variable(container, name, value))
+        return;
+    json_array_foreach(list, i, variable)
+    {
+        if (strcmp(pb_object_text(variable, "name"), name) == 0)
+            return; /* taken from elsewhere */
+    }
+    json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "value", value));
+}
+
+static size_t edit_host_of(json_t *object, const char *host_name, const char *port_name,
+                           const char *host, const char *port)
+{
+    json_t *containers = pb_object_containers(object), *container;
+    size_t found = 0, i;
+    json_array_foreach(containers, i, container)
+    {
+        const char *old = pb_container_variable(container, host_name);
+        size_t bouncer = sizeof("pg-bouncer") - 1;
+        if (old == NULL || (strncmp(old, "pg-bouncer", bouncer) == 0 &&
+                            (old[bouncer] == '\0' || old[bouncer] == '.')))
+            continue;
+        pb_container_set_variable(container, host_name, host);
+        if (*port)
+            set_or_add_variable(container, port_name, port);
+        found++;
+    }
+    json_decref(containers);
+    return found;
+}
+
+static int edit_database_host(const char *text, json_t *objects, pb_error *error)
+{
+    static const char *const names[] = {"pachd", "pachw", "pach-enterprise"};
+    pb_buffer host = {0};
+    const char *port;
+    size_t found = 0, i;
+    json_t *object;
+    if (!split_host(text, &host, &port)) {
+        pb_buffer_free(&host);
+        return pb_error_set(error, PB_ERROR_USAGE, "pachd-database-host: not HOST or HOST:PORT");
+    }
+    json_array_foreach(objects, i, object)
+    {
+        const char *name = pb_object_name(object);
+        if (strcmp(pb_object_kind(object), "Deployment") != 0)
+            continue;
+        if (is_one_of(name, names, COUNT(names))) {
+            size_t count = edit_host_of(object, "POSTGRES_HOST", "POSTGRES_PORT", host.data, port);
+            found += strcmp(name, "pachd") == 0 ? count : 0;
+        } else if (strcmp(name, "pg-bouncer") == 0)
+            edit_host_of(object, "POSTGRESQL_HOST", "POSTGRESQL_PORT", host.data, port);
+    }
+    pb_buffer_free(&host);
+    if (found == 0)
+        return pb_error_set(error, PB_ERROR_FAILED,
+                            "pachd-database-host: found no value of POSTGRES_HOST in Deployment "
+                            "pachd");
+    return 0;
+}
+
+/* ---- service accounts ---- */
+
+static const char *const accounts[] = {"pachyderm", "pachyderm-worker", "k8s-cloudsql-auth-proxy"};
+
+static json_t *member_object(json_t *object, const char *name)
+{
+    json_t *member = json_object_get(object, name);
+    if (json_is_object(member))
+        return member;
+    json_object_set_new(object, name, json_object());
+    return json_object_get(object, name);
+}
+
+/* `account` NULL: all of Pachyderm's three. */
+static size_t annotate(json_t *objects, const char *account, const char *annotation,
+                       const char *identity)
+{
+    json_t *object;
+    size_t found = 0, i;
+    json_array_foreach(objects, i, object)
+    {
+        const char *name = pb_object_name(object);
+        if (strcmp(pb_object_kind(object), "ServiceAccount") != 0 ||
+            !(account ? strcmp(name, account) == 0 : is_one_of(name, accounts, COUNT(accounts))))
+            continue;
+        json_object_set_new(member_object(json_object_get(object, "metadata"), "annotations"),
+                            annotation, json_string(identity));
+        found++;
+    }
+    return found;
+}
+
+static int annotate_item(const char *edit, const char *annotation, const char *item,
+                         json_t *objects, pb_error *error)
+{
+    /* An identity may hold '=' (a role's name), but then there is a ':' or '/' before it. */
+    size_t size = strspn(item, "abcdefghijklmnopqrstuvwxyz0123456789-.");
+    bool named = size > 0 && item[size] == '=';
+    const char *identity = named ? item + size + 1 : item;
+    if (!is_word(identity, ":/@.+=,_-"))
+        return pb_error_set(error, PB_ERROR_USAGE, "%s: not IDENTITY or NAME=IDENTITY", edit);
+    char *account = named ? pb_duplicate((pb_slice){item, size}) : NULL;
+    size_t found = annotate(objects, account, annotation, identity);
+    int done = 0;
+    if (found == 0 && account)
+        done =
+            pb_error_set(error, PB_ERROR_FAILED, "%s: found no ServiceAccount %s", edit, account);
+    else if (found == 0)
+        done = pb_error_set(error, PB_ERROR_FAILED,
+                            "%s: found none of the ServiceAccounts pachyderm, pachyderm-worker, "
+                            "k8s-cloudsql-auth-proxy",
+                            edit);
+    free(account);
+    return done;
+}
+
+static int annotate_accounts(const pb_edits *edits, json_t *objects, pb_error *error)
+{
+    const struct {
+        const char *edit, *annotation;
+        const pb_edit_list *list;
+    } clouds[] = {
+        {"gcp-service-account", "iam.gke.io/gcp-service-account", &edits->gcp_service_account},
+        {"aws-role", "eks.amazonaws.com/role-arn", &edits->aws_role},
+        {"azure-client", "azure.workload.identity/client-id", &edits->azure_client},
+    };
+    for (size_t cloud = 0; cloud < COUNT(clouds); cloud++)
+        /* Those for all accounts first: those for one of them hold, in any order. */
+        for (int named = 0; named < 2; named++)
+            for (size_t i = 0; i < clouds[cloud].list->count; i++) {
+                const char *item = clouds[cloud].list->items[i];
+                size_t size = strspn(item, "abcdefghijklmnopqrstuvwxyz0123456789-.");
+                if ((size > 0 && item[size] == '=') == (named == 1) &&
+                    annotate_item(clouds[cloud].edit, clouds[cloud].annotation, item, objects,
+                                  error) != 0)
+                    return -1;
+            }
+    return 0;
+}
+
+/* Having none is as good: a capture leaves out those that name tokens. */
+static int drop_account_secrets(json_t *objects, pb_error *error)
+{
+    json_t *object;
+    size_t found = 0, i;
+    json_array_foreach(objects, i, object)
+    {
+        if (strcmp(pb_object_kind(object), "ServiceAccount") != 0 ||
+            !is_one_of(pb_object_name(object), accounts, COUNT(accounts)))
+            continue;
+        json_object_del(object, "secrets");
+        found++;
+    }
+    if (found == 0)
+        return pb_error_set(error, PB_ERROR_FAILED,
+                            "drop-service-account-secrets: found none of the ServiceAccounts "
+                            "pachyderm, pachyderm-worker, k8s-cloudsql-auth-proxy");
+    return 0;
+}
+
+/* ---- images ---- */
+
+static bool edit_image(json_t *owner, const char *name, const char *registry)
+{
+    const char *image = json_string_value(json_object_get(owner, name));
+    if (image == NULL || *image == '\0')
+        return false;
+    size_t first = strcspn(image, "/");
+    bool named = image[first] == '/' &&
+                 (memchr(image, '.', first) || memchr(image, ':', first) ||
+                  (first == sizeof("localhost") - 1 && strncmp(image, "localhost", first) == 0));
+    pb_buffer edited = {0};
+    pb_buffer_append_text(&edited, registry);
+    pb_buffer_append_char(&edited, '/');
+    pb_buffer_append_text(&edited, named ? image + first + 1 : image);
+    json_object_set_new(owner, name, json_string(edited.data));
+    pb_buffer_free(&edited);
+    return true;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), end_size = strlen(end);
+    return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+static int edit_images(const char *registry, json_t *objects, pb_error *error)
+{
+    json_t *object, *container, *variable;
+    size_t found = 0, i, k, n;
+    if (!is_word(registry, ".:/-_") || strstr(registry, "//") || *registry == '/' ||
+        ends_with(registry, "/"))
+        return pb_error_set(error, PB_ERROR_USAGE,
+                            "image-registry: \"%s\" is not HOST[:PORT][/PATH]", registry);
+    json_array_foreach(objects, i, object)
+    {
+        json_t *containers = pb_object_containers(object);
+        json_array_foreach(containers, k, container)
+        {
+            found += edit_image(container, "image", registry);
+            /* pachd makes its workers of WORKER_IMAGE and WORKER_SIDECAR_IMAGE. */
+            json_array_foreach(json_object_get(container, "env"), n, variable)
+            {
+                if (ends_with(pb_object_text(variable, "name"), "_IMAGE"))
+                    edit_image(variable, "value", registry);
+            }
+        }
+        json_decref(containers);
+    }
+    if (found == 0)
+        return pb_error_set(error, PB_ERROR_FAILED,
+                            "image-registry: found no image in any workload");
+    return 0;
+}
+
+/* ---- the pause ---- */
+
+static void unpause(json_t *objects)
+{
+    json_t *object, *container;
+    size_t i, k;
+    json_array_foreach(objects, i, object)
+    {
+        if (pb_object_is(object, "ConfigMap", "pachd-config") &&
+            strcmp(pb_object_text(object, "data.MODE"), "paused") == 0)
+            json_object_del(json_object_get(object, "data"), "MODE");
+        if (!pb_object_is(object, "Deployment", "pachd"))
+            continue;
+        json_t *containers = pb_object_containers(object);
+        json_array_foreach(containers, k, container)
+        {
+            const char *mode = pb_container_variable(container, "MODE");
+            const char *otherwise = pb_container_variable(container, "UNPAUSED_MODE");
+            if (mode && strcmp(mode, "paused") == 0)
+                pb_container_set_variable(container, "MODE",
+                                          otherwise && *otherwise ? otherwise : "full");
+        }
+        json_decref(containers);
+    }
+}
+
+/* ---- the namespace ---- */
+
+/* "pachd-peer.OLD.svc.cluster.local:1653" names the new one. Replaces *slot's text where it does.
+ */
+static json_t *renamed(const json_t *value, const char *old, const char *name)
+{
+    const char *text = json_string_value(value);
+    if (text == NULL || *old == '\0')
+        return NULL;
+    size_t size = strlen(old);
+    pb_buffer edited = {0};
+    const char *from = text;
+    for (const char *dot = strchr(text, '.'); dot; dot = strchr(dot + 1, '.')) {
+        if (dot == text || !isalnum((unsigned char)dot[-1]) || strncmp(dot + 1, old, size) != 0 ||
+            strncmp(dot + 1 + size, ".svc", 4) != 0)
+            continue;
+        char after = dot[1 + size + 4];
+        if (isalnum((unsigned char)after) || after == '-')
+            continue;
+        pb_buffer_append(&edited, from, (size_t)(dot + 1 - from));
+        pb_buffer_append_text(&edited, name);
+        from = dot + 1 + size;
+    }
+    if (from == text)
+        return NULL;
+    pb_buffer_append_text(&edited, from);
+    json_t *result = json_string(edited.data);
+    pb_buffer_free(&edited);
+    return result;
+}
+
+static void rename_in_object(json_t *object, const char *old, const char *name)
+{
+    const char *key;
+    json_t *value, *edited;
+    void *next;
+    json_object_foreach_safe(object, next, key, value)
+    {
+        if ((edited = renamed(value, old, name)))
+            json_object_set_new(object, key, edited);
+    }
+}
+
+static void rename_in_container(json_t *container, const char *old, const char *name)
+{
+    static const char *const lists[] = {"command", "args"};
+    json_t *variable, *edited;
+    size_t i;
+    for (size_t list = 0; list < COUNT(lists); list++) {
+        json_t *texts = json_object_get(container, lists[list]);
+        for (i = 0; i < json_array_size(texts); i++)
+            if ((edited = renamed(json_array_get(texts, i), old, name)))
+                json_array_set_new(texts, i, edited);
+    }
+    json_array_foreach(json_object_get(container, "env"), i, variable)
+    {
+        if ((edited = renamed(json_object_get(variable, "value"), old, name)))
+            json_object_set_new(variable, "value", edited);
+        else if (ends_with(pb_object_text(variable, "name"), "NAMESPACE") && *old &&
+                 strcmp(pb_object_text(variable, "value"), old) == 0)
+            json_object_set_new(variable, "value", json_string(name));
+    }
+}
+
+static void rename_if(json_t *owner, const char *old, const char *name)
+{
+    if (*old && strcmp(pb_object_text(owner, "namespace"), old) == 0)
+        json_object_set_new(owner, "namespace", json_string(name));
+}
+
+static void move_object(json_t *object, const char *name)
+{
+    const char *kind = pb_object_kind(object);
+    char *old = pb_duplicate(pb_slice_of(pb_object_text(object, "metadata.namespace")));
+    json_t *item;
+    size_t i;
+    json_object_set_new(json_object_get(object, "metadata"), "namespace", json_string(name));
+    rename_if(json_object_get(pb_object_pod_template(object), "metadata"), old, name);
+    if (strcmp(kind, "RoleBinding") == 0)
+        json_array_foreach(json_object_get(object, "subjects"), i, item)
+        {
+            rename_if(item, old, name);
+        }
+    else if (strcmp(kind, "ConfigMap") == 0)
+        rename_in_object(json_object_get(object, "data"), old, name);
+    else if (strcmp(kind, "Service") == 0)
+        /* A cluster has each node port once, and the old namespace may be in it. */
+        json_array_foreach(pb_object_at(object, "spec.ports"), i, item)
+        {
+            json_object_del(item, "nodePort");
+        }
+    json_t *containers = pb_object_containers(object);
+    json_array_foreach(containers, i, item)
+    {
+        rename_in_container(item, old, name);
+    }
+    json_decref(containers);
+    free(old);
+}
+
+static int move_objects(const char *name, json_t *objects, pb_error *error)
+{
+    size_t size = strlen(name), i, found = 0;
+    json_t *object;
+    if (size == 0 || size > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != size ||
+        name[0] == '-' || name[size - 1] == '-')
+        return pb_error_set(error, PB_ERROR_USAGE,
+                            "namespace: \"%s\" is no name of a namespace: a to z, 0 to 9 and '-', "
+                            "63 at most",
+                            name);
+    json_array_foreach(objects, i, object)
+    {
+        if (!json_is_object(json_object_get(object, "metadata")))
+            continue;
+        move_object(object, name);
+        found++;
+    }
+    if (found == 0)
+        return pb_error_set(error, PB_ERROR_FAILED, "namespace: found no object");
+    return 0;
+}
+
+int pb_edits_apply(const pb_edits *edits, const char *version, json_t *objects, pb_error *error)
+{
+    if (edits->bucket && pb_edits_bucket(edits->bucket, version, objects, error) != 0)
+        return -1;
+    if (edits->cloudsql_instance && edit_cloudsql(edits->cloudsql_instance, objects, error) != 0)
+        return -1;
+    if (edits->image_registry && edit_images(edits->image_registry, objects, error) != 0)
+        return -1;
+    if (annotate_accounts(edits, objects, error) != 0)
+        return -1;
+    if (edits->drop_service_account_secrets && drop_account_secrets(objects, error) != 0)
+        return -1;
+    if (!edits->keep_paused)
+        unpause(objects);
+    /* The namespace before the host: a host that is asked for is taken as it is. */
+    if (edits->name_space && move_objects(edits->name_space, objects, error) != 0)
+        return -1;
+    if (edits->database_host && edit_database_host(edits->database_host, objects, error) != 0)
+        return -1;
+    return 0;
+}

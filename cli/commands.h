@@ -1,12 +1,11 @@
-/* cli/commands.h - the one table of commands and options, from which the parser (options.h) and the
- * help pages (help.h) are made. Pure, any thread. */
+/* cli/commands.h - the one table of commands and options, from which the command line (options.h),
+ * pbcopy.yaml (config.h), the help pages (help.h), the man page (man.h) and the completion of the
+ * shell (completion.h) are made. Pure, any thread. */
 #ifndef PB_CLI_COMMANDS_H
 #define PB_CLI_COMMANDS_H
 
+#include "base/bytes.h"
 #include "base/hash.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 typedef enum pb_command {
     PB_COMMAND_NONE,
@@ -16,17 +15,29 @@ typedef enum pb_command {
     PB_COMMAND_SNAPSHOTS,
     PB_COMMAND_SHOW,
     PB_COMMAND_COPY,
+    PB_COMMAND_INIT,
+    PB_COMMAND_DOCTOR,
+    PB_COMMAND_SUSPEND,
+    PB_COMMAND_RESUME,
+    PB_COMMAND_CONNECT,
     PB_COMMAND_HELP,
     PB_COMMAND_VERSION,
 } pb_command;
 
-/* What a command line says. Strings are borrowed from the arguments; NULL where not given. */
+typedef struct pb_text_list {
+    const char **items;
+    size_t count;
+} pb_text_list;
+
+/* What the command line and the configuration say. Strings are borrowed from the arguments or live
+ * in the arena; NULL where not given. */
 typedef struct pb_options {
     pb_command command;
     const char *source; /* operands */
     const char *repository;
     const char *destination;
-    const char *topic; /* of help */
+    const char *topic;  /* of help */
+    const char *config; /* the file that was read, NULL for none; of init: the one to write */
     uint64_t parallel;
     uint64_t memory_bytes;
     uint64_t loops;
@@ -49,12 +60,60 @@ typedef struct pb_options {
     bool records;
     bool help;
     bool version;
+
+    /* ---- a whole cluster ---- */
+
+    /* The run is of the cluster in `name_space`, which is then given (but for an init that reads
+     * none). Of a run that is of a bucket alone, name_space is NULL and what else is of a cluster
+     * counts for nothing. */
+    bool is_cluster;
+    const char *name_space;
+    const char *kubeconfig;
+    const char *kube_context;
+    const char *kubernetes; /* "native", "velero", "none" */
+    const char *velero_namespace;
+    const char *dump; /* "databases", "all", "none" */
+    const char *database_host;
+    uint64_t database_port; /* 0: as the cluster says */
+    const char *database_user;
+    pb_text_list recipients;
+    bool plaintext;
+    const char *identity;
+    uint64_t wait_s;
+    uint64_t passes; /* before the pause */
+    bool database;   /* verify holds the dump's chunks against the manifest */
+    bool from_cluster;
+
+    /* ---- edits of a restore ---- */
+
+    const char *edits; /* a file */
+    const char *bucket;
+    const char *cloudsql_instance;
+    const char *pachd_database_host;
+    const char *image_registry;
+    pb_text_list gcp_service_account; /* "IDENTITY" or "ACCOUNT=IDENTITY" */
+    pb_text_list aws_role;
+    pb_text_list azure_client;
+    bool drop_service_account_secrets;
+    bool keep_paused;
+    bool allow_live_bucket;
+    bool allow_existing;
+    bool overwrite_database;
+    const char *address; /* of pachd, for pachctl */
+    const char *cluster; /* how pachctl calls it */
+
+    pb_arena arena;
 } pb_options;
 
 typedef struct pb_operand_entry {
     const char *name; /* "SOURCE"; NULL for none */
     size_t offset;    /* of its const char * in pb_options */
-    bool optional;
+    enum {
+        PB_OPERAND_NEEDED,
+        PB_OPERAND_CONFIGURED,   /* needed, but the configuration may give it */
+        PB_OPERAND_FROM_CLUSTER, /* likewise; where the run is of a cluster, it may be missing */
+        PB_OPERAND_OPTIONAL,     /* may be missing; the configuration may give it */
+    } need;
 } pb_operand_entry;
 
 typedef struct pb_example {
@@ -62,7 +121,7 @@ typedef struct pb_example {
     const char *line;
 } pb_example;
 
-enum { PB_OPERANDS_MAX = 2, PB_EXAMPLES_MAX = 3 };
+enum { PB_OPERANDS_MAX = 2, PB_EXAMPLES_MAX = 4 };
 
 typedef struct pb_command_entry {
     pb_command command;
@@ -74,14 +133,17 @@ typedef struct pb_command_entry {
 } pb_command_entry;
 
 typedef enum pb_option_kind {
-    PB_OPTION_FLAG,     /* bool */
-    PB_OPTION_COUNTED,  /* uint64_t: how often */
-    PB_OPTION_NUMBER,   /* uint64_t, from least to most */
-    PB_OPTION_SIZE,     /* uint64_t bytes, likewise */
-    PB_OPTION_TEXT,     /* const char *, not empty */
-    PB_OPTION_PREFIX,   /* const char *, also empty */
-    PB_OPTION_SNAPSHOT, /* const char *: an id */
-    PB_OPTION_CHECKSUM, /* pb_hash_kind; SHA256 where it is not given */
+    PB_OPTION_FLAG,      /* bool */
+    PB_OPTION_COUNTED,   /* uint64_t: how often */
+    PB_OPTION_NUMBER,    /* uint64_t, from least to most */
+    PB_OPTION_SIZE,      /* uint64_t bytes, likewise */
+    PB_OPTION_TEXT,      /* const char *, not empty */
+    PB_OPTION_PREFIX,    /* const char *, also empty */
+    PB_OPTION_SNAPSHOT,  /* const char *: an id */
+    PB_OPTION_CHECKSUM,  /* pb_hash_kind; SHA256 where it is not given */
+    PB_OPTION_CHOICE,    /* const char *: one of the words in `value`, "native|velero|none" */
+    PB_OPTION_LIST,      /* pb_text_list: may be given more than once */
+    PB_OPTION_NAMESPACE, /* const char *: a name as Kubernetes has them */
 } pb_option_kind;
 
 /* A set of commands: bits 1 << pb_command. */
@@ -96,9 +158,14 @@ typedef struct pb_option_entry {
     uint64_t standard; /* NUMBER, SIZE: the value where it is not given */
     uint64_t least;
     uint64_t most;
+    const char *standard_text; /* TEXT, CHOICE: the same; NULL for none */
+    bool of_cluster;           /* backup and restore refuse it where the run is of a bucket alone */
     pb_command_set commands;
     const char *meaning; /* a phrase without a full stop */
 } pb_option_entry;
+
+/* Options are at most as many: who notes which were given needs no memory. */
+enum { PB_OPTION_ENTRIES_MAX = 96 };
 
 /* All of them, in the order in which help shows them. */
 const pb_command_entry *pb_command_entries(size_t *ret_count);
@@ -108,5 +175,9 @@ const pb_option_entry *pb_option_entries(size_t *ret_count);
 const pb_command_entry *pb_command_entry_of(pb_command command);
 /* NULL where there is no such command. */
 const pb_command_entry *pb_command_entry_named(const char *name);
+const pb_option_entry *pb_option_entry_named(pb_slice name);
+
+/* Appends "native, velero or none" for a CHOICE. */
+void pb_option_append_choices(const pb_option_entry *option, pb_buffer *buffer);
 
 #endif

@@ -55,18 +55,21 @@ static void append_entry(pb_buffer *buffer, const char *term, const char *meanin
 static void append_usage(pb_buffer *buffer, const pb_command_entry *command)
 {
     pb_buffer_append_text(buffer, command->name);
-    for (unsigned i = 0; i < PB_OPERANDS_MAX && command->operands[i].name; i++) {
-        const pb_operand_entry *operand = &command->operands[i];
-        pb_buffer_append_format(buffer, operand->optional ? " [%s]" : " %s", operand->name);
-    }
+    const pb_operand_entry *operands = command->operands;
+    const char *open = operands[0].need == PB_OPERAND_NEEDED ? " " : " [";
+    for (unsigned i = 0; i < PB_OPERANDS_MAX && operands[i].name; i++)
+        pb_buffer_append_format(buffer, "%s%s", i ? " " : open, operands[i].name);
+    if (operands[0].name && open[1])
+        pb_buffer_append_char(buffer, ']');
 }
 
 void pb_help_overview(pb_buffer *buffer)
 {
     size_t count;
     const pb_command_entry *commands = pb_command_entries(&count);
-    pb_buffer_append_text(buffer, "pbcopy " PB_VERSION " - backs up object-store buckets\n\n"
-                                  "Usage: pbcopy COMMAND URL... [OPTION...]\n\nCommands\n");
+    pb_buffer_append_text(buffer, "pbcopy " PB_VERSION " - backs up object-store buckets and "
+                                  "Pachyderm clusters\n\n"
+                                  "Usage: pbcopy COMMAND [URL...] [OPTION...]\n\nCommands\n");
     for (size_t i = 0; i < count; i++) {
         pb_buffer usage = {0};
         append_usage(&usage, &commands[i]);
@@ -75,9 +78,10 @@ void pb_help_overview(pb_buffer *buffer)
     }
     pb_buffer_append_char(buffer, '\n');
     append_wrapped(buffer,
-                   "A URL is s3://BUCKET[/PREFIX] or file:///DIRECTORY. `pbcopy help COMMAND` has "
-                   "all about a command: its options, URLs, environment variables, exit codes and "
-                   "examples.",
+                   "A URL is s3://BUCKET[/PREFIX] or file:///DIRECTORY. What is left out is taken "
+                   "from pbcopy.yaml (--config FILE, $PBCOPY_CONFIG, ./pbcopy.yaml or "
+                   "/etc/pbcopy/pbcopy.yaml). `pbcopy help COMMAND` has all about a command: its "
+                   "options, URLs, environment variables, exit codes and examples.",
                    0, 0);
 }
 

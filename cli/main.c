@@ -332,6 +332,11 @@ static int execute(run *self, pb_error *error)
     }
     if (self->options.help)
         return help(self, error);
+    if (self->options.is_cluster &&
+        (self->options.command == PB_COMMAND_BACKUP || self->options.command == PB_COMMAND_RESTORE))
+        return pb_error_set(error, PB_ERROR_FAILED,
+                            "%s: this build of pbcopy cannot do it for a whole cluster yet",
+                            pb_command_entry_of(self->options.command)->name);
     switch (self->options.command) {
     case PB_COMMAND_BACKUP:
         return in_session(self, backup, error);
@@ -345,6 +350,13 @@ static int execute(run *self, pb_error *error)
         return in_session(self, show, error);
     case PB_COMMAND_COPY:
         return in_session(self, copy, error);
+    case PB_COMMAND_INIT:
+    case PB_COMMAND_DOCTOR:
+    case PB_COMMAND_SUSPEND:
+    case PB_COMMAND_RESUME:
+    case PB_COMMAND_CONNECT:
+        return pb_error_set(error, PB_ERROR_FAILED, "%s: this build of pbcopy cannot do it yet",
+                            pb_command_entry_of(self->options.command)->name);
     case PB_COMMAND_HELP:
     case PB_COMMAND_NONE:
     case PB_COMMAND_VERSION:
@@ -358,7 +370,13 @@ int main(int count, char **arguments)
     static run self;
     pb_error error = {0};
     start_process();
-    int failed = pb_options_parse(count, arguments, &self.options, &error);
+    const pb_config_places places = {
+        .environment = getenv("PBCOPY_CONFIG"),
+        .here = "pbcopy.yaml",
+        .system = "/etc/pbcopy/pbcopy.yaml",
+        .pod_namespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace",
+    };
+    int failed = pb_options_parse(count, arguments, &places, &self.options, &error);
     bool prints_page = self.options.help || self.options.version;
     self.options.json &= failed || !prints_page; /* pages are text */
     pb_console_init(&self.console, stderr, isatty(STDERR_FILENO) == 1);
@@ -370,6 +388,7 @@ int main(int count, char **arguments)
     pb_output_free(&self.output);
     pb_console_free(&self.console);
     pb_buffer_free(&self.scratch);
+    pb_options_free(&self.options);
     pb_http_process_end();
     return exit_code;
 }

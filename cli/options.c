@@ -1,12 +1,7 @@
 #include "cli/options.h"
 
-#include "base/bytes.h"
-#include "base/codec.h"
 #include "base/spelling.h"
-#include "manifest/snapshot_id.h"
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 enum { OPERANDS_KEPT = PB_OPERANDS_MAX + 2 }; /* the command, its operands, one too many */
 
@@ -14,98 +9,12 @@ typedef struct parser {
     pb_options *options;
     const char *operands[OPERANDS_KEPT];
     size_t operand_count;
-    uint64_t given; /* bits by the option's place in the table */
+    bool given[PB_OPTION_ENTRIES_MAX]; /* by the option's place in the table */
 } parser;
 
-static void *member_at(pb_options *options, size_t offset)
+static bool belongs_to(const pb_option_entry *option, const pb_command_entry *command)
 {
-    return (char *)options + offset;
-}
-
-/* ---- values ---- */
-
-static int number_error(const pb_option_entry *option, const char *value, pb_error *error)
-{
-    return pb_error_set(error, PB_ERROR_USAGE,
-                        "option --%s: \"%s\" is not a whole number from %" PRIu64 " to %" PRIu64,
-                        option->name, value, option->least, option->most);
-}
-
-static int take_size(const pb_option_entry *option, const char *value, uint64_t *ret_bytes,
-                     pb_error *error)
-{
-    if (!pb_parse_size(pb_slice_of(value), ret_bytes)) {
-        pb_error_set(error, PB_ERROR_USAGE, "option --%s: \"%s\" is not a size", option->name,
-                     value);
-        return pb_error_hint(error, "write bytes, or a number with K, M, G or T: --%s 512M",
-                             option->name);
-    }
-    if (*ret_bytes < option->least) {
-        bool mebi = option->least >> 20 > 0;
-        return pb_error_set(
-            error, PB_ERROR_USAGE, "option --%s: %s is too little: give at least %" PRIu64 "%c",
-            option->name, value, option->least >> (mebi ? 20 : 10), mebi ? 'M' : 'K');
-    }
-    if (*ret_bytes > option->most)
-        return pb_error_set(error, PB_ERROR_USAGE,
-                            "option --%s: %s is too much: give at most %" PRIu64 "G", option->name,
-                            value, option->most >> 30);
-    return 0;
-}
-
-static int take_checksum(const pb_option_entry *option, const char *value,
-                         pb_hash_kind *ret_checksum, pb_error *error)
-{
-    bool sha256 = strcmp(value, "sha256") == 0;
-    if (!sha256 && strcmp(value, "crc32c") != 0)
-        return pb_error_set(error, PB_ERROR_USAGE, "option --%s: \"%s\" is not sha256 or crc32c",
-                            option->name, value);
-    *ret_checksum = sha256 ? PB_HASH_SHA256 : PB_HASH_CRC32C;
-    return 0;
-}
-
-static int take_value(pb_options *options, const pb_option_entry *option, const char *value,
-                      pb_error *error)
-{
-    void *member = member_at(options, option->offset);
-    uint64_t number = 0;
-    switch (option->kind) {
-    case PB_OPTION_FLAG:
-        *(bool *)member = true;
-        return 0;
-    case PB_OPTION_COUNTED:
-        *(uint64_t *)member += 1;
-        return 0;
-    case PB_OPTION_NUMBER:
-        if (!pb_parse_unsigned(pb_slice_of(value), &number) || number < option->least ||
-            number > option->most)
-            return number_error(option, value, error);
-        *(uint64_t *)member = number;
-        return 0;
-    case PB_OPTION_SIZE:
-        if (take_size(option, value, &number, error))
-            return -1;
-        *(uint64_t *)member = number;
-        return 0;
-    case PB_OPTION_SNAPSHOT:
-        if (!pb_snapshot_id_valid(pb_slice_of(value))) {
-            pb_error_set(error, PB_ERROR_USAGE, "option --%s: \"%s\" is not a snapshot's id",
-                         option->name, value);
-            return pb_error_hint(error, "`pbcopy snapshots REPOSITORY` lists them");
-        }
-        break;
-    case PB_OPTION_TEXT:
-        if (!value[0])
-            return pb_error_set(error, PB_ERROR_USAGE, "option --%s: the value is empty: name a %s",
-                                option->name, option->value);
-        break;
-    case PB_OPTION_CHECKSUM:
-        return take_checksum(option, value, member, error);
-    case PB_OPTION_PREFIX:
-        break;
-    }
-    *(const char **)member = value;
-    return 0;
+    return option->commands & 1u << command->command;
 }
 
 /* ---- options ---- */
@@ -129,9 +38,14 @@ static int set_option(parser *self, const pb_option_entry *option, const char *v
                       pb_error *error)
 {
     size_t count;
-    self->given |= (uint64_t)1 << (option - pb_option_entries(&count));
-    assert(count <= 64);
-    return take_value(self->options, option, value, error);
+    const pb_option_entry *options = pb_option_entries(&count);
+    assert(count <= PB_OPTION_ENTRIES_MAX);
+    self->given[option - options] = true;
+    pb_buffer where = {0};
+    pb_buffer_append_format(&where, "option --%s", option->name);
+    int failed = pb_options_take(self->options, option, where.data, value, error);
+    pb_buffer_free(&where);
+    return failed;
 }
 
 /* `--name`, `--name=value` or `--name value`; *ret_used tells whether `next` was the value. */
@@ -140,11 +54,7 @@ static int take_long(parser *self, const char *argument, const char *next, bool 
 {
     const char *equals = strchr(argument, '=');
     pb_slice name = {argument + 2, equals ? (size_t)(equals - argument) - 2 : strlen(argument) - 2};
-    size_t count;
-    const pb_option_entry *options = pb_option_entries(&count), *option = NULL;
-    for (size_t i = 0; i < count && !option; i++)
-        if (pb_slice_equal(name, pb_slice_of(options[i].name)))
-            option = &options[i];
+    const pb_option_entry *option = pb_option_entry_named(name);
     if (!option)
         return unknown_option(name, "--", error);
     if (!option->value) {
@@ -231,27 +141,35 @@ static int unknown_command(const char *name, pb_error *error)
 static int usage_hint(const pb_command_entry *command, pb_error *error)
 {
     const pb_operand_entry *operands = command->operands;
-    return pb_error_hint(error, "usage: pbcopy %s%s%s%s%s; see `pbcopy help %s`", command->name,
+    bool is_configured = operands[0].name && operands[0].need != PB_OPERAND_NEEDED &&
+                         command->command != PB_COMMAND_HELP;
+    return pb_error_hint(error, "usage: pbcopy %s%s%s%s%s; see `pbcopy help %s`%s", command->name,
                          operands[0].name ? " " : "", operands[0].name ? operands[0].name : "",
                          operands[1].name ? " " : "", operands[1].name ? operands[1].name : "",
-                         command->name);
+                         command->name,
+                         is_configured ? "; pbcopy.yaml can give what is left out" : "");
 }
 
+/* Over what the configuration said. */
 static int take_operands(parser *self, const pb_command_entry *command, pb_error *error)
 {
     size_t given = self->operand_count - 1, wanted = 0;
+    /* A single one is REPOSITORY where the cluster says its source. */
+    size_t first = given == 1 && self->options->is_cluster &&
+                   command->operands[0].need == PB_OPERAND_FROM_CLUSTER;
     for (; wanted < PB_OPERANDS_MAX && command->operands[wanted].name; wanted++) {
         const pb_operand_entry *operand = &command->operands[wanted];
-        const char *value = wanted < given ? self->operands[wanted + 1] : NULL;
-        if (!value && !operand->optional) {
-            pb_error_set(error, PB_ERROR_USAGE, "%s: %s is missing", command->name, operand->name);
+        const char **member = pb_options_member(self->options, operand->offset);
+        if (wanted >= first && wanted - first < given)
+            *member = self->operands[wanted - first + 1];
+        bool is_needed = operand->need == PB_OPERAND_NEEDED ||
+                         operand->need == PB_OPERAND_CONFIGURED ||
+                         (operand->need == PB_OPERAND_FROM_CLUSTER && !self->options->is_cluster);
+        if ((!*member && is_needed) || (*member && !**member)) {
+            pb_error_set(error, PB_ERROR_USAGE, "%s: %s is %s", command->name, operand->name,
+                         *member ? "empty" : "missing");
             return usage_hint(command, error);
         }
-        if (value && !value[0]) {
-            pb_error_set(error, PB_ERROR_USAGE, "%s: %s is empty", command->name, operand->name);
-            return usage_hint(command, error);
-        }
-        *(const char **)member_at(self->options, operand->offset) = value;
     }
     if (given > wanted) {
         pb_error_set(error, PB_ERROR_USAGE, "%s: \"%s\" is one argument too many", command->name,
@@ -261,6 +179,72 @@ static int take_operands(parser *self, const pb_command_entry *command, pb_error
     return 0;
 }
 
+/* ---- what the run is of ---- */
+
+/* These are of a cluster, or of nothing. */
+static bool is_always_of_cluster(pb_command command)
+{
+    return command == PB_COMMAND_INIT || command == PB_COMMAND_DOCTOR ||
+           command == PB_COMMAND_SUSPEND || command == PB_COMMAND_RESUME;
+}
+
+/* Settles is_cluster and name_space, before operands of the command line are taken. */
+static int find_cluster(parser *self, const pb_config_places *places,
+                        const pb_command_entry *command, pb_error *error)
+{
+    pb_options *options = self->options;
+    size_t count;
+    const pb_option_entry *entry = pb_option_entry_named(PB_SLICE_LITERAL("namespace"));
+    if (!belongs_to(entry, command))
+        return 0;
+    bool always = is_always_of_cluster(command->command);
+    bool has_operands = self->operand_count > 1;
+    bool is_named = self->given[entry - pb_option_entries(&count)];
+    /* A pod that copies buckets says which ones; a namespace for it would be a surprise. */
+    bool may_be_pod = always || (!has_operands && !options->source && !options->destination);
+    if (!options->name_space && may_be_pod)
+        options->name_space = pb_config_pod_namespace(places, &options->arena);
+    options->is_cluster = always || is_named || (options->name_space && !has_operands);
+    if (!options->is_cluster)
+        options->name_space = NULL;
+    bool is_needed = always && (command->command != PB_COMMAND_INIT || options->from_cluster);
+    if (is_needed && !options->name_space) {
+        pb_error_set(error, PB_ERROR_USAGE, "%s: the namespace of Pachyderm is missing",
+                     command->name);
+        return pb_error_hint(
+            error,
+            "give --namespace NS%s; `kubectl get deployments --all-namespaces "
+            "--selector app=pachd` finds it",
+            command->command == PB_COMMAND_INIT ? "" : ", or write `namespace: NS` in pbcopy.yaml");
+    }
+    return 0;
+}
+
+/* Options of a cluster on a command line that is of a bucket would be lost without a word. */
+static int check_cluster(const parser *self, const pb_command_entry *command, pb_error *error)
+{
+    bool moves = command->command == PB_COMMAND_BACKUP || command->command == PB_COMMAND_RESTORE;
+    size_t count;
+    const pb_option_entry *options = pb_option_entries(&count);
+    for (size_t i = 0; i < count && moves && !self->options->is_cluster; i++)
+        if (self->given[i] && options[i].of_cluster) {
+            pb_error_set(error, PB_ERROR_USAGE,
+                         "option --%s is of a whole cluster, and this is a %s of a bucket alone",
+                         options[i].name, command->name);
+            return pb_error_hint(error, "name the cluster with --namespace NS, or leave the option "
+                                        "out");
+        }
+    if (command->command == PB_COMMAND_CONNECT &&
+        !(self->options->address && self->options->cluster)) {
+        pb_error_set(error, PB_ERROR_USAGE, "connect: --%s is missing",
+                     self->options->address ? "cluster" : "address");
+        return pb_error_hint(error, "usage: pbcopy connect --address HOST --cluster NAME");
+    }
+    return 0;
+}
+
+/* ---- together ---- */
+
 static int refuse_option(const pb_option_entry *option, const pb_command_entry *command,
                          pb_error *error)
 {
@@ -268,7 +252,7 @@ static int refuse_option(const pb_option_entry *option, const pb_command_entry *
     const pb_command_entry *commands = pb_command_entries(&count);
     pb_buffer owners = {0};
     for (size_t i = 0; i < count; i++)
-        if (option->commands & 1u << commands[i].command)
+        if (belongs_to(option, &commands[i]))
             pb_buffer_append_format(&owners, "%s%s", owners.size ? ", " : "", commands[i].name);
     pb_error_set(error, PB_ERROR_USAGE, "option --%s is not one of `pbcopy %s`", option->name,
                  command->name);
@@ -279,30 +263,33 @@ static int refuse_option(const pb_option_entry *option, const pb_command_entry *
 
 static int check_options(const parser *self, const pb_command_entry *command, pb_error *error)
 {
+    static const bool none[PB_OPTION_ENTRIES_MAX];
     size_t count;
     const pb_option_entry *options = pb_option_entries(&count);
     for (size_t i = 0; i < count; i++)
-        if (self->given & (uint64_t)1 << i && !(options[i].commands & 1u << command->command))
+        if (self->given[i] && !belongs_to(&options[i], command))
             return refuse_option(&options[i], command, error);
-    if (self->options->quiet && self->options->verbosity)
-        return pb_error_set(error, PB_ERROR_USAGE,
-                            "options --quiet and --verbose contradict each other: choose one");
-    if (self->options->records && self->options->json)
-        return pb_error_set(error, PB_ERROR_USAGE,
-                            "options --records and --json both print to standard output: choose "
-                            "one (records are JSON already)");
-    return 0;
+    return pb_options_settle(self->options, none, NULL, error);
 }
 
-int pb_options_parse(int count, char *const *arguments, pb_options *ret_options, pb_error *error)
+static int read_configuration(const parser *self, const pb_config_places *places,
+                              const pb_command_entry *command, pb_error *error)
+{
+    const pb_option_entry *config = pb_option_entry_named(PB_SLICE_LITERAL("config"));
+    if (!belongs_to(config, command))
+        return 0;
+    if (command->command == PB_COMMAND_INIT) {
+        self->options->config = pb_config_name(places, self->options);
+        return 0;
+    }
+    return pb_config_read(places, command, self->given, self->options, error);
+}
+
+int pb_options_parse(int count, char *const *arguments, const pb_config_places *places,
+                     pb_options *ret_options, pb_error *error)
 {
     parser self = {.options = ret_options};
-    *ret_options = (pb_options){0};
-    size_t option_count;
-    const pb_option_entry *options = pb_option_entries(&option_count);
-    for (size_t i = 0; i < option_count; i++)
-        if (options[i].standard)
-            *(uint64_t *)member_at(ret_options, options[i].offset) = options[i].standard;
+    pb_options_init(ret_options);
     int failed = take_arguments(&self, count, arguments, error);
     const pb_command_entry *command =
         self.operand_count ? pb_command_entry_named(self.operands[0]) : NULL;
@@ -318,5 +305,9 @@ int pb_options_parse(int count, char *const *arguments, pb_options *ret_options,
         pb_error_set(error, PB_ERROR_USAGE, "no command was given");
         return pb_error_hint(error, "`pbcopy help` lists the commands");
     }
-    return check_options(&self, command, error) || take_operands(&self, command, error) ? -1 : 0;
+    failed = check_options(&self, command, error) ||
+             read_configuration(&self, places, command, error) ||
+             find_cluster(&self, places, command, error) || take_operands(&self, command, error) ||
+             check_cluster(&self, command, error);
+    return failed ? -1 : 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include <stdatomic.h>
 #include <uv.h>
 
 typedef struct pb_child pb_child;
@@ -54,7 +55,7 @@ int pb_child_exit_status(const pb_child *child); /* -1 where a signal ended it *
  * *ret_stderr (NULL allowed) gets what pb_child_stderr has. Only arguments, environment and
  * deadline of the options are read. */
 int pb_child_run(uv_loop_t *loop, const pb_child_options *options, pb_slice input,
-                 const bool *cancelled, size_t output_bytes_max, pb_buffer *ret_output,
+                 const atomic_bool *cancelled, size_t output_bytes_max, pb_buffer *ret_output,
                  pb_buffer *ret_stderr, pb_error *error);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include <stdatomic.h>
 #include <uv.h>
 
 typedef struct pb_kubectl {
@@ -18,7 +19,7 @@ typedef struct pb_kubectl {
     const char *context;
     const char *name_space; /* --namespace; NULL for calls that name none */
     int64_t patience_ms;
-    const bool *cancelled; /* ends a call with CANCELLED; NULL: never */
+    const atomic_bool *cancelled; /* ends a call with CANCELLED; NULL: never */
     const pb_log *log;
 } pb_kubectl;
 

@@ -6,6 +6,8 @@
 #include "cluster/kubectl.h"
 #include "manifest/cluster_record.h"
 
+#define PB_STORAGE_SECRET "pachyderm-storage-secret"
+
 /* Texts are "" where the namespace does not say. */
 typedef struct pb_pachyderm {
     char *version;          /* "2.11.4": of pachd's image tag or its app.kubernetes.io/version */
@@ -18,9 +20,9 @@ typedef struct pb_pachyderm {
     char *database_name;    /* POSTGRES_DATABASE, "pachyderm" */
     char *password_secret;  /* secret and key of the password, as pachd's env names them */
     char *password_key;
-    char *id_name, *id_key_name,
-        *id_secret_name;  /* keys of pachyderm-storage-secret that hold the store's
-                             credentials: "AMAZON_ID" ...; "" where none */
+    /* Keys of pachyderm-storage-secret that hold the store's credentials: "AMAZON_ID",
+     * "AMAZON_SECRET", "AMAZON_TOKEN". */
+    char *storage_id_key, *storage_secret_key, *storage_token_key;
     bool paused;          /* MODE=paused in ConfigMap pachd-config */
     pb_workloads writers; /* pachd, pachw and worker RCs with their present counts, in the order in
                              which they are to be suspended */

@@ -11,8 +11,11 @@
 #include "cluster/kubectl.h"
 #include "manifest/cluster_record.h"
 
+#define PB_SUSPENSION_CONFIG_MAP "pbcopy-suspension"
+#define PB_SUSPENSION_STANDING "pbcopy suspend"
+
 typedef struct pb_suspension {
-    char *holder; /* a snapshot's id, or "pbcopy suspend": that one outlives its process */
+    char *holder; /* a snapshot's id, or PB_SUSPENSION_STANDING, which outlives its process */
     pb_process process;
     int64_t started_ms;
     pb_workloads workloads; /* as they were, in the order of the suspend */

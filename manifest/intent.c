@@ -20,7 +20,28 @@ void pb_intent_append(pb_buffer *buffer, const pb_intent *intent)
     pb_document_add_time(buffer, "started", intent->started_ms);
     pb_document_add_time(buffer, "heartbeat", intent->process.heartbeat_ms);
     pb_document_add_text(buffer, "program", intent->program);
+    pb_document_add_text_or_null(buffer, "namespace", intent->name_space);
+    if (intent->suspension) {
+        pb_buffer_append_text(buffer, ",\"suspension\":");
+        pb_json_append(buffer, intent->suspension);
+    }
     pb_buffer_append_text(buffer, "}\n");
+}
+
+/* What the run of a cluster has beside the others. */
+static int read_cluster(const json_t *object, pb_intent *intent, pb_error *error)
+{
+    const char *name_space = "";
+    json_t *suspension = json_object_get(object, "suspension");
+    if (pb_json_string_if(object, "namespace", what, &name_space, error) != 0)
+        return -1;
+    intent->name_space = pb_duplicate(pb_slice_of(name_space));
+    if (!suspension || json_is_null(suspension))
+        return 0;
+    if (!json_is_object(suspension))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"suspension\" is not an object", what);
+    intent->suspension = json_incref(suspension);
+    return 0;
 }
 
 static int read_members(const json_t *object, pb_intent *intent, pb_error *error)
@@ -37,7 +58,7 @@ static int read_members(const json_t *object, pb_intent *intent, pb_error *error
         pb_document_time(object, "started", what, &intent->started_ms, error) == 0 &&
         pb_document_time(object, "heartbeat", what, &intent->process.heartbeat_ms, error) == 0 &&
         pb_document_text(object, "program", what, &intent->program, error) == 0;
-    return whole ? 0 : -1;
+    return whole ? read_cluster(object, intent, error) : -1;
 }
 
 int pb_intent_parse(pb_slice text, pb_intent *ret_intent, pb_error *error)
@@ -61,5 +82,7 @@ void pb_intent_free(pb_intent *intent)
     free(intent->prefix);
     pb_process_free(&intent->process);
     free(intent->program);
+    free(intent->name_space);
+    json_decref(intent->suspension);
     *intent = (pb_intent){0};
 }

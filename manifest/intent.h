@@ -4,6 +4,7 @@
 #define PB_MANIFEST_INTENT_H
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "manifest/snapshot_id.h"
 
@@ -18,7 +19,9 @@ typedef struct pb_intent {
     char base_sha256[65];           /* hex, of the base's snapshot.json; "" for none */
     pb_process process;             /* the run */
     int64_t started_ms;
-    char *program; /* "pbcopy 0.1.0" */
+    char *program;      /* "pbcopy 0.1.0" */
+    char *name_space;   /* of the cluster that is backed up; "" for a bucket alone */
+    json_t *suspension; /* what was scaled down, before it is; NULL: nothing (yet) */
 } pb_intent;
 
 /* Appends the document. Text that is not UTF-8 is a bug of the caller, and aborts. */

@@ -4,7 +4,6 @@
 
 #define DATA_PREFIX "data/"
 #define LONG_PREFIX "long/"
-#define MANIFEST_FOLDER "manifest/"
 
 void pb_layout_snapshot_prefix(pb_buffer *buffer, pb_slice id)
 {
@@ -19,9 +18,9 @@ void pb_layout_snapshot_file(pb_buffer *buffer, pb_slice id, const char *name)
     pb_buffer_append_text(buffer, name);
 }
 
-void pb_layout_part(pb_buffer *buffer, pb_slice id, const char *part_name)
+void pb_layout_part(pb_buffer *buffer, pb_slice id, const char *folder, const char *part_name)
 {
-    pb_layout_snapshot_file(buffer, id, MANIFEST_FOLDER);
+    pb_layout_snapshot_file(buffer, id, folder ? folder : PB_MANIFEST_FOLDER);
     pb_buffer_append_text(buffer, part_name);
 }
 

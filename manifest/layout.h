@@ -8,12 +8,13 @@
 
 #define PB_REPOSITORY_FILE "pbcopy.json"
 #define PB_SNAPSHOTS_PREFIX "snapshots/"
+#define PB_MANIFEST_FOLDER "manifest/"
 
 void pb_layout_snapshot_prefix(pb_buffer *buffer, pb_slice id); /* snapshots/<id>/ */
 void pb_layout_snapshot_file(pb_buffer *buffer, pb_slice id,
                              const char *name); /* snapshots/<id>/<name> */
-void pb_layout_part(pb_buffer *buffer, pb_slice id,
-                    const char *part_name); /* snapshots/<id>/manifest/<part_name> */
+/* snapshots/<id>/<folder><part_name>; the folder NULL for PB_MANIFEST_FOLDER. */
+void pb_layout_part(pb_buffer *buffer, pb_slice id, const char *folder, const char *part_name);
 void pb_layout_data_prefix(pb_buffer *buffer, pb_slice id); /* data/<id>/ */
 
 /* Where an object's bytes go: data/<id>/<key>, or long/<id>/<hex sha256 of the key> where the first

@@ -26,7 +26,8 @@ typedef struct pb_snapshot_file {
     uint64_t proofs_checksum;
     uint64_t proofs_sha256;
     uint64_t proofs_key;
-    pb_part *parts; /* in key order, each range beginning where the one before ends */
+    const char *folder; /* in memory alone: where the parts are, as pb_layout_part has it */
+    pb_part *parts;     /* in key order, each range beginning where the one before ends */
     size_t part_count;
 } pb_snapshot_file;
 

@@ -122,9 +122,9 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 static int open_ends(pb_session *session, const pb_copy_options *options,
                      pb_store_config *configs[2], pb_store *stores[2], pb_error *error)
 {
-    if (pb_session_store(session, options->source, "source", &configs[SOURCE], &stores[SOURCE],
-                         error) ||
-        pb_session_store(session, options->destination, "destination", &configs[DESTINATION],
+    if (pb_session_store(session, options->source, "source", NULL, &configs[SOURCE],
+                         &stores[SOURCE], error) ||
+        pb_session_store(session, options->destination, "destination", NULL, &configs[DESTINATION],
                          &stores[DESTINATION], error))
         return -1;
     if (pb_location_overlaps(pb_store_location(stores[SOURCE]),

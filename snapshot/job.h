@@ -65,9 +65,11 @@ void pb_session_tell(pb_session *session, const pb_event *event);
 void pb_session_phase(pb_session *session, const char *phase);
 void pb_session_note(pb_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Resolves a URL and opens it on the session's loop: both are the caller's to close and free. */
+/* Resolves a URL (with `keys` where they are known, else NULL) and opens it on the session's loop:
+ * both are the caller's to close and free. */
 int pb_session_store(pb_session *session, const char *url, const char *role,
-                     pb_store_config **ret_config, pb_store **ret_store, pb_error *error);
+                     const pb_store_keys *keys, pb_store_config **ret_config, pb_store **ret_store,
+                     pb_error *error);
 
 /* CHECKs a store; a directory that is to be written to is made, unless this is a dry run. */
 int pb_session_check(pb_session *session, pb_store *store, bool to_be_written, pb_error *error);

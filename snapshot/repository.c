@@ -98,7 +98,7 @@ int pb_repository_open(pb_session *session, const char *url, bool may_make,
                        pb_repository *ret_repository, pb_error *error)
 {
     *ret_repository = (pb_repository){.session = session};
-    if (pb_session_store(session, url, "repository", &ret_repository->config,
+    if (pb_session_store(session, url, "repository", NULL, &ret_repository->config,
                          &ret_repository->store, error))
         return -1;
     if (pb_session_check(session, ret_repository->store, may_make, error) ||
@@ -289,11 +289,11 @@ static int examine_part(pb_slice stored, pb_slice id, pb_part *part, pb_snapshot
     return more;
 }
 
-int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
+int pb_repository_part(pb_repository *repository, pb_slice id, const char *folder, pb_part *part,
                        pb_snapshot_file *tally, pb_error *error)
 {
     pb_buffer key = {0}, stored = {0};
-    pb_layout_part(&key, id, part->name);
+    pb_layout_part(&key, id, folder, part->name);
     int failed =
         pb_store_read(repository->store, pb_buffer_slice(&key), PB_PART_BYTES_MAX, &stored, error);
     if (!failed)

@@ -41,7 +41,7 @@ int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_
 
 /* Reads a whole part (part->name is set), checks every record, describes it in *part and counts the
  * records in *tally: for parts that a resumed run finds. */
-int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
+int pb_repository_part(pb_repository *repository, pb_slice id, const char *folder, pb_part *part,
                        pb_snapshot_file *tally, pb_error *error);
 
 /* Cuts for a run over a manifest: the ends of its parts, gathered so that a shard has at least

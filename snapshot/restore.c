@@ -213,7 +213,7 @@ static int open_destination(pb_session *session, const pb_restore_options *optio
                             const pb_repository *repository, pb_store_config **ret_config,
                             pb_store **ret_store, pb_error *error)
 {
-    if (pb_session_store(session, options->destination, "destination", ret_config, ret_store,
+    if (pb_session_store(session, options->destination, "destination", NULL, ret_config, ret_store,
                          error))
         return -1;
     if (pb_location_overlaps(pb_store_location(*ret_store), pb_store_location(repository->store))) {

@@ -77,12 +77,14 @@ void pb_session_note(pb_session *session, const char *format, ...)
 }
 
 int pb_session_store(pb_session *session, const char *url, const char *role,
-                     pb_store_config **ret_config, pb_store **ret_store, pb_error *error)
+                     const pb_store_keys *keys, pb_store_config **ret_config, pb_store **ret_store,
+                     pb_error *error)
 {
     pb_location location = {0};
     pb_store_resolve_options options = {
         .role = role,
         .unsigned_payload = session->options.unsigned_payload,
+        .keys = keys,
     };
     if (pb_location_parse(url, &location, error))
         return pb_error_context(error, "%s", role);

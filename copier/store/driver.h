@@ -7,7 +7,7 @@
 typedef struct pb_store_driver {
     const char *scheme; /* "s3" */
     /* Fills config->settings. */
-    int (*resolve)(pb_store_config *config, pb_error *error);
+    int (*resolve)(pb_store_config *config, const pb_store_keys *keys, pb_error *error);
     void (*settings_free)(void *settings);
     /* Fills store->state and store->capabilities. */
     int (*open)(pb_store *store, pb_error *error);

@@ -42,8 +42,9 @@ int pb_store_resolve(const pb_location *location, const pb_store_resolve_options
     };
     config->options = *options;
     config->options.role = duplicate(options->role);
+    config->options.keys = NULL;
     config->name = make_name(options->role, location);
-    if (config->driver->resolve(config, error)) {
+    if (config->driver->resolve(config, options->keys, error)) {
         pb_error_context(error, "%s", config->name);
         pb_store_config_free(config);
         return -1;

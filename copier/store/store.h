@@ -24,10 +24,17 @@ typedef struct pb_store_config pb_store_config;
 typedef struct pb_store_resolve_options {
     const char *role;
     bool unsigned_payload; /* send UNSIGNED-PAYLOAD over plain HTTP too */
+    /* Keys that are known from elsewhere (read in pb_store_resolve alone); NULL for none. */
+    const struct pb_store_keys *keys;
 } pb_store_resolve_options;
 
+typedef struct pb_store_keys {
+    const char *access_key_id, *secret_access_key;
+    const char *session_token; /* NULL for none */
+} pb_store_keys;
+
 /* Finds credentials and region for a location (copied). S3, in order: profile= of the URL; the
- * role's environment; AWS_ACCESS_KEY_ID...; the profile AWS_PROFILE or "default" of
+ * role's environment; options->keys; AWS_ACCESS_KEY_ID...; the profile AWS_PROFILE or "default" of
  * AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE (~/.aws/...). None: requests go unsigned. File:
  * the directory must exist or be creatable (made on first write). Fails with USAGE. Free with
  * pb_store_config_free after all stores. */

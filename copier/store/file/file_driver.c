@@ -462,8 +462,9 @@ static void after_run(uv_work_t *work, int cancelled)
 
 /* --- the driver --- */
 
-static int file_resolve(pb_store_config *config, pb_error *error)
+static int file_resolve(pb_store_config *config, const pb_store_keys *keys, pb_error *error)
 {
+    (void)keys;
     const char *root = config->location.bucket;
     struct stat status;
     if (stat(root, &status) ? errno == ENOTDIR : !S_ISDIR(status.st_mode)) {

@@ -376,8 +376,17 @@ static int look_by_role(const key_lookup *lookup, const char *role, pb_error *er
     return look_in_environment(lookup, start, error);
 }
 
-static int look_everywhere(const key_lookup *lookup, const char *role, const char *profile,
-                           pb_error *error)
+static int take_keys(pb_s3_credentials *credentials, const pb_store_keys *keys)
+{
+    credentials->access_key_id = pb_duplicate(pb_slice_of(keys->access_key_id));
+    credentials->secret_access_key = pb_duplicate(pb_slice_of(keys->secret_access_key));
+    if (keys->session_token)
+        credentials->session_token = pb_duplicate(pb_slice_of(keys->session_token));
+    return 1;
+}
+
+static int look_everywhere(const key_lookup *lookup, const char *role, const pb_store_keys *keys,
+                           const char *profile, pb_error *error)
 {
     if (profile) {
         if (look_in_files(lookup, profile, true, error))
@@ -387,6 +396,8 @@ static int look_everywhere(const key_lookup *lookup, const char *role, const cha
         return lookup->credentials->region ? 0 : look_for_region(lookup, error);
     }
     int found = role ? look_by_role(lookup, role, error) : 0;
+    if (!found && keys)
+        found = take_keys(lookup->credentials, keys);
     if (!found)
         found = look_in_environment(lookup, "AWS_", error);
     if (found < 0)
@@ -402,12 +413,13 @@ static int look_everywhere(const key_lookup *lookup, const char *role, const cha
     return look_for_region(lookup, error);
 }
 
-int pb_s3_credentials_find(const char *role, const char *profile, pb_s3_environment environment,
-                           void *context, pb_s3_credentials *ret_credentials, pb_error *error)
+int pb_s3_credentials_find(const char *role, const pb_store_keys *keys, const char *profile,
+                           pb_s3_environment environment, void *context,
+                           pb_s3_credentials *ret_credentials, pb_error *error)
 {
     pb_s3_credentials credentials = {0};
     key_lookup place = {environment, context, &credentials};
-    if (look_everywhere(&place, role, profile, error)) {
+    if (look_everywhere(&place, role, keys, profile, error)) {
         pb_s3_credentials_free(&credentials);
         return -1;
     }

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "copier/store/store.h"
 
 typedef struct pb_s3_credentials {
     char *access_key_id; /* NULL: requests go unsigned */
@@ -23,12 +24,13 @@ void pb_s3_credentials_free(pb_s3_credentials *credentials);
 typedef const char *(*pb_s3_environment)(void *context, const char *name);
 
 /* Looks in the order that store.h states: `profile` (of the URL, NULL where not said),
- * PBCOPY_<ROLE>_*
- * (`role` may be NULL), AWS_ACCESS_KEY_ID..., the profile AWS_PROFILE or "default" of the files.
- * The region is that of the profile where the URL names one, else of AWS_REGION, AWS_DEFAULT_REGION
- * or the profile. Fails with USAGE, naming variable, or file and line; never showing a value. */
-int pb_s3_credentials_find(const char *role, const char *profile, pb_s3_environment environment,
-                           void *context, pb_s3_credentials *ret_credentials, pb_error *error);
+ * PBCOPY_<ROLE>_* (`role` may be NULL), `keys` (may be NULL), AWS_ACCESS_KEY_ID..., the profile
+ * AWS_PROFILE or "default" of the files. The region is that of the profile where the URL names one,
+ * else of AWS_REGION, AWS_DEFAULT_REGION or the profile. Fails with USAGE, naming variable, or file
+ * and line; never showing a value. */
+int pb_s3_credentials_find(const char *role, const pb_store_keys *keys, const char *profile,
+                           pb_s3_environment environment, void *context,
+                           pb_s3_credentials *ret_credentials, pb_error *error);
 
 typedef enum pb_s3_file_kind {
     PB_S3_FILE_CREDENTIALS, /* sections are [NAME] */

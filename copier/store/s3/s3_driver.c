@@ -24,12 +24,12 @@ static void s3_settings_free(void *memory)
     free(settings);
 }
 
-static int s3_resolve(pb_store_config *config, pb_error *error)
+static int s3_resolve(pb_store_config *config, const pb_store_keys *keys, pb_error *error)
 {
     const pb_location *location = &config->location;
     s3_settings *settings = pb_allocate_zeroed(1, sizeof *settings);
-    if (pb_s3_credentials_find(config->options.role, location->profile, process_environment, NULL,
-                               &settings->credentials, error)) {
+    if (pb_s3_credentials_find(config->options.role, keys, location->profile, process_environment,
+                               NULL, &settings->credentials, error)) {
         free(settings);
         return -1;
     }

@@ -20,7 +20,8 @@ static int parse(const char *const *words, pb_options *ret_options, pb_error *er
         assert_true(count < ARGUMENTS_MAX);
         arguments[count] = (char *)(uintptr_t)words[count - 1];
     }
-    return pb_options_parse(count, arguments, ret_options, error);
+    static const pb_config_places nowhere = {0};
+    return pb_options_parse(count, arguments, &nowhere, ret_options, error);
 }
 
 static pb_options parsed(const char *const *words)

@@ -68,7 +68,7 @@ static void things_lie_where_the_format_says(void **state)
     pb_buffer_append_char(&text, ' ');
     pb_layout_snapshot_file(&text, ID, "intent.json");
     pb_buffer_append_char(&text, ' ');
-    pb_layout_part(&text, ID, "000001.ndjson.zst");
+    pb_layout_part(&text, ID, NULL, "000001.ndjson.zst");
     pb_buffer_append_char(&text, ' ');
     pb_layout_data_prefix(&text, ID);
     assert_string_equal(text.data, "snapshots/20261123T052049Z-3f9a/ "

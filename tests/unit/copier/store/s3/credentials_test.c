@@ -260,7 +260,7 @@ static void looks_in_order(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         pb_s3_credentials credentials;
         pb_error error = {0};
-        if (pb_s3_credentials_find(cases[i].role, cases[i].profile, look_up,
+        if (pb_s3_credentials_find(cases[i].role, NULL, cases[i].profile, look_up,
                                    (void *)cases[i].settings, &credentials, &error))
             fail_msg("case %zu: %s", i, error.message);
         check(&credentials, cases[i].wanted);
@@ -295,7 +295,7 @@ static void refuses_half_of_it(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         pb_s3_credentials credentials;
         pb_error error = {0};
-        assert_int_equal(pb_s3_credentials_find("source", cases[i].profile, look_up,
+        assert_int_equal(pb_s3_credentials_find("source", NULL, cases[i].profile, look_up,
                                                 (void *)cases[i].settings, &credentials, &error),
                          -1);
         assert_int_equal(error.kind, PB_ERROR_USAGE);

@@ -1,0 +1,45 @@
+#include "snapshot/backup_ends.h"
+
+#include <stdlib.h>
+
+static int open_both(pb_session *session, const char *source, const char *repository,
+                     const pb_store_keys *keys, pb_backup_ends *ends, pb_error *error)
+{
+    if (pb_session_store(session, source, "source", keys, &ends->source_config, &ends->source,
+                         error))
+        return -1;
+    pb_location there = {0};
+    if (pb_location_parse(repository, &there, error))
+        return pb_error_context(error, "repository");
+    bool overlap = pb_location_overlaps(pb_store_location(ends->source), &there);
+    pb_location_free(&there);
+    if (overlap) {
+        pb_error_set(error, PB_ERROR_USAGE, "the source %s and the repository %s overlap", source,
+                     repository);
+        return pb_error_hint(error, "a repository must be outside of what it backs up, and the "
+                                    "other way round");
+    }
+    if (pb_session_check(session, ends->source, false, error) ||
+        pb_repository_open(session, repository, true, &ends->repository, error))
+        return -1;
+    ends->server_side = pb_store_copies_from(ends->repository.store, ends->source) &&
+                        pb_store_capabilities_of(ends->repository.store)->etag_is_md5;
+    ends->source_identity = pb_location_identity(pb_store_location(ends->source));
+    return 0;
+}
+
+int pb_backup_ends_open(pb_session *session, const char *source, const char *repository,
+                        const pb_store_keys *keys, pb_backup_ends *ret_ends, pb_error *error)
+{
+    *ret_ends = (pb_backup_ends){0};
+    return open_both(session, source, repository, keys, ret_ends, error);
+}
+
+void pb_backup_ends_close(pb_backup_ends *ends)
+{
+    pb_repository_close(&ends->repository);
+    pb_store_close(ends->source);
+    pb_store_config_free(ends->source_config);
+    free(ends->source_identity);
+    *ends = (pb_backup_ends){0};
+}

@@ -1,0 +1,87 @@
+#include "snapshot/commit.h"
+
+#include <stdlib.h>
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp((*(const pb_part *const *)a)->name, (*(const pb_part *const *)b)->name);
+}
+
+/* Are all parts in the repository that are about to be promised, each of its size? */
+static int check_parts(pb_repository *repository, const pb_snapshot_file *file, pb_error *error)
+{
+    const pb_part **parts = pb_allocate((file->part_count + 1) * sizeof *parts);
+    for (size_t i = 0; i < file->part_count; i++)
+        parts[i] = &file->parts[i];
+    qsort(parts, file->part_count, sizeof *parts, compare_names);
+    pb_buffer prefix = {0}, after = {0};
+    pb_layout_snapshot_file(&prefix, pb_slice_of(file->id), "manifest/");
+    size_t found = 0;
+    bool more = true;
+    int failed = 0;
+    while (more && !failed) {
+        pb_store_request request = {.operation = PB_STORE_LIST};
+        request.list.prefix = pb_buffer_slice(&prefix);
+        request.list.after = pb_buffer_slice(&after);
+        failed = pb_store_call(repository->store, &request, error);
+        if (failed)
+            break;
+        for (size_t i = 0; i < request.page->count && found < file->part_count; i++) {
+            const pb_entry *entry = &request.page->entries[i];
+            pb_slice name = {entry->key.data + prefix.size, entry->key.size - prefix.size};
+            /* Others may be left of a run that died while it stored one. */
+            if (pb_slice_equal(name, pb_slice_of(parts[found]->name)) &&
+                entry->size == parts[found]->stored_bytes)
+                found++;
+        }
+        more = request.page->more && request.page->count;
+        pb_buffer_clear(&after);
+        if (request.page->count)
+            pb_buffer_append_slice(&after, request.page->entries[request.page->count - 1].key);
+        pb_page_release(request.page);
+    }
+    if (!failed && found < file->part_count)
+        failed = pb_error_set(error, PB_ERROR_DAMAGED,
+                              "the repository lost manifest part %s, which it had taken",
+                              parts[found]->name);
+    pb_buffer_free(&prefix);
+    pb_buffer_free(&after);
+    free(parts);
+    return failed;
+}
+
+int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error *error)
+{
+    pb_buffer text = {0}, key = {0};
+    pb_snapshot_file read = {0};
+    pb_session_phase(repository->session, "committing");
+    pb_snapshot_file_append(&text, file);
+    pb_layout_snapshot_file(&key, pb_slice_of(file->id), "snapshot.json");
+    /* What is about to be promised is read back first: parts without gap, sums that agree. */
+    int failed = pb_snapshot_file_parse(pb_buffer_slice(&text), &read, error);
+    pb_snapshot_file_free(&read);
+    if (failed)
+        pb_error_context(error, "not committed, this is a bug of pbcopy");
+    if (!failed)
+        failed = check_parts(repository, file, error);
+    if (!failed && !repository->file.create_only) {
+        pb_store_request look = {.operation = PB_STORE_HEAD, .key = pb_buffer_slice(&key)};
+        pb_error absent = {0};
+        if (!pb_store_call(repository->store, &look, &absent))
+            failed = pb_error_set(error, PB_ERROR_EXISTS, "it is committed already");
+        else if (absent.kind != PB_ERROR_NOT_FOUND) {
+            *error = absent;
+            failed = -1;
+        }
+    }
+    if (!failed)
+        failed = pb_store_write(repository->store, pb_buffer_slice(&key), pb_buffer_slice(&text),
+                                true, error);
+    if (failed && error->kind == PB_ERROR_EXISTS)
+        error->kind = PB_ERROR_BUSY; /* another run of this source took it over */
+    if (failed)
+        pb_error_context(error, "committing snapshot %s", file->id);
+    pb_buffer_free(&text);
+    pb_buffer_free(&key);
+    return failed;
+}

@@ -405,8 +405,9 @@ static void objects_of_any_form(void **state)
     static const char *const odd[] = {
         "[1,null,'x',[],{}]",
         "[{'kind':'Deployment','metadata':{'name':'pachd'},'spec':1}]",
-        "[{'kind':'Deployment','metadata':{'name':'pachd'},'spec':{'template':{'spec':{'containers'"
-        ":[1,{'env':{},'args':1},{'env':[1,{'name':2},{'name':'STORAGE_URL','value':3}]}]}}}}]",
+        ("[{'kind':'Deployment','metadata':{'name':'pachd'},'spec':{'template':{'spec':"
+         "{'containers':[1,{'env':{},'args':1},"
+         "{'env':[1,{'name':2},{'name':'STORAGE_URL','value':3}]}]}}}}]"),
         "[{'kind':'Secret','metadata':{'name':'pachyderm-storage-secret'},'data':[]}]",
         "[{'kind':'ServiceAccount','metadata':{'name':'pachyderm','annotations':1}}]",
     };

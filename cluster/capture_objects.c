@@ -292,11 +292,10 @@ void pb_capture_strip(json_t *object, const pb_workloads *workloads)
             json_object_del(json_object_get(claim, "metadata"), "creationTimestamp");
         }
     }
-    for (size_t i = 0; workloads && i < workloads->count; i++) {
-        const pb_workload *recorded = &workloads->items[i];
-        if (json_is_object(spec) && pb_object_is(object, recorded->kind, recorded->name))
-            json_object_set_new(spec, "replicas", json_integer((json_int_t)recorded->replicas));
-    }
+    const pb_workload *recorded =
+        workloads ? pb_workloads_find(workloads, kind, pb_object_name(object)) : NULL;
+    if (recorded && json_is_object(spec))
+        json_object_set_new(spec, "replicas", json_integer((json_int_t)recorded->replicas));
 }
 
 /* ---- order and lines ---- */

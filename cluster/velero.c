@@ -77,8 +77,8 @@ static int watch_to_end(const velero_watch *watch, pb_error *error)
     int judged = look(watch, &told, error);
     while (judged == 0) {
         if (pb_clock_monotonic_ms() - start_ms >= watch->wait_ms) {
-            judged = pb_error_set(error, PB_ERROR_FAILED, "%s has not ended after %lld s",
-                                  told.data, (long long)(watch->wait_ms / 1000));
+            judged = pb_error_set(error, PB_ERROR_FAILED, "not over after %lld s: %s",
+                                  (long long)(watch->wait_ms / 1000), told.data);
             pb_error_hint(error, "is Velero's server running in namespace %s?",
                           watch->kubectl->name_space);
         } else if (let_pass(watch->kubectl, LOOK_EVERY_MS, error) != 0)

@@ -1,8 +1,6 @@
 /* cli/main.c - the process: its start, its signals, the command, its end. */
+#include "cli/cluster_commands.h"
 #include "cli/help.h"
-#include "cli/options.h"
-#include "cli/output.h"
-#include "cli/progress.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
 #include "copier/http/http.h"
@@ -14,17 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SIGNALS = 2, EXIT_INTERRUPTED = 130 };
-
-typedef struct run {
-    pb_options options;
-    pb_console console;
-    pb_progress progress;
-    pb_output output;
-    pb_session *session;
-    uv_signal_t watchers[SIGNALS];
-    pb_buffer scratch;
-} run;
+enum { EXIT_INTERRUPTED = 130 };
 
 /* ---- the process ---- */
 
@@ -64,7 +52,7 @@ static void exit_at_once(int number)
 
 static void on_signal(uv_signal_t *watcher, int number)
 {
-    run *self = watcher->data;
+    pb_invocation *self = watcher->data;
     pb_session_cancel(self->session);
     if (number != SIGINT) {
         pb_output_note(&self->output, "stopping");
@@ -77,10 +65,10 @@ static void on_signal(uv_signal_t *watcher, int number)
     sigaction(SIGINT, &action, NULL);
 }
 
-static void watch_signals(run *self)
+static void watch_signals(pb_invocation *self)
 {
-    static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
-    for (int i = 0; i < SIGNALS; i++) {
+    static const int numbers[PB_INVOCATION_SIGNALS] = {SIGINT, SIGTERM};
+    for (int i = 0; i < PB_INVOCATION_SIGNALS; i++) {
         uv_signal_init(pb_session_loop(self->session), &self->watchers[i]);
         self->watchers[i].data = self;
         uv_signal_start(&self->watchers[i], on_signal, numbers[i]);
@@ -92,22 +80,15 @@ static void watch_signals(run *self)
 
 static void on_event(void *context, const pb_event *event)
 {
-    run *self = context;
-    if (event->kind == PB_EVENT_PHASE || event->kind == PB_EVENT_PROGRESS)
+    pb_invocation *self = context;
+    if (event->kind == PB_EVENT_PHASE || event->kind == PB_EVENT_PROGRESS ||
+        event->kind == PB_EVENT_WAITING)
         pb_progress_take(&self->progress, event);
     else
         pb_output_take(&self->output, event);
 }
 
-/* A summary; the caller has appended it to the scratch buffer. */
-static void print_summary(run *self)
-{
-    pb_progress_end(&self->progress);
-    if (!self->options.quiet)
-        pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
-}
-
-static int backup(run *self, pb_error *error)
+static int backup(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
     pb_backup_result result;
@@ -122,7 +103,7 @@ static int backup(run *self, pb_error *error)
     int failed = pb_backup(self->session, &wanted, &result, error);
     if (!failed) {
         pb_text_backup(&self->scratch, &result, options);
-        print_summary(self);
+        pb_invocation_summary(self);
     }
     if (self->output.document)
         pb_json_add_backup(self->output.document, &result);
@@ -130,7 +111,7 @@ static int backup(run *self, pb_error *error)
     return failed;
 }
 
-static int restore(run *self, pb_error *error)
+static int restore(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
     pb_restore_result result;
@@ -144,7 +125,7 @@ static int restore(run *self, pb_error *error)
     int failed = pb_restore(self->session, &wanted, &result, error);
     if (!failed || result.failed_objects || result.differing_objects) {
         pb_text_restore(&self->scratch, &result, options);
-        print_summary(self);
+        pb_invocation_summary(self);
     }
     if (self->output.document)
         pb_json_add_restore(self->output.document, &result);
@@ -152,7 +133,7 @@ static int restore(run *self, pb_error *error)
     return failed;
 }
 
-static int verify(run *self, pb_error *error)
+static int verify(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
     pb_verify_result result;
@@ -161,11 +142,13 @@ static int verify(run *self, pb_error *error)
         .snapshot = options->snapshot,
         .prefix = options->prefix,
         .read = options->read,
+        .database = options->database,
+        .identity = options->identity,
     };
     int failed = pb_verify(self->session, &wanted, &result, error);
     if (!failed || result.findings) {
         pb_text_verify(&self->scratch, &result, options);
-        print_summary(self);
+        pb_invocation_summary(self);
     }
     if (self->output.document)
         pb_json_add_verify(self->output.document, &result);
@@ -173,7 +156,7 @@ static int verify(run *self, pb_error *error)
     return failed;
 }
 
-static int copy(run *self, pb_error *error)
+static int copy(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
     pb_copy_result result;
@@ -186,7 +169,7 @@ static int copy(run *self, pb_error *error)
     int failed = pb_copy(self->session, &wanted, &result, error);
     if (!failed || result.failed_objects) {
         pb_text_copy(&self->scratch, &result, options);
-        print_summary(self);
+        pb_invocation_summary(self);
     }
     if (self->output.document)
         pb_json_add_copy(self->output.document, &result);
@@ -196,7 +179,7 @@ static int copy(run *self, pb_error *error)
 typedef struct listing {
     pb_table table;
     json_t *array;
-    run *owner;
+    pb_invocation *owner;
 } listing;
 
 static void on_snapshot(void *context, const pb_catalogue_entry *entry)
@@ -212,7 +195,7 @@ static void on_snapshot(void *context, const pb_catalogue_entry *entry)
     }
 }
 
-static int list_snapshots(run *self, pb_error *error)
+static int list_snapshots(pb_invocation *self, pb_error *error)
 {
     listing all = {.array = json_array(), .owner = self};
     int failed =
@@ -232,7 +215,7 @@ static int list_snapshots(run *self, pb_error *error)
 
 static void on_record(void *context, const pb_record *record)
 {
-    run *self = context;
+    pb_invocation *self = context;
     pb_buffer_clear(&self->scratch);
     pb_record_append(&self->scratch, record);
     pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
@@ -240,7 +223,7 @@ static void on_record(void *context, const pb_record *record)
         pb_session_cancel(self->session); /* nobody reads the rest */
 }
 
-static int show(run *self, pb_error *error)
+static int show(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
     pb_snapshot_file file = {0};
@@ -260,7 +243,7 @@ static int show(run *self, pb_error *error)
     return failed;
 }
 
-static int help(run *self, pb_error *error)
+static int help(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
     const char *topic = options->topic;
@@ -282,7 +265,8 @@ static int help(run *self, pb_error *error)
 
 /* ---- one run ---- */
 
-static int in_session(run *self, int (*command)(run *self, pb_error *error), pb_error *error)
+static int in_session(pb_invocation *self, int (*command)(pb_invocation *self, pb_error *error),
+                      pb_error *error)
 {
     const pb_options *options = &self->options;
     pb_log log = {
@@ -318,13 +302,13 @@ static int in_session(run *self, int (*command)(run *self, pb_error *error), pb_
             pb_error_hint(error, "the same command goes on from where this one ended");
     }
     pb_progress_end(&self->progress);
-    for (int i = 0; i < SIGNALS; i++)
+    for (int i = 0; i < PB_INVOCATION_SIGNALS; i++)
         uv_close((uv_handle_t *)&self->watchers[i], NULL);
     pb_session_close(self->session);
     return failed;
 }
 
-static int execute(run *self, pb_error *error)
+static int execute(pb_invocation *self, pb_error *error)
 {
     if (self->options.version || self->options.command == PB_COMMAND_VERSION) {
         pb_output_text(&self->output, PB_SLICE_LITERAL("pbcopy " PB_VERSION "\n"));
@@ -332,16 +316,12 @@ static int execute(run *self, pb_error *error)
     }
     if (self->options.help)
         return help(self, error);
-    if (self->options.is_cluster &&
-        (self->options.command == PB_COMMAND_BACKUP || self->options.command == PB_COMMAND_RESTORE))
-        return pb_error_set(error, PB_ERROR_FAILED,
-                            "%s: this build of pbcopy cannot do it for a whole cluster yet",
-                            pb_command_entry_of(self->options.command)->name);
+    bool is_cluster = self->options.is_cluster;
     switch (self->options.command) {
     case PB_COMMAND_BACKUP:
-        return in_session(self, backup, error);
+        return in_session(self, is_cluster ? pb_cluster_command_backup : backup, error);
     case PB_COMMAND_RESTORE:
-        return in_session(self, restore, error);
+        return in_session(self, is_cluster ? pb_cluster_command_restore : restore, error);
     case PB_COMMAND_VERIFY:
         return in_session(self, verify, error);
     case PB_COMMAND_SNAPSHOTS:
@@ -351,12 +331,15 @@ static int execute(run *self, pb_error *error)
     case PB_COMMAND_COPY:
         return in_session(self, copy, error);
     case PB_COMMAND_INIT:
+        return in_session(self, pb_cluster_command_init, error);
     case PB_COMMAND_DOCTOR:
+        return in_session(self, pb_cluster_command_doctor, error);
     case PB_COMMAND_SUSPEND:
+        return in_session(self, pb_cluster_command_suspend, error);
     case PB_COMMAND_RESUME:
+        return in_session(self, pb_cluster_command_resume, error);
     case PB_COMMAND_CONNECT:
-        return pb_error_set(error, PB_ERROR_FAILED, "%s: this build of pbcopy cannot do it yet",
-                            pb_command_entry_of(self->options.command)->name);
+        return in_session(self, pb_cluster_command_connect, error);
     case PB_COMMAND_HELP:
     case PB_COMMAND_NONE:
     case PB_COMMAND_VERSION:
@@ -367,7 +350,7 @@ static int execute(run *self, pb_error *error)
 
 int main(int count, char **arguments)
 {
-    static run self;
+    static pb_invocation self;
     pb_error error = {0};
     start_process();
     const pb_config_places places = {

@@ -36,6 +36,7 @@ void pb_meter_take(pb_meter *meter, const pb_event *event)
     }
     if (event->kind != PB_EVENT_PROGRESS)
         return;
+    meter->down_ms = event->down_ms;
     if (meter->count == 0) /* nothing was done when the phase began */
         meter->samples[meter->next++] = (pb_event){.keys_total = event->keys_total};
     /* The last sample moves along until the next one is due: it is always the newest event. */
@@ -64,8 +65,18 @@ static void append_moved(pb_buffer *buffer, const pb_event *now)
     pb_quantity_bytes(buffer, now->bytes);
 }
 
+static void append_down(pb_buffer *buffer, int64_t down_ms)
+{
+    if (!down_ms)
+        return;
+    pb_buffer_append_text(buffer, "down for ");
+    pb_quantity_duration(buffer, down_ms);
+    pb_buffer_append_text(buffer, "; ");
+}
+
 void pb_meter_format(const pb_meter *meter, pb_buffer *buffer)
 {
+    append_down(buffer, meter->down_ms);
     pb_buffer_append_text(buffer, meter->phase);
     if (!pb_meter_has_figures(meter))
         return;
@@ -141,12 +152,31 @@ void pb_progress_end(pb_progress *progress)
     progress->meter = (pb_meter){0};
 }
 
+/* On a terminal each one, else now and then: it comes once a second. */
+static void show_waiting(pb_progress *progress, const pb_event *event, int64_t now_ms)
+{
+    pb_buffer text = {0};
+    append_down(&text, event->down_ms);
+    pb_buffer_append_text(&text, event->text);
+    if (progress->console->interactive)
+        pb_console_status(progress->console, text.data);
+    else if (now_ms >= progress->waiting_due_ms)
+        pb_console_line(progress->console, progress->console->stream, "pbcopy: ", text.data);
+    if (now_ms >= progress->waiting_due_ms)
+        progress->waiting_due_ms = now_ms + PB_PROGRESS_WAITING_MS;
+    pb_buffer_free(&text);
+}
+
 void pb_progress_take(pb_progress *progress, const pb_event *event)
 {
     if (!progress->shown)
         return;
     bool interactive = progress->console->interactive, begins = event->kind == PB_EVENT_PHASE;
     int64_t now_ms = pb_clock_monotonic_ms();
+    if (event->kind == PB_EVENT_WAITING) {
+        show_waiting(progress, event, now_ms);
+        return;
+    }
     if (begins)
         pb_progress_end(progress);
     pb_meter_take(&progress->meter, event);

@@ -11,6 +11,7 @@ enum {
     PB_PROGRESS_WINDOW_MS = 5000, /* rates are of so long */
     PB_PROGRESS_STATUS_MS = 200,  /* a status line stays at least so long */
     PB_PROGRESS_PLAIN_MS = 30 * 1000,
+    PB_PROGRESS_WAITING_MS = 10 * 1000,
 };
 
 /* The figures of the phase under way. Pure. {0} is before the first phase. */
@@ -19,6 +20,7 @@ typedef struct pb_meter {
     pb_event samples[PB_PROGRESS_SAMPLES]; /* a ring; no strings in them */
     unsigned next;                         /* the ring's place to write */
     unsigned count;
+    int64_t down_ms; /* for how long a cluster has been suspended */
 } pb_meter;
 
 /* Notes a PHASE or PROGRESS event. A phase by another name begins anew. */
@@ -35,7 +37,8 @@ typedef struct pb_progress {
     pb_console *console;
     bool shown; /* false: --quiet */
     pb_meter meter;
-    int64_t due_ms; /* when the next line may be shown */
+    int64_t due_ms;         /* when the next line may be shown */
+    int64_t waiting_due_ms; /* and one that says what is waited for */
 } pb_progress;
 
 void pb_progress_init(pb_progress *progress, pb_console *console, bool shown);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "cli/result_cluster.h"
 #include "cli/result_text.h"
 #include <stdlib.h>
 
@@ -84,6 +85,7 @@ static void add_figures(json_t *object, const pb_snapshot_file *file)
     add_number(object, "copied_objects", file->copied_objects);
     add_number(object, "copied_bytes", file->copied_bytes);
     add(object, "assurance", assurance_value(file));
+    add(object, "cluster", pb_json_of_cluster(file->cluster));
 }
 
 static void add_names(json_t *object, const pb_snapshot_file *file)
@@ -131,6 +133,9 @@ void pb_json_add_backup(json_t *object, const pb_backup_result *result)
     add(object, "server_side", json_boolean(result->server_side));
     add_number(object, "gone_objects", result->gone_objects);
     add_number(object, "failed_objects", result->failed_objects);
+    add_number(object, "vanished_objects", result->vanished_objects);
+    if (result->downtime_expected_ms)
+        add_number(object, "downtime_expected_ms", (uint64_t)result->downtime_expected_ms);
     add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
 }
 
@@ -145,6 +150,8 @@ void pb_json_add_restore(json_t *object, const pb_restore_result *result)
     add_number(object, "differing_objects", result->differing_objects);
     add_number(object, "failed_objects", result->failed_objects);
     add(object, "server_side", json_boolean(result->server_side));
+    add_number(object, "databases", result->databases);
+    add_number(object, "kubernetes_objects", result->kubernetes_objects);
     add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
 }
 
@@ -158,6 +165,7 @@ void pb_json_add_verify(json_t *object, const pb_verify_result *result)
     add_number(object, "proven_etag", result->proven_etag);
     add_number(object, "proven_key", result->proven_key);
     add_number(object, "unproven", result->unproven);
+    add_number(object, "chunks_needed", result->chunks_needed);
     add_number(object, "findings_total", result->findings);
     add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
 }

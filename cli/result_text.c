@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "cli/quantity.h"
+#include "cli/result_cluster.h"
 #include <stdlib.h>
 
 /* ---- lines ---- */
@@ -126,6 +127,14 @@ void pb_text_backup(pb_buffer *buffer, const pb_backup_result *result, const pb_
         append_proofs(buffer, file);
         append_way(buffer, result->server_side, file->copied_objects);
     }
+    if (file->cluster)
+        pb_text_cluster(buffer, file->cluster);
+    if (result->downtime_expected_ms) {
+        begin(buffer, "downtime");
+        pb_buffer_append_text(buffer, "about ");
+        pb_quantity_duration(buffer, result->downtime_expected_ms);
+        pb_buffer_append_text(buffer, " expected\n");
+    }
     append_took(buffer, result->elapsed_ms,
                 !dry && !result->resumed && file->copied_objects == file->objects,
                 file->copied_objects, file->copied_bytes);
@@ -150,6 +159,10 @@ void pb_text_restore(pb_buffer *buffer, const pb_restore_result *result, const p
                           "in the destination only, left alone");
     if (!dry)
         append_way(buffer, result->server_side, result->written_objects);
+    if (result->databases)
+        append_count_line(buffer, "databases", result->databases, "restored");
+    if (result->kubernetes_objects)
+        append_count_line(buffer, "kubernetes", result->kubernetes_objects, "objects applied");
     append_took(buffer, result->elapsed_ms, !dry && result->written_objects == result->objects,
                 result->written_objects, result->written_bytes);
 }
@@ -187,6 +200,8 @@ void pb_text_verify(pb_buffer *buffer, const pb_verify_result *result, const pb_
     else
         append_text_line(buffer, "read",
                          "nothing: presence, size and ETag were compared (--read reads all)");
+    if (result->chunks_needed)
+        append_count_line(buffer, "database", result->chunks_needed, "chunks needed, looked for");
     append_count_line(buffer, "findings", result->findings,
                       result->findings > PB_FINDINGS_MAX ? "the first 1,000 are named above"
                                                          : NULL);
@@ -230,6 +245,8 @@ void pb_text_snapshot(pb_buffer *buffer, const pb_snapshot_file *file)
                       file->bytes - file->copied_bytes, NULL);
     append_proofs(buffer, file);
     append_count_line(buffer, "parts", file->part_count, "of the manifest");
+    if (file->cluster)
+        pb_text_cluster(buffer, file->cluster);
 }
 
 /* ---- the table of snapshots ---- */

@@ -10,8 +10,11 @@
 typedef struct pb_chunk_sort pb_chunk_sort;
 
 int pb_chunk_sort_start(uv_loop_t *loop, pb_chunk_sort **ret_sort, pb_error *error);
+/* `drained` is called on the loop when pb_chunk_sort_is_full is over; NULL: nobody is. */
+void pb_chunk_sort_tell(pb_chunk_sort *sort, void (*drained)(void *context), void *context);
 void pb_chunk_sort_add(pb_chunk_sort *sort, pb_slice key); /* no newline in it */
-size_t pb_chunk_sort_pending(const pb_chunk_sort *sort);
+/* Whoever goes on adding while it is full takes memory for it. */
+bool pb_chunk_sort_is_full(const pb_chunk_sort *sort);
 void pb_chunk_sort_end(pb_chunk_sort *sort); /* no more keys; the order can be read */
 /* The next key in bytewise order, valid until the next call: 1; 0 at the end; -1. Runs the loop. */
 int pb_chunk_sort_next(pb_chunk_sort *sort, pb_slice *ret_key, pb_error *error);

@@ -37,8 +37,11 @@ int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *se
 /* create (EXISTS where it does) and apply (server-side fields kept) of one object or List. */
 int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
 int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
-/* patch KIND NAME --type merge. */
+/* patch KIND NAME --type merge. The patch is an argument: no secret goes this way. */
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error);
+
+/* What kubectl's standard error means; FAILED where it is nothing that is known. Pure. */
+pb_error_kind pb_kubectl_kind_of(pb_slice text);
 
 #endif

@@ -29,6 +29,11 @@ void pb_suspension_free(pb_suspension *suspension); /* back to {0} */
 json_t *pb_suspension_json(const pb_suspension *suspension);
 int pb_suspension_parse(const json_t *object, pb_suspension *ret_suspension, pb_error *error);
 
+/* The same as an object of Kubernetes, and back. Pure. */
+json_t *pb_suspension_config_map(const pb_suspension *suspension);
+int pb_suspension_of_config_map(const json_t *object, pb_suspension *ret_suspension,
+                                pb_error *error);
+
 /* The record in the namespace; NOT_FOUND where nothing is suspended by pbcopy. */
 int pb_suspension_find(const pb_kubectl *kubectl, pb_suspension *ret_suspension, pb_error *error);
 
@@ -52,7 +57,9 @@ int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
  * FAILED, naming it. */
 int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspension,
                         pb_error *error);
-/* A new heartbeat in the record. */
+/* Writes the record, which is there, anew; beat with a new heartbeat. */
+int pb_suspension_store(const pb_kubectl *kubectl, const pb_suspension *suspension,
+                        pb_error *error);
 int pb_suspension_beat(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error);
 
 /* Brings the recorded counts back (a workload that is gone, or not at 0 any more, is left alone),

@@ -1,5 +1,6 @@
 #include "manifest/snapshot_file.h"
 
+#include "manifest/cluster_document.h"
 #include "manifest/document.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,12 @@ void pb_snapshot_file_append(pb_buffer *buffer, const pb_snapshot_file *file)
     pb_document_add_number(buffer, "checksum", file->proofs_checksum);
     pb_document_add_number(buffer, "sha256", file->proofs_sha256);
     pb_document_add_number(buffer, "key", file->proofs_key);
-    pb_buffer_append_text(buffer, "},\"parts\":[");
+    pb_buffer_append_char(buffer, '}');
+    if (file->cluster) {
+        pb_buffer_append_text(buffer, ",\n\"cluster\":");
+        pb_cluster_document_append(buffer, file->cluster);
+    }
+    pb_buffer_append_text(buffer, ",\"parts\":[");
     for (size_t i = 0; i < file->part_count; i++) {
         if (i)
             pb_buffer_append_char(buffer, ',');
@@ -149,6 +155,15 @@ static int read_assurance(const json_t *object, pb_snapshot_file *file, pb_error
     return whole ? 0 : -1;
 }
 
+static int read_cluster(const json_t *object, pb_snapshot_file *file, pb_error *error)
+{
+    const json_t *cluster = json_object_get(object, "cluster");
+    if (!cluster || json_is_null(cluster))
+        return 0;
+    file->cluster = pb_allocate_zeroed(1, sizeof *file->cluster);
+    return pb_cluster_document_parse(cluster, file->cluster, error);
+}
+
 static int read_members(const json_t *object, pb_snapshot_file *file, pb_error *error)
 {
     bool whole =
@@ -163,7 +178,8 @@ static int read_members(const json_t *object, pb_snapshot_file *file, pb_error *
         pb_json_unsigned(object, "bytes", what, &file->bytes, error) == 0 &&
         pb_json_unsigned(object, "copied_objects", what, &file->copied_objects, error) == 0 &&
         pb_json_unsigned(object, "copied_bytes", what, &file->copied_bytes, error) == 0 &&
-        read_assurance(object, file, error) == 0 && read_parts(object, file, error) == 0;
+        read_assurance(object, file, error) == 0 && read_parts(object, file, error) == 0 &&
+        read_cluster(object, file, error) == 0;
     return whole ? check_sums(file, error) : -1;
 }
 
@@ -190,5 +206,8 @@ void pb_snapshot_file_free(pb_snapshot_file *file)
     free(file->source);
     free(file->prefix);
     free(file->program);
+    if (file->cluster)
+        pb_cluster_record_free(file->cluster);
+    free(file->cluster);
     *file = (pb_snapshot_file){0};
 }

@@ -3,6 +3,7 @@
 #ifndef PB_MANIFEST_SNAPSHOT_FILE_H
 #define PB_MANIFEST_SNAPSHOT_FILE_H
 
+#include "manifest/cluster_record.h"
 #include "manifest/part.h"
 
 enum { PB_SNAPSHOT_FILE_VERSION = 1 };
@@ -26,8 +27,9 @@ typedef struct pb_snapshot_file {
     uint64_t proofs_checksum;
     uint64_t proofs_sha256;
     uint64_t proofs_key;
-    const char *folder; /* in memory alone: where the parts are, as pb_layout_part has it */
-    pb_part *parts;     /* in key order, each range beginning where the one before ends */
+    pb_cluster_record *cluster; /* NULL for a bucket alone; freed with the file */
+    const char *folder;         /* in memory alone: where the parts are, as pb_layout_part has it */
+    pb_part *parts;             /* in key order, each range beginning where the one before ends */
     size_t part_count;
 } pb_snapshot_file;
 

@@ -6,9 +6,10 @@
 #include "snapshot/run.h"
 #include <stdlib.h>
 
-static void on_tick(void *context)
+static bool on_tick(void *context)
 {
     pb_run_heartbeat(context);
+    return false;
 }
 
 static int run(pb_session *session, const pb_backup_options *options, pb_backup_ends *ends,

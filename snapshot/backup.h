@@ -23,6 +23,8 @@ typedef struct pb_backup_result {
     uint64_t
         gone_objects; /* in the base and not in the source any more, as far as this run looked */
     uint64_t failed_objects;
+    uint64_t vanished_objects;    /* from a live cluster, while it was copied: normal */
+    int64_t downtime_expected_ms; /* dry run of a cluster; 0 else */
     int64_t elapsed_ms;
 } pb_backup_result;
 

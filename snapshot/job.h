@@ -6,12 +6,14 @@
 #include "manifest/part.h"
 #include "snapshot/session.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct pb_session {
     pb_session_options options;
     uv_loop_t loop;
-    pb_http *http; /* of the few requests of the main thread */
-    bool cancelled;
+    pb_http *http;         /* of the few requests of the main thread */
+    atomic_bool cancelled; /* read by threads that talk to the cluster, too */
+    int64_t suspended_ms;  /* by the monotonic clock, since when a cluster is; 0: it is not */
 };
 
 /* A run of the engine: ranges of keys handed to shards, results gathered, events told. */
@@ -23,8 +25,8 @@ typedef struct pb_job {
     pb_store_config *stores[PB_ENGINE_STORES_MAX];
     unsigned store_count;
     void (*open)(void *context, pb_worker *worker, pb_shard *shard); /* as in pb_engine_job */
-    /* Called with each tick on the main thread; may be NULL. */
-    void (*tick)(void *context);
+    /* Called with each tick on the main thread; true ends the job with CANCELLED. May be NULL. */
+    bool (*tick)(void *context);
     void *context;
 
     pb_range *ranges; /* in order, until the engine takes them */

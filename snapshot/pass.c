@@ -466,11 +466,10 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 
 /* ---- the whole ---- */
 
-static void on_tick(void *context)
+static bool on_tick(void *context)
 {
     pass_job *self = context;
-    if (self->pass->tick)
-        self->pass->tick(self->pass->context);
+    return self->pass->tick && self->pass->tick(self->pass->context);
 }
 
 /* The ranges that no part covers yet; cut where the base's parts are. */

@@ -23,7 +23,7 @@ typedef struct pb_pass {
     /* The source is in use: an object that vanishes or changes while it is looked at is left out.
      */
     bool live;
-    void (*tick)(void *context); /* some times a second */
+    bool (*tick)(void *context); /* some times a second; true ends the pass with CANCELLED */
     void *context;
 } pb_pass;
 

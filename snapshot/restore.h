@@ -22,6 +22,8 @@ typedef struct pb_restore_result {
     uint64_t extra_objects;     /* in the destination and not in the snapshot: left alone */
     uint64_t differing_objects; /* in the destination with other bytes, and not overwritten */
     uint64_t failed_objects;
+    uint64_t databases; /* of a cluster: restored, and Kubernetes objects that were applied */
+    uint64_t kubernetes_objects;
     bool server_side;
     int64_t elapsed_ms;
 } pb_restore_result;

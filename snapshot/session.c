@@ -57,8 +57,12 @@ void pb_session_cancel(pb_session *session)
 
 void pb_session_tell(pb_session *session, const pb_event *event)
 {
-    if (session->options.event)
-        session->options.event(session->options.context, event);
+    if (!session->options.event)
+        return;
+    pb_event told = *event;
+    if (session->suspended_ms)
+        told.down_ms = pb_clock_monotonic_ms() - session->suspended_ms + 1;
+    session->options.event(session->options.context, &told);
 }
 
 void pb_session_phase(pb_session *session, const char *phase)
@@ -247,9 +251,8 @@ static bool on_tick(void *context)
             .keys_total = job->keys_total,
             .elapsed_ms = pb_clock_monotonic_ms() - job->started_ms,
         });
-    if (job->tick)
-        job->tick(job->context);
-    return job->session->cancelled;
+    bool ends = job->tick && job->tick(job->context);
+    return ends || job->session->cancelled;
 }
 
 int pb_job_run(pb_job *job, pb_error *error)

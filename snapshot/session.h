@@ -17,6 +17,7 @@ typedef enum pb_event_kind {
     PB_EVENT_PHASE,    /* another phase begins */
     PB_EVENT_PROGRESS, /* about five times a second while data moves */
     PB_EVENT_FINDING,  /* an object that is not as it should be; at most PB_FINDINGS_MAX are told */
+    PB_EVENT_WAITING,  /* for what, as text: about once a second */
     PB_EVENT_NOTE,     /* something a user should know, as text */
 } pb_event_kind;
 
@@ -30,10 +31,11 @@ typedef struct pb_event {
     uint64_t bytes;      /* of them */
     uint64_t keys_total; /* 0 where not known beforehand; an estimate for a backup with a base */
     int64_t elapsed_ms;  /* of the phase */
+    int64_t down_ms;     /* for how long a cluster has been suspended; 0: it is not */
     const char *finding; /* FINDING: "missing", "truncated", "mismatch", "unreadable", "orphan",
                             "manifest-damaged"; "differs", "failed" for a destination's */
     const char *key;
-    const char *text; /* FINDING: detail; NOTE: the note */
+    const char *text; /* FINDING: detail; WAITING, NOTE: all of it */
 } pb_event;
 
 typedef struct pb_session_options {

@@ -1,6 +1,8 @@
 #include "snapshot/verify.h"
 
 #include "base/clock.h"
+#include "snapshot/agreement.h"
+#include "snapshot/artifact.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
@@ -221,6 +223,46 @@ static int run(verify_job *verify, pb_error *error)
     return ended;
 }
 
+/* Every chunk that the dump speaks of must be in the manifest. */
+static int verify_database(verify_job *verify, const char *identity, pb_error *error)
+{
+    const pb_snapshot_file *file = verify->file;
+    const pb_cluster_record *cluster = file->cluster;
+    const pb_artifact *dump =
+        cluster ? pb_cluster_record_find(cluster, PB_ARTIFACT_DUMP, cluster->database_name) : NULL;
+    if (!dump && cluster)
+        dump = pb_cluster_record_find(cluster, PB_ARTIFACT_DUMP_ALL, NULL);
+    if (!dump)
+        return pb_error_set(error, PB_ERROR_USAGE,
+                            "snapshot %s holds no dump: --database has nothing to look at",
+                            file->id);
+    if (dump->encrypted && !identity) {
+        pb_error_set(error, PB_ERROR_USAGE, "%s is encrypted, and no --identity is given",
+                     dump->path);
+        return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
+                                    "--recipient of the backup");
+    }
+    pb_chunk_sort *sort;
+    uint64_t missing = 0;
+    const pb_undump_options options = {
+        .database = cluster->database_name,
+        .check_only = true,
+        .identity = identity,
+    };
+    if (pb_chunk_sort_start(&verify->session->loop, &sort, error))
+        return -1;
+    pb_session_phase(verify->session, "reading the dump");
+    int failed = pb_artifact_undump(&verify->repository, file->id, dump, &options, sort, error);
+    if (!failed) {
+        pb_chunk_sort_end(sort);
+        failed = pb_agreement_check(&verify->repository, file, sort, &verify->result->chunks_needed,
+                                    &missing, error);
+    }
+    pb_chunk_sort_free(sort);
+    verify->job.finding_count += missing;
+    return failed;
+}
+
 int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_result *ret_result,
               pb_error *error)
 {
@@ -240,7 +282,9 @@ int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_r
         pb_repository_find(&verify.repository, options->snapshot, &ret_result->snapshot, error);
     if (!ended) {
         pb_job_init(&verify.job, session);
-        ended = run(&verify, error);
+        ended = options->database ? verify_database(&verify, options->identity, error) : 0;
+        if (!ended)
+            ended = run(&verify, error);
         pb_job_free(&verify.job);
     }
     pb_repository_close(&verify.repository);

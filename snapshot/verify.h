@@ -10,6 +10,8 @@ typedef struct pb_verify_options {
     const char *snapshot; /* id; NULL for the newest */
     const char *prefix;   /* only keys that begin with this; NULL or "" for all */
     bool read;            /* read every byte; else hold listings against the manifest */
+    bool database;        /* and hold the manifest against what the dump needs */
+    const char *identity; /* age's key file, to read an encrypted dump; NULL for none */
 } pb_verify_options;
 
 typedef struct pb_verify_result {
@@ -21,7 +23,8 @@ typedef struct pb_verify_result {
     uint64_t proven_etag;
     uint64_t proven_key;
     uint64_t unproven; /* read, of the right size, but there is nothing to hold the bytes against */
-    uint64_t findings; /* each was told as an event, up to PB_FINDINGS_MAX */
+    uint64_t chunks_needed; /* by the database: all looked for */
+    uint64_t findings;      /* each was told as an event, up to PB_FINDINGS_MAX */
     int64_t elapsed_ms;
 } pb_verify_result;
 

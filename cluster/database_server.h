@@ -1,0 +1,27 @@
+/* cluster/database_server.h - how the programs of PostgreSQL are told of a server, and what their
+ * errors mean. For this room. */
+#ifndef PB_CLUSTER_DATABASE_SERVER_H
+#define PB_CLUSTER_DATABASE_SERVER_H
+
+#include "cluster/database.h"
+
+enum { PB_DATABASE_ARGUMENTS_MAX = 8 };
+
+/* Arguments and environment of a child; the password is in the environment alone. Borrows from the
+ * server. */
+typedef struct pb_database_call {
+    const char *arguments[PB_DATABASE_ARGUMENTS_MAX];
+    size_t argument_count;
+    const char *environment[5]; /* NULL at the end */
+    char port[24];
+    pb_buffer password;
+} pb_database_call;
+
+/* *ret_call must not be moved. */
+void pb_database_arguments(const pb_database_server *server, pb_database_call *ret_call);
+void pb_database_call_free(pb_database_call *call);
+
+/* Gives the error of a child of PostgreSQL its kind, and a hint, by what it said. Pure. */
+void pb_database_judge(pb_slice said, pb_error *error);
+
+#endif

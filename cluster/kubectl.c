@@ -1,0 +1,263 @@
+#include "cluster/kubectl.h"
+
+#include "base/clock.h"
+#include "cluster/child.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    ARGUMENTS_MAX = 32,
+    REQUEST_TIMEOUT_S = 60, /* of one answer of the API server */
+    CALL_DEADLINE_MS = 5 * 60 * 1000,
+    PAUSE_FIRST_MS = 500,
+    PAUSE_MOST_MS = 8 * 1000,
+};
+
+/* ---- what its errors mean ---- */
+
+typedef struct phrase {
+    const char *text;
+    pb_error_kind kind;
+} phrase;
+
+/* As kubectl 1.20 to 1.32 and the API server write them; the first that is found counts. */
+static const phrase phrases[] = {
+    {"(NotFound)", PB_ERROR_NOT_FOUND},
+    {"(AlreadyExists)", PB_ERROR_EXISTS},
+    {"(Forbidden)", PB_ERROR_REFUSED},
+    {"is forbidden", PB_ERROR_REFUSED},
+    {"You must be logged in", PB_ERROR_REFUSED},
+    {"Unauthorized", PB_ERROR_REFUSED},
+    {"the server has asked for the client to provide credentials", PB_ERROR_REFUSED},
+    {"certificate signed by unknown authority", PB_ERROR_REFUSED},
+    {"context was not found", PB_ERROR_USAGE},
+    {"error: context \"", PB_ERROR_USAGE},
+    {"no context exists with the name", PB_ERROR_USAGE},
+    {"error loading config file", PB_ERROR_USAGE},
+    {"no configuration has been provided", PB_ERROR_USAGE},
+    {"connection refused", PB_ERROR_UNREACHABLE},
+    {"was refused", PB_ERROR_UNREACHABLE},
+    {"Unable to connect to the server", PB_ERROR_UNREACHABLE},
+    {"couldn't get current server API group list", PB_ERROR_UNREACHABLE},
+    {"unable to retrieve the complete list of server APIs", PB_ERROR_UNREACHABLE},
+    {"i/o timeout", PB_ERROR_UNREACHABLE},
+    {"TLS handshake timeout", PB_ERROR_UNREACHABLE},
+    {"connection reset by peer", PB_ERROR_UNREACHABLE},
+    {"no such host", PB_ERROR_UNREACHABLE},
+    {"net/http: request canceled", PB_ERROR_UNREACHABLE},
+    {"context deadline exceeded", PB_ERROR_UNREACHABLE},
+    {"unexpected EOF", PB_ERROR_UNREACHABLE},
+    {": EOF", PB_ERROR_UNREACHABLE},
+    {"etcdserver: ", PB_ERROR_UNREACHABLE},
+    {"the server is currently unable to handle the request", PB_ERROR_UNREACHABLE},
+    {"an error on the server", PB_ERROR_UNREACHABLE},
+    {"(ServiceUnavailable)", PB_ERROR_UNREACHABLE},
+    {"(InternalError)", PB_ERROR_UNREACHABLE},
+    {"(Timeout)", PB_ERROR_UNREACHABLE},
+    {"(ServerTimeout)", PB_ERROR_UNREACHABLE},
+    {"(TooManyRequests)", PB_ERROR_UNREACHABLE},
+    {"(Conflict)", PB_ERROR_UNREACHABLE},         /* somebody else was quicker: once more */
+    {"no API token found", PB_ERROR_UNREACHABLE}, /* a service account a moment old */
+};
+
+pb_error_kind pb_kubectl_kind_of(pb_slice text)
+{
+    size_t count = sizeof phrases / sizeof *phrases;
+    for (size_t i = 0; i < count; i++)
+        if (memmem(text.data ? text.data : "", text.size, phrases[i].text, strlen(phrases[i].text)))
+            return phrases[i].kind;
+    return PB_ERROR_FAILED;
+}
+
+static void add_hint(const pb_kubectl *kubectl, pb_error *error)
+{
+    if (error->hint[0])
+        return;
+    if (error->kind == PB_ERROR_REFUSED)
+        pb_error_hint(error, "`pbcopy doctor` lists the rights that are needed; deploy/rbac.yaml "
+                             "grants them");
+    else if (error->kind == PB_ERROR_USAGE)
+        pb_error_hint(error, "`kubectl config get-contexts` lists what there is; --kubeconfig and "
+                             "--kube-context choose");
+    else if (error->kind == PB_ERROR_UNREACHABLE)
+        pb_error_hint(error,
+                      "is the API server up, and is it the right one? `kubectl cluster-info"
+                      "%s%s` asks it",
+                      kubectl->context ? " --context " : "",
+                      kubectl->context ? kubectl->context : "");
+}
+
+/* ---- one attempt, and the next ---- */
+
+typedef struct command {
+    const char *arguments[ARGUMENTS_MAX + 1];
+    size_t count;
+} command;
+
+static void add(command *line, const char *argument)
+{
+    if (line->count == ARGUMENTS_MAX)
+        abort(); /* a bug */
+    line->arguments[line->count++] = argument;
+    line->arguments[line->count] = NULL;
+}
+
+static void add_flag(command *line, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    add(line, name);
+    add(line, value);
+}
+
+static int attempt(const pb_kubectl *kubectl, const command *line, pb_slice input,
+                   pb_buffer *output, pb_error *error)
+{
+    const pb_child_options options = {
+        .arguments = line->arguments,
+        .deadline_ms = CALL_DEADLINE_MS,
+    };
+    pb_buffer said = {0};
+    int failed = pb_child_run(kubectl->loop, &options, input, kubectl->cancelled,
+                              PB_KUBECTL_OUTPUT_MAX, output, &said, error);
+    /* Only an exit status is kubectl's own word; the rest is known here already. */
+    if (failed && error->kind == PB_ERROR_FAILED && strncmp(error->code, "exit-", 5) == 0)
+        error->kind = pb_kubectl_kind_of(pb_buffer_slice(&said));
+    pb_buffer_free(&said);
+    return failed;
+}
+
+static void on_awake(uv_timer_t *timer)
+{
+    timer->data = NULL;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    handle->data = handle;
+}
+
+static void pause_for(const pb_kubectl *kubectl, int64_t pause_ms)
+{
+    enum { SLICE_MS = 100 };
+    for (; pause_ms > 0 && !(kubectl->cancelled && *kubectl->cancelled); pause_ms -= SLICE_MS) {
+        uv_timer_t timer;
+        uv_timer_init(kubectl->loop, &timer);
+        timer.data = &timer;
+        uv_timer_start(&timer, on_awake, SLICE_MS, 0);
+        while (timer.data)
+            uv_run(kubectl->loop, UV_RUN_ONCE);
+        uv_close((uv_handle_t *)&timer, on_closed);
+        while (!timer.data)
+            uv_run(kubectl->loop, UV_RUN_NOWAIT);
+    }
+}
+
+int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
+                   pb_buffer *ret_output, pb_error *error)
+{
+    command line = {0};
+    char timeout[32];
+    snprintf(timeout, sizeof timeout, "--request-timeout=%ds", REQUEST_TIMEOUT_S);
+    add(&line, "kubectl");
+    add_flag(&line, "--kubeconfig", kubectl->kubeconfig);
+    add_flag(&line, "--context", kubectl->context);
+    add_flag(&line, "--namespace", kubectl->name_space);
+    add(&line, timeout);
+    for (const char *const *argument = arguments; *argument; argument++)
+        add(&line, *argument);
+    int64_t started_ms = pb_clock_monotonic_ms(), pause_ms = PAUSE_FIRST_MS;
+    pb_error wrong = {0};
+    for (;;) {
+        if (!attempt(kubectl, &line, input, ret_output, &wrong))
+            return 0;
+        int64_t waited_ms = pb_clock_monotonic_ms() - started_ms;
+        if (wrong.kind != PB_ERROR_UNREACHABLE || waited_ms + pause_ms > kubectl->patience_ms)
+            break;
+        pb_log_line(kubectl->log, PB_LOG_WARNING, "kubectl %s: %s; tried again", arguments[0],
+                    wrong.message);
+        pause_for(kubectl, pause_ms);
+        pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
+    }
+    *error = wrong;
+    add_hint(kubectl, error);
+    return -1;
+}
+
+/* ---- calls ---- */
+
+int pb_kubectl_json(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
+                    json_t **ret_value, pb_error *error)
+{
+    const char *all[ARGUMENTS_MAX];
+    pb_buffer output = {0};
+    size_t count = 0;
+    for (; arguments[count] && count < ARGUMENTS_MAX - 3; count++)
+        all[count] = arguments[count];
+    all[count++] = "--output=json";
+    all[count] = NULL;
+    int failed = pb_kubectl_run(kubectl, all, input, &output, error);
+    if (!failed)
+        failed = pb_json_parse(pb_buffer_slice(&output), "kubectl's answer", ret_value, error);
+    pb_buffer_free(&output);
+    return failed;
+}
+
+int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *selector,
+                    json_t **ret_items, pb_error *error)
+{
+    const char *arguments[8] = {"get", kinds};
+    size_t count = 2;
+    json_t *list, *items;
+    if (!kubectl->name_space)
+        arguments[count++] = "--all-namespaces";
+    if (selector) {
+        arguments[count++] = "--selector";
+        arguments[count++] = selector;
+    }
+    if (pb_kubectl_json(kubectl, arguments, (pb_slice){NULL, 0}, &list, error))
+        return -1;
+    int failed = pb_json_array(list, "items", "kubectl's answer", &items, error);
+    if (!failed)
+        *ret_items = json_incref(items);
+    json_decref(list);
+    return failed;
+}
+
+static int send_object(const pb_kubectl *kubectl, const char *const *arguments,
+                       const json_t *object, pb_error *error)
+{
+    pb_buffer text = {0};
+    pb_json_append(&text, object);
+    int failed = pb_kubectl_run(kubectl, arguments, pb_buffer_slice(&text), NULL, error);
+    pb_buffer_free(&text); /* secrets are wiped by none of the libraries that held them */
+    return failed;
+}
+
+int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
+{
+    const char *const arguments[] = {"create", "--filename=-", NULL};
+    return send_object(kubectl, arguments, object, error);
+}
+
+int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
+{
+    /* Nothing is left in an annotation: it would hold a secret's values a second time, and has a
+     * limit. */
+    const char *const arguments[] = {
+        "apply", "--server-side", "--force-conflicts", "--field-manager=pbcopy", "--filename=-",
+        NULL};
+    return send_object(kubectl, arguments, object, error);
+}
+
+int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     const json_t *patch, pb_error *error)
+{
+    pb_buffer text = {0};
+    pb_json_append(&text, patch);
+    const char *const arguments[] = {"patch",   kind,      name, "--type=merge",
+                                     "--patch", text.data, NULL};
+    int failed = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, error);
+    pb_buffer_free(&text);
+    return failed;
+}

@@ -1,0 +1,57 @@
+#include "cluster/writers.h"
+
+#include "cluster/object.h"
+#include <string.h>
+
+uint64_t pb_object_replicas(const json_t *object)
+{
+    const json_t *replicas = pb_object_at(object, "spec.replicas");
+    if (!json_is_integer(replicas))
+        return 1;
+    json_int_t value = json_integer_value(replicas);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static bool is_worker(const json_t *object)
+{
+    return strcmp(pb_object_label(object, "component"), "worker") == 0 &&
+           strcmp(pb_object_label(object, "suite"), "pachyderm") == 0;
+}
+
+pb_writer pb_writer_of(const json_t *object)
+{
+    const char *kind = pb_object_kind(object);
+    if (strcmp(kind, "ReplicationController") == 0)
+        return is_worker(object) ? PB_WRITER_WORKER : PB_WRITER_NONE;
+    if (strcmp(kind, "Deployment") != 0)
+        return PB_WRITER_NONE;
+    if (strcmp(pb_object_label(object, "app"), "pachd") == 0)
+        return PB_WRITER_PACHD;
+    return strcmp(pb_object_label(object, "app"), "pachw") == 0 ? PB_WRITER_PACHW : PB_WRITER_NONE;
+}
+
+pb_writer pb_writer_of_pod(const json_t *pod)
+{
+    if (strcmp(pb_object_label(pod, "app"), "pachd") == 0)
+        return PB_WRITER_PACHD;
+    if (strcmp(pb_object_label(pod, "app"), "pachw") == 0)
+        return PB_WRITER_PACHW;
+    return is_worker(pod) ? PB_WRITER_WORKER : PB_WRITER_NONE;
+}
+
+bool pb_pod_is_there(const json_t *pod)
+{
+    const char *phase = pb_object_text(pod, "status.phase");
+    return strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0;
+}
+
+void pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads)
+{
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        if (pb_writer_of(object) == kind && pb_object_name(object)[0] &&
+            !pb_workloads_find(workloads, pb_object_kind(object), pb_object_name(object)))
+            pb_workloads_add(workloads, pb_object_kind(object), pb_object_name(object),
+                             pb_object_replicas(object));
+    }
+}

@@ -1,0 +1,228 @@
+#include "snapshot/cluster.h"
+
+#include "snapshot/job.h"
+#include <stdlib.h>
+
+enum { PATIENCE_MS = 60 * 1000, PATIENCE_TO_UNDO_MS = 10 * 60 * 1000 };
+
+pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *options)
+{
+    return (pb_kubectl){
+        .loop = &session->loop,
+        .kubeconfig = options->kubeconfig,
+        .context = options->context,
+        .name_space = options->name_space,
+        .patience_ms = PATIENCE_MS,
+        .cancelled = &session->cancelled,
+        .log = session->options.log,
+    };
+}
+
+pb_kubectl pb_cluster_kubectl_to_undo(pb_session *session, const pb_cluster_options *options)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    kubectl.patience_ms = PATIENCE_TO_UNDO_MS;
+    kubectl.cancelled = NULL;
+    return kubectl;
+}
+
+static void on_told(void *context, const char *text)
+{
+    pb_session_note(context, "%s", text);
+}
+
+int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
+                      const pb_suspension *suspension, pb_error *error)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl_to_undo(session, options);
+    pb_session_phase(session, "resuming");
+    if (!pb_resume(&kubectl, suspension, on_told, session, error))
+        return 0;
+    pb_error_context(error, "namespace %s is still suspended", options->name_space);
+    return pb_error_hint(error, "run `pbcopy resume --namespace %s` as soon as the cluster answers",
+                         options->name_space);
+}
+
+int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
+                    bool *ret_undone, pb_error *error)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    pb_suspension suspension = {0};
+    pb_error wrong = {0};
+    *ret_undone = false;
+    if (pb_suspension_find(&kubectl, &suspension, &wrong)) {
+        if (wrong.kind == PB_ERROR_NOT_FOUND)
+            return 0;
+        *error = wrong;
+        return -1;
+    }
+    int failed = 0;
+    bool stands = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0;
+    if (stands && !standing) {
+        pb_error_set(error, PB_ERROR_BUSY, "namespace %s was suspended by `pbcopy suspend`",
+                     options->name_space);
+        failed = pb_error_hint(error, "`pbcopy resume` brings it back");
+    } else if (!stands && pb_process_is_alive(&suspension.process) && !options->take_over) {
+        pb_error_set(error, PB_ERROR_BUSY,
+                     "namespace %s is suspended by a backup under way: snapshot %s, by %s, process "
+                     "%llu",
+                     options->name_space, suspension.holder, suspension.process.host,
+                     (unsigned long long)suspension.process.pid);
+        failed = pb_error_hint(error, "wait for it; if it is dead on another machine, wait three "
+                                      "minutes or say --take-over");
+    } else {
+        if (!stands)
+            pb_session_note(session,
+                            "snapshot %s's run died while namespace %s was suspended: "
+                            "its workloads are scaled up again",
+                            suspension.holder, options->name_space);
+        failed = pb_cluster_resume(session, options, &suspension, error);
+        *ret_undone = !failed;
+    }
+    pb_suspension_free(&suspension);
+    return failed;
+}
+
+int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,
+                       pb_suspension *ret_suspension, pb_error *error)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    const pb_suspend_options wanted = {
+        .holder = PB_SUSPENSION_STANDING,
+        .wait_ms = options->wait_ms,
+        .waiting = on_told,
+        .context = session,
+    };
+    bool undone;
+    *ret_suspension = (pb_suspension){0};
+    if (pb_cluster_undo(session, options, false, &undone, error))
+        return -1;
+    pb_session_phase(session, "suspending");
+    if (!pb_suspend(&kubectl, &wanted, ret_suspension, error))
+        return 0;
+    /* Half a suspension helps nobody. */
+    pb_error wrong = {0};
+    if (ret_suspension->holder && pb_cluster_resume(session, options, ret_suspension, &wrong))
+        *error = wrong;
+    return -1;
+}
+
+/* ---- what the cluster uses ---- */
+
+static int check_client(uv_loop_t *loop, const char *program, const pb_database_version *server,
+                        pb_error *error)
+{
+    enum { MAJOR = 10000 };
+    pb_database_version client;
+    if (pb_database_client_version(loop, program, &client, error))
+        return -1;
+    if (client.number / MAJOR >= server->number / MAJOR)
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE, "%s is of version %s, older than the server, which is %s",
+                 program, client.text, server->text);
+    return pb_error_hint(error, "install postgresql-client-%u or later", server->number / MAJOR);
+}
+
+int pb_cluster_database_open(pb_session *session, const pb_cluster_options *options,
+                             const pb_pachyderm *pachyderm, pb_cluster_database *ret_database,
+                             pb_error *error)
+{
+    pb_cluster_database *database = ret_database;
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    *database = (pb_cluster_database){.server = options->database};
+    pb_database_server *server = &database->server;
+    const char *set = getenv("PGPASSWORD");
+    if (!server->host && pachyderm->database_host[0])
+        server->host = pachyderm->database_host;
+    if (!server->port)
+        server->port = pachyderm->database_port;
+    if (!server->user && pachyderm->database_user[0])
+        server->user = pachyderm->database_user;
+    if (!(set && set[0]) && pachyderm->password_secret[0]) {
+        pb_error wrong = {0};
+        if (!pb_pachyderm_secret(&kubectl, pachyderm->password_secret, pachyderm->password_key,
+                                 &database->password, &wrong))
+            server->password = database->password;
+        else if (wrong.kind != PB_ERROR_NOT_FOUND) { /* none under an IAM login */
+            *error = wrong;
+            return -1;
+        }
+    }
+    uv_loop_t *loop = &session->loop;
+    if (pb_database_server_version(loop, server, pachyderm->database_name, &database->version,
+                                   error)) {
+        if (!error->hint[0])
+            pb_error_hint(error, "pbcopy speaks to the database itself: outside of the cluster, "
+                                 "forward a port and give --database-host and --database-port");
+        return -1;
+    }
+    return check_client(loop, options->dump == PB_DUMP_ALL ? "pg_dumpall" : "pg_dump",
+                        &database->version, error) ||
+                   check_client(loop, "pg_restore", &database->version, error)
+               ? -1
+               : 0;
+}
+
+int pb_cluster_database_has(pb_session *session, const pb_cluster_database *database,
+                            const char *name, bool *ret_there, pb_error *error)
+{
+    pb_error wrong = {0};
+    pb_database_version version;
+    *ret_there =
+        !pb_database_server_version(&session->loop, &database->server, name, &version, &wrong);
+    if (*ret_there || wrong.kind == PB_ERROR_NOT_FOUND)
+        return 0;
+    *error = wrong;
+    return -1;
+}
+
+void pb_cluster_database_close(pb_cluster_database *database)
+{
+    if (database->password)
+        pb_secret_free(database->password);
+    *database = (pb_cluster_database){0};
+}
+
+static int read_key(const pb_kubectl *kubectl, const char *key, const char **ret_value,
+                    pb_error *error)
+{
+    char *value;
+    if (!key[0])
+        return 0;
+    if (pb_pachyderm_secret(kubectl, PB_STORAGE_SECRET, key, &value, error))
+        return -1;
+    if (value[0])
+        *ret_value = value;
+    else
+        pb_secret_free(value);
+    return 0;
+}
+
+int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options,
+                          const pb_pachyderm *pachyderm, const char *url,
+                          pb_cluster_store *ret_store, pb_error *error)
+{
+    *ret_store = (pb_cluster_store){.url = url ? url : pachyderm->storage_url};
+    if (url && strcmp(url, pachyderm->storage_url) != 0)
+        return 0;
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    pb_store_keys *keys = &ret_store->keys;
+    if (read_key(&kubectl, pachyderm->storage_id_key, &keys->access_key_id, error) ||
+        read_key(&kubectl, pachyderm->storage_secret_key, &keys->secret_access_key, error) ||
+        read_key(&kubectl, pachyderm->storage_token_key, &keys->session_token, error)) {
+        pb_cluster_store_free(ret_store);
+        return -1;
+    }
+    ret_store->has_keys = keys->access_key_id && keys->secret_access_key;
+    return 0;
+}
+
+void pb_cluster_store_free(pb_cluster_store *store)
+{
+    const char *const values[] = {store->keys.access_key_id, store->keys.secret_access_key,
+                                  store->keys.session_token};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (values[i])
+            pb_secret_free((char *)values[i]);
+    *store = (pb_cluster_store){0};
+}

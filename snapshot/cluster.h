@@ -1,0 +1,91 @@
+/* snapshot/cluster.h - a Pachyderm cluster as the workflows see it: how to reach it, and what its
+ * parts are to become. Main thread. */
+#ifndef PB_SNAPSHOT_CLUSTER_H
+#define PB_SNAPSHOT_CLUSTER_H
+
+#include "cluster/database.h"
+#include "cluster/kubectl.h"
+#include "cluster/pachyderm.h"
+#include "cluster/scaling.h"
+#include "copier/store/store.h"
+#include "snapshot/session.h"
+
+typedef enum pb_kubernetes_kind {
+    PB_KUBERNETES_NATIVE,
+    PB_KUBERNETES_VELERO,
+    PB_KUBERNETES_NONE,
+} pb_kubernetes_kind;
+
+typedef enum pb_dump_kind {
+    PB_DUMP_DATABASES, /* each by itself, with pg_dump */
+    PB_DUMP_ALL,       /* the whole server, with pg_dumpall */
+    PB_DUMP_NONE,
+} pb_dump_kind;
+
+/* Strings are borrowed. */
+typedef struct pb_cluster_options {
+    const char *name_space;
+    const char *kubeconfig, *context; /* NULL: kubectl's own choice */
+    pb_kubernetes_kind kubernetes;
+    const char *velero_namespace;
+    pb_dump_kind dump;
+    pb_database_server database; /* what is NULL or 0 is read from the cluster */
+    pb_sealing sealing;          /* for dumps and captures */
+    bool plaintext;              /* they may be stored unencrypted */
+    const char *identity;        /* age's key file, to read them */
+    int64_t wait_ms;             /* for pods to go, and to be ready */
+    bool take_over;              /* a suspension whose run seems to be alive is undone */
+} pb_cluster_options;
+
+/* kubectl for the cluster: calls end when the session is cancelled. */
+pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *options);
+/* The same for what must be done whatever happens: never cancelled, and patient for ten minutes. */
+pb_kubectl pb_cluster_kubectl_to_undo(pb_session *session, const pb_cluster_options *options);
+
+/* The databases of the cluster, and how they are reached: what the options say, else what the
+ * cluster says. The password is that of PGPASSWORD where it is set, else of the cluster's secret,
+ * else libpq's own business (pgpass). */
+typedef struct pb_cluster_database {
+    pb_database_server server;
+    pb_database_version version; /* of the server */
+    char *password;
+} pb_cluster_database;
+
+/* Also sees to it that the server answers, and that pg_dump and pg_restore are there and not older
+ * than the server: USAGE. On -1 too, *ret_database can be closed. */
+int pb_cluster_database_open(pb_session *session, const pb_cluster_options *options,
+                             const pb_pachyderm *pachyderm, pb_cluster_database *ret_database,
+                             pb_error *error);
+/* Is there a database of this name? */
+int pb_cluster_database_has(pb_session *session, const pb_cluster_database *database,
+                            const char *name, bool *ret_there, pb_error *error);
+void pb_cluster_database_close(pb_cluster_database *database);
+
+/* The bucket of a cluster, with the keys that its secret holds for it. */
+typedef struct pb_cluster_store {
+    const char *url; /* borrowed */
+    bool has_keys;
+    pb_store_keys keys;
+} pb_cluster_store;
+
+/* `url` says otherwise than the cluster where it is not NULL: then the cluster's keys are for it
+ * only where the bucket is the cluster's own. */
+int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options,
+                          const pb_pachyderm *pachyderm, const char *url,
+                          pb_cluster_store *ret_store, pb_error *error);
+void pb_cluster_store_free(pb_cluster_store *store);
+
+/* Undoes the suspension that a dead run left in the namespace, if there is one: *ret_undone says
+ * so. BUSY where its run is alive (unless take_over), or where it was made by `pbcopy suspend` and
+ * `standing` is not set. */
+int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
+                    bool *ret_undone, pb_error *error);
+/* Resumes, telling the session what it does: the end of each suspension. */
+int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
+                      const pb_suspension *suspension, pb_error *error);
+
+/* `pbcopy suspend`: suspends the namespace and leaves it so. */
+int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,
+                       pb_suspension *ret_suspension, pb_error *error);
+
+#endif

@@ -1,0 +1,518 @@
+#include "snapshot/cluster_backup.h"
+
+#include "base/clock.h"
+#include "snapshot/agreement.h"
+#include "snapshot/artifact.h"
+#include "snapshot/backup_ends.h"
+#include "snapshot/cluster_side.h"
+#include "snapshot/commit.h"
+#include "snapshot/run.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000 };
+
+/* Pachyderm's probes of its store's health, which come and go. */
+#define PROBES_PREFIX "test/"
+#define DEX "dex"
+
+typedef struct cluster_backup {
+    pb_session *session;
+    const pb_backup_options *options;
+    const pb_cluster_options *cluster;
+    unsigned passes;
+    pb_backup_result *result;
+    pb_kubectl kubectl;
+    pb_pachyderm pachyderm;
+    pb_cluster_database database;
+    bool has_dex;
+    pb_backup_ends ends;
+    pb_run run;
+    bool knows_data; /* no object lies in data/<id>/ that no record speaks of */
+    pb_cluster_record *record;
+    /* The window. */
+    pb_suspension suspension;
+    pb_chunk_sort *sort;
+    pb_artifact_out *dumps[DUMPS_MAX];
+    unsigned dump_count;
+    pb_cluster_side side;
+    bool side_runs;
+} cluster_backup;
+
+/* ---- before anything is done ---- */
+
+static int refuse_plaintext(const pb_cluster_options *cluster, pb_error *error)
+{
+    bool stores_secrets =
+        cluster->dump != PB_DUMP_NONE || cluster->kubernetes == PB_KUBERNETES_NATIVE;
+    if (!stores_secrets || cluster->sealing.recipient_count || cluster->plaintext)
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "no --recipient is given, and a dump holds the key to every chunk, a capture the "
+                 "cluster's secrets");
+    return pb_error_hint(error, "make a key with `age-keygen -o key.txt`, keep it away from here, "
+                                "and give its public key: --recipient age1...; or say --plaintext");
+}
+
+static int check(cluster_backup *self, pb_error *error)
+{
+    const pb_cluster_options *cluster = self->cluster;
+    uv_loop_t *loop = &self->session->loop;
+    bool undone;
+    pb_session_phase(self->session, "checking");
+    if (refuse_plaintext(cluster, error) || pb_sealing_check(loop, &cluster->sealing, error) ||
+        (!self->session->options.dry_run &&
+         pb_cluster_undo(self->session, cluster, false, &undone, error)) ||
+        pb_pachyderm_read(&self->kubectl, &self->pachyderm, error))
+        return -1;
+    if (self->pachyderm.paused)
+        pb_session_note(self->session, "Pachyderm is paused (`pachctl enterprise pause`): the "
+                                       "capture will say so, and a restore unpauses it");
+    if (cluster->dump == PB_DUMP_NONE)
+        return 0;
+    if (pb_cluster_database_open(self->session, cluster, &self->pachyderm, &self->database, error))
+        return -1;
+    return cluster->dump == PB_DUMP_ALL ? 0
+                                        : pb_cluster_database_has(self->session, &self->database,
+                                                                  DEX, &self->has_dex, error);
+}
+
+static int open_ends(cluster_backup *self, pb_error *error)
+{
+    const char *source = self->options->source;
+    if (!source && !self->pachyderm.storage_url[0]) {
+        pb_error_set(error, PB_ERROR_USAGE,
+                     "namespace %s does not say where its bucket is: expected STORAGE_URL at "
+                     "Deployment pachd, or secret pachyderm-storage-secret",
+                     self->cluster->name_space);
+        return pb_error_hint(error, "name it: `source` in pbcopy.yaml, or SOURCE");
+    }
+    pb_cluster_store store;
+    if (pb_cluster_store_open(self->session, self->cluster, &self->pachyderm, source, &store,
+                              error))
+        return -1;
+    int failed = pb_backup_ends_open(self->session, store.url, self->options->repository,
+                                     store.has_keys ? &store.keys : NULL, &self->ends, error);
+    pb_cluster_store_free(&store);
+    return failed;
+}
+
+static int begin_run(cluster_backup *self, pb_error *error)
+{
+    const pb_run_options wanted = {
+        .source = self->ends.source_identity,
+        .prefix = "",
+        .name_space = self->cluster->name_space,
+        .full = self->options->full,
+        .take_over = self->options->take_over,
+    };
+    int failed = pb_run_begin(&self->ends.repository, &wanted, &self->run, error);
+    self->result->resumed = self->run.resumed;
+    self->result->resumed_objects =
+        self->run.pass ? self->run.pass_file.objects : self->run.found.tally.objects;
+    self->result->server_side = self->ends.server_side;
+    self->knows_data = !self->run.resumed;
+    if (!failed && self->run.resumed)
+        pb_session_note(self->session,
+                        "taking up the unfinished snapshot %s: %llu objects are there",
+                        self->run.intent.id, (unsigned long long)self->result->resumed_objects);
+    return failed;
+}
+
+/* ---- passes ---- */
+
+static bool on_tick(void *context)
+{
+    cluster_backup *self = context;
+    if (!self->session->options.dry_run)
+        pb_run_heartbeat(&self->run);
+    for (unsigned i = 0; i < self->dump_count; i++)
+        if (pb_artifact_has_failed(self->dumps[i]))
+            return true; /* no use in going on while the cluster is down */
+    return false;
+}
+
+static int run_pass(cluster_backup *self, const char *folder, const char *phase, bool live,
+                    pb_snapshot_file *ret_file, pb_error *error)
+{
+    const pb_pass pass = {
+        .session = self->session,
+        .intent = &self->run.intent,
+        .source = self->ends.source_config,
+        .repository = self->ends.repository.config,
+        .server_side = self->ends.server_side,
+        .checksum = self->options->checksum,
+        .left_out = PB_SLICE_LITERAL(PROBES_PREFIX),
+        .folder = folder,
+        .phase = phase,
+        .base = self->run.pass       ? &self->run.pass_file
+                : self->run.has_base ? &self->run.base
+                                     : NULL,
+        .merges_found = !self->knows_data,
+        .live = live,
+        .tick = on_tick,
+        .context = self,
+    };
+    pb_pass_result passed;
+    int ended = pb_pass_run(&pass, &self->run.found, ret_file, &passed, error);
+    pb_pass_parts_free(&self->run.found);
+    self->result->gone_objects = passed.gone_objects;
+    self->result->failed_objects = passed.failed_objects;
+    self->result->vanished_objects += passed.vanished_objects;
+    self->knows_data = !ended;
+    return ended;
+}
+
+/* Whatever is copied while the cluster lives need not be copied while it is down. */
+static int copy_beforehand(cluster_backup *self, pb_error *error)
+{
+    for (unsigned i = 0; i < self->passes; i++) {
+        char folder[PB_RUN_FOLDER_SIZE];
+        pb_snapshot_file file = {0};
+        pb_run_pass_folder(self->run.pass + 1, folder);
+        int failed = run_pass(self, folder, "copying beforehand", true, &file, error);
+        if (!failed)
+            failed = pb_run_pass_done(&self->run, &file, error);
+        pb_snapshot_file_free(&file);
+        if (failed)
+            return failed;
+    }
+    return 0;
+}
+
+/* ---- the window ---- */
+
+static int on_recorded(void *context, const pb_suspension *suspension, pb_error *error)
+{
+    cluster_backup *self = context;
+    json_decref(self->run.intent.suspension);
+    self->run.intent.suspension = pb_suspension_json(suspension);
+    return pb_run_write(&self->run, error);
+}
+
+static void on_waiting(void *context, const char *text)
+{
+    cluster_backup *self = context;
+    pb_run_heartbeat(&self->run);
+    pb_session_tell(self->session, &(pb_event){.kind = PB_EVENT_WAITING, .text = text});
+}
+
+static int suspend(cluster_backup *self, pb_error *error)
+{
+    const pb_suspend_options options = {
+        .holder = self->run.intent.id,
+        .wait_ms = self->cluster->wait_ms,
+        .recorded = on_recorded,
+        .waiting = on_waiting,
+        .context = self,
+    };
+    self->session->suspended_ms = pb_clock_monotonic_ms();
+    self->record->suspended_ms = pb_clock_utc_ms();
+    pb_session_phase(self->session, "suspending");
+    return pb_suspend(&self->kubectl, &options, &self->suspension, error);
+}
+
+static int start_dump(cluster_backup *self, pb_artifact_kind kind, const char *path,
+                      const char *database, pb_chunk_sort *sort, pb_error *error)
+{
+    pb_artifact_out *out;
+    if (pb_artifact_dump(&self->ends.repository, self->run.intent.id, path, kind,
+                         &self->database.server, database, &self->cluster->sealing, sort, &out,
+                         error))
+        return -1;
+    self->dumps[self->dump_count++] = out;
+    return 0;
+}
+
+static int start_dumps(cluster_backup *self, pb_error *error)
+{
+    if (self->cluster->dump == PB_DUMP_NONE)
+        return 0;
+    if (pb_chunk_sort_start(&self->session->loop, &self->sort, error))
+        return -1;
+    if (self->cluster->dump == PB_DUMP_ALL)
+        return start_dump(self, PB_ARTIFACT_DUMP_ALL, "database/all.sql",
+                          self->pachyderm.database_name, self->sort, error);
+    if (start_dump(self, PB_ARTIFACT_DUMP, "database/pachyderm.dump", self->pachyderm.database_name,
+                   self->sort, error))
+        return -1;
+    return self->has_dex ? start_dump(self, PB_ARTIFACT_DUMP, "database/dex.dump", DEX, NULL, error)
+                         : 0;
+}
+
+static void start_side(cluster_backup *self)
+{
+    self->side.kubectl = self->kubectl;
+    self->side.kubernetes = self->cluster->kubernetes;
+    self->side.suspension = &self->suspension;
+    self->side.velero_namespace = self->cluster->velero_namespace;
+    self->side.velero_name =
+        self->record->velero_backup[0] ? strchr(self->record->velero_backup, '/') + 1 : "";
+    self->side.wait_ms = self->cluster->wait_ms;
+    pb_cluster_side_start(&self->side);
+    self->side_runs = true;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    cluster_backup *self = timer->data;
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < self->dump_count; i++)
+        bytes += pb_artifact_bytes(self->dumps[i]);
+    on_tick(self);
+    pb_session_tell(
+        self->session,
+        &(pb_event){.kind = PB_EVENT_PROGRESS, .phase = "dumping and capturing", .bytes = bytes});
+}
+
+/* Waits until the dumps are stored and the capture is made; `failed` says that it's no use. */
+static void await_others(cluster_backup *self, bool failed)
+{
+    uv_timer_t timer;
+    uv_timer_init(&self->session->loop, &timer);
+    timer.data = self;
+    uv_timer_start(&timer, on_timer, TICK_MS, TICK_MS);
+    pb_error cancelled = {0};
+    pb_error_set(&cancelled, PB_ERROR_CANCELLED, "cancelled");
+    bool told = false;
+    for (;;) {
+        bool over = true;
+        for (unsigned i = 0; i < self->dump_count; i++) {
+            over &= pb_artifact_is_over(self->dumps[i]);
+            failed |= pb_artifact_has_failed(self->dumps[i]);
+        }
+        failed |= self->session->cancelled;
+        if (failed && !told)
+            for (unsigned i = 0; i < self->dump_count; i++)
+                if (!pb_artifact_is_over(self->dumps[i]))
+                    pb_artifact_kill(self->dumps[i], &cancelled);
+        told |= failed;
+        if (over && (self->side.captured || failed))
+            break;
+        uv_run(&self->session->loop, UV_RUN_ONCE);
+    }
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&self->session->loop, UV_RUN_NOWAIT);
+    if (failed)
+        self->side.give_up = true;
+    pb_cluster_side_end(&self->side);
+    self->side_runs = false;
+}
+
+/* The first error that is one of its own: a pass that was ended for a dump's failure says
+ * CANCELLED. */
+static void prefer(pb_error *error, const pb_error *other)
+{
+    if (other->kind &&
+        (!error->kind || (error->kind == PB_ERROR_CANCELLED && other->kind != PB_ERROR_CANCELLED)))
+        *error = *other;
+}
+
+static int end_dumps(cluster_backup *self, pb_error *error)
+{
+    for (unsigned i = 0; i < self->dump_count; i++) {
+        pb_artifact artifact;
+        pb_error wrong = {0};
+        if (pb_artifact_end(self->dumps[i], &artifact, &wrong))
+            prefer(error, &wrong);
+        else
+            *pb_cluster_record_add(self->record) = artifact;
+    }
+    self->dump_count = 0;
+    return error->kind ? -1 : 0;
+}
+
+/* All at once, while nothing writes. */
+static int work_in_window(cluster_backup *self, pb_error *error)
+{
+    pb_error wrong = {0};
+    start_side(self);
+    int failed = start_dumps(self, &wrong);
+    if (!failed)
+        failed = run_pass(self, PB_MANIFEST_FOLDER, "copying what is new", false,
+                          &self->result->snapshot, &wrong);
+    if (!failed)
+        pb_session_phase(self->session, "dumping and capturing");
+    await_others(self, failed);
+    end_dumps(self, &wrong);
+    prefer(&wrong, &self->side.error);
+    if (wrong.kind) {
+        *error = wrong;
+        return -1;
+    }
+    pb_session_phase(self->session, "looking for writers");
+    return pb_suspension_check(&self->kubectl, &self->suspension, error);
+}
+
+/* Whatever was done is undone, and only then is an error told. */
+static int resume(cluster_backup *self, pb_error *error)
+{
+    pb_error wrong = {0};
+    if (self->suspension.holder &&
+        pb_cluster_resume(self->session, self->cluster, &self->suspension, &wrong)) {
+        if (error->kind)
+            pb_session_note(self->session, "the backup failed: %s", error->message);
+        *error = wrong;
+        return -1;
+    }
+    self->record->resumed_ms = pb_clock_utc_ms();
+    self->session->suspended_ms = 0;
+    json_decref(self->run.intent.suspension);
+    self->run.intent.suspension = NULL;
+    pb_run_write(&self->run, &wrong); /* a run that takes this one up finds it undone anyway */
+    return 0;
+}
+
+static int window(cluster_backup *self, pb_error *error)
+{
+    int failed = suspend(self, error);
+    if (!failed)
+        failed = work_in_window(self, error);
+    return resume(self, error) || failed ? -1 : 0;
+}
+
+/* ---- after it ---- */
+
+static int store_capture(cluster_backup *self, pb_error *error)
+{
+    pb_artifact_out *out;
+    if (self->cluster->kubernetes != PB_KUBERNETES_NATIVE)
+        return 0;
+    pb_session_phase(self->session, "storing the capture");
+    if (pb_artifact_capture(&self->ends.repository, self->run.intent.id,
+                            "kubernetes/objects.ndjson", pb_buffer_slice(&self->side.objects),
+                            &self->cluster->sealing, &out, error))
+        return -1;
+    return pb_artifact_end(out, pb_cluster_record_add(self->record), error);
+}
+
+static int check_agreement(cluster_backup *self, pb_error *error)
+{
+    uint64_t missing;
+    if (!self->sort)
+        return 0;
+    pb_chunk_sort_end(self->sort);
+    if (pb_agreement_check(&self->ends.repository, &self->result->snapshot, self->sort,
+                           &self->record->chunks_needed, &missing, error))
+        return -1;
+    if (!missing)
+        return 0;
+    pb_error_set(error, PB_ERROR_DAMAGED,
+                 "the database needs %llu chunks that are not in the bucket: nothing was committed",
+                 (unsigned long long)missing);
+    return pb_error_hint(error,
+                         "if nothing but pachd writes to this bucket, they are lost already; "
+                         "`pachctl fsck` names the files");
+}
+
+static void fill_record(cluster_backup *self)
+{
+    static const char *const kinds[] = {
+        [PB_KUBERNETES_NATIVE] = "native",
+        [PB_KUBERNETES_VELERO] = "velero",
+        [PB_KUBERNETES_NONE] = "none",
+    };
+    pb_cluster_record *record = self->record;
+    record->name_space = pb_duplicate(pb_slice_of(self->cluster->name_space));
+    record->pachyderm_version = pb_duplicate(pb_slice_of(self->pachyderm.version));
+    record->database_name = pb_duplicate(
+        pb_slice_of(self->cluster->dump == PB_DUMP_NONE ? "" : self->pachyderm.database_name));
+    record->database_version = pb_duplicate(pb_slice_of(self->database.version.text));
+    record->kubernetes = pb_duplicate(pb_slice_of(kinds[self->cluster->kubernetes]));
+    record->paused = self->pachyderm.paused;
+    pb_buffer name = {0};
+    if (self->cluster->kubernetes == PB_KUBERNETES_VELERO) {
+        pb_buffer_append_format(&name, "%s/pbcopy-%s", self->cluster->velero_namespace,
+                                self->run.intent.id);
+        for (size_t i = 0; i < name.size; i++) /* a name of Kubernetes has no capitals */
+            if (name.data[i] >= 'A' && name.data[i] <= 'Z')
+                name.data[i] += 'a' - 'A';
+    }
+    record->velero_backup = pb_duplicate(pb_buffer_slice(&name));
+    pb_buffer_free(&name);
+}
+
+static int commit(cluster_backup *self, pb_error *error)
+{
+    pb_snapshot_file *file = &self->result->snapshot;
+    const pb_workloads *workloads = &self->suspension.workloads;
+    for (size_t i = 0; i < workloads->count; i++)
+        pb_workloads_add(&self->record->workloads, workloads->items[i].kind,
+                         workloads->items[i].name, workloads->items[i].replicas);
+    file->committed_ms = pb_clock_utc_ms();
+    file->cluster = self->record;
+    if (pb_commit(&self->ends.repository, file, error)) {
+        file->committed_ms = 0;
+        return -1;
+    }
+    pb_error wrong = {0};
+    if (pb_run_forget_passes(&self->run, &wrong))
+        pb_session_note(self->session, "the passes' files stay behind, which does no harm: %s",
+                        wrong.message);
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int dry_run(cluster_backup *self, pb_error *error)
+{
+    int64_t started_ms = pb_clock_monotonic_ms();
+    if (run_pass(self, PB_MANIFEST_FOLDER, "comparing", true, &self->result->snapshot, error))
+        return -1;
+    const pb_cluster_record *last = self->run.has_base ? self->run.base.cluster : NULL;
+    self->result->downtime_expected_ms =
+        last ? last->resumed_ms - last->suspended_ms
+             : PODS_STOP_EXPECTED_MS + pb_clock_monotonic_ms() - started_ms;
+    return 0;
+}
+
+static int work(cluster_backup *self, pb_error *error)
+{
+    if (check(self, error))
+        return -1;
+    pb_session_phase(self->session, "opening");
+    if (open_ends(self, error) || begin_run(self, error))
+        return -1;
+    fill_record(self);
+    if (self->session->options.dry_run)
+        return dry_run(self, error);
+    return copy_beforehand(self, error) || window(self, error) || check_agreement(self, error) ||
+                   store_capture(self, error) || commit(self, error)
+               ? -1
+               : 0;
+}
+
+int pb_cluster_backup(pb_session *session, const pb_backup_options *options,
+                      const pb_cluster_options *cluster, unsigned passes,
+                      pb_backup_result *ret_result, pb_error *error)
+{
+    int64_t started_ms = pb_clock_monotonic_ms();
+    *ret_result = (pb_backup_result){0};
+    cluster_backup self = {
+        .session = session,
+        .options = options,
+        .cluster = cluster,
+        .passes = passes,
+        .result = ret_result,
+        .kubectl = pb_cluster_kubectl(session, cluster),
+        .record = pb_allocate_zeroed(1, sizeof *self.record),
+    };
+    int ended = work(&self, error);
+    if (!ret_result->snapshot.cluster && !ended)
+        ret_result->snapshot.cluster = self.record; /* of a dry run */
+    else if (!ret_result->snapshot.cluster) {
+        pb_cluster_record_free(self.record);
+        free(self.record);
+    }
+    pb_chunk_sort_free(self.sort);
+    pb_suspension_free(&self.suspension);
+    pb_buffer_free(&self.side.objects);
+    if (self.run.repository)
+        pb_run_free(&self.run);
+    pb_backup_ends_close(&self.ends);
+    pb_cluster_database_close(&self.database);
+    pb_pachyderm_free(&self.pachyderm);
+    session->suspended_ms = 0;
+    ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;
+    return ended;
+}

@@ -1,0 +1,534 @@
+#include "snapshot/cluster_restore.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "cluster/capture.h"
+#include "cluster/pachctl.h"
+#include "cluster/velero.h"
+#include "snapshot/agreement.h"
+#include "snapshot/artifact.h"
+#include "snapshot/repository.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CAPTURE_BYTES_MAX = PB_KUBECTL_OUTPUT_MAX };
+
+typedef struct cluster_restore {
+    pb_session *session;
+    const pb_restore_options *options;
+    const pb_cluster_options *cluster;
+    const pb_cluster_restore_options *wanted;
+    pb_edits edits;
+    pb_kubectl kubectl;
+    pb_repository repository;
+    pb_snapshot_file file;
+    const pb_cluster_record *record; /* the file's */
+    json_t *objects;                 /* edited, with their counts; NULL without a capture */
+    pb_restore_result *result;
+} cluster_restore;
+
+/* ---- what is asked for ---- */
+
+static bool restores_kubernetes(const cluster_restore *self)
+{
+    return self->cluster->kubernetes != PB_KUBERNETES_NONE &&
+           strcmp(self->record->kubernetes, "none") != 0;
+}
+
+static bool is_by_velero(const cluster_restore *self)
+{
+    return strcmp(self->record->kubernetes, "velero") == 0;
+}
+
+static int find_snapshot(cluster_restore *self, pb_error *error)
+{
+    if (pb_repository_open(self->session, self->options->repository, false, &self->repository,
+                           error) ||
+        pb_repository_find(&self->repository, self->options->snapshot, &self->file, error))
+        return -1;
+    self->record = self->file.cluster;
+    if (self->record)
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE, "snapshot %s is of a bucket alone: it holds no cluster",
+                 self->file.id);
+    return pb_error_hint(error, "leave --namespace out to restore the bucket; `pbcopy snapshots` "
+                                "lists what there is");
+}
+
+static int check_identity(const cluster_restore *self, pb_error *error)
+{
+    for (size_t i = 0; i < self->record->artifact_count; i++) {
+        const pb_artifact *artifact = &self->record->artifacts[i];
+        bool used = artifact->kind == PB_ARTIFACT_OBJECTS ? restores_kubernetes(self)
+                                                          : self->cluster->dump != PB_DUMP_NONE;
+        if (!used || !artifact->encrypted || self->cluster->identity)
+            continue;
+        pb_error_set(error, PB_ERROR_USAGE, "%s is encrypted, and no --identity is given",
+                     artifact->path);
+        return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
+                                    "--recipient of the backup");
+    }
+    return 0;
+}
+
+/* ---- what must not be overwritten ---- */
+
+static int refuse_bucket(const cluster_restore *self, const char *name_space, pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "%s is the bucket of the cluster in namespace %s: each of the two would collect "
+                 "chunks that the other needs",
+                 self->options->destination, name_space);
+    return pb_error_hint(error, "restore into a bucket of its own, or, where that cluster is gone "
+                                "for good, say --allow-live-bucket");
+}
+
+/* 1 where `url` names a place that overlaps the destination. */
+static int overlaps(const cluster_restore *self, const char *url)
+{
+    pb_location destination = {0}, other = {0};
+    pb_error ignored;
+    int same = 0;
+    if (!pb_location_parse(self->options->destination, &destination, &ignored) &&
+        !pb_location_parse(url, &other, &ignored))
+        same = pb_location_overlaps(&destination, &other);
+    pb_location_free(&destination);
+    pb_location_free(&other);
+    return same;
+}
+
+static int check_live_buckets(cluster_restore *self, pb_error *error)
+{
+    pb_location destination = {0};
+    if (pb_location_parse(self->options->destination, &destination, error))
+        return pb_error_context(error, "destination");
+    char *identity = pb_location_identity(&destination);
+    bool is_source = strcmp(identity, self->file.source) == 0;
+    free(identity);
+    pb_location_free(&destination);
+    if (self->wanted->allow_live_bucket)
+        return 0;
+    if (is_source)
+        return refuse_bucket(self, self->record->name_space, error);
+    /* Any other Pachyderm that this Kubernetes knows. */
+    pb_kubectl all = self->kubectl;
+    all.name_space = NULL;
+    json_t *items = NULL;
+    pb_error wrong = {0};
+    if (pb_kubectl_list(&all, "deployments", "app=pachd", &items, &wrong)) {
+        if (wrong.kind != PB_ERROR_REFUSED) {
+            *error = wrong;
+            return -1;
+        }
+        pb_session_note(self->session, "no right to look into all namespaces: whether another "
+                                       "cluster uses this bucket is not known");
+        return 0;
+    }
+    int failed = 0;
+    for (size_t i = 0; i < json_array_size(items) && !failed; i++) {
+        const json_t *metadata = json_object_get(json_array_get(items, i), "metadata");
+        const char *name_space = json_string_value(json_object_get(metadata, "namespace"));
+        pb_pachyderm other = {0};
+        pb_kubectl there = self->kubectl;
+        there.name_space = name_space;
+        if (!name_space || pb_pachyderm_read(&there, &other, &wrong))
+            continue;
+        if (other.storage_url[0] && overlaps(self, other.storage_url))
+            failed = refuse_bucket(self, name_space, error);
+        pb_pachyderm_free(&other);
+    }
+    json_decref(items);
+    return failed;
+}
+
+static int check_namespace(cluster_restore *self, pb_error *error)
+{
+    pb_pachyderm there = {0};
+    pb_error wrong = {0};
+    if (!restores_kubernetes(self))
+        return 0;
+    if (pb_pachyderm_read(&self->kubectl, &there, &wrong)) {
+        if (wrong.kind == PB_ERROR_NOT_FOUND)
+            return 0;
+        *error = wrong;
+        return -1;
+    }
+    pb_pachyderm_free(&there);
+    if (self->wanted->allow_existing)
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE, "namespace %s has a Pachyderm already",
+                 self->cluster->name_space);
+    return pb_error_hint(error, "restore into a namespace of its own, or say --allow-existing to "
+                                "apply the snapshot's objects over what is there");
+}
+
+static int check_database(cluster_restore *self, const pb_artifact *artifact, pb_error *error)
+{
+    uv_loop_t *loop = &self->session->loop;
+    const pb_database_server *server = &self->cluster->database;
+    bool all = artifact->kind == PB_ARTIFACT_DUMP_ALL, empty = false;
+    const char *database = all ? "postgres" : artifact->database;
+    pb_database_version version, client;
+    if (pb_database_client_version(loop, all ? "psql" : "pg_restore", &client, error) ||
+        pb_database_server_version(loop, server, database, &version, error)) {
+        if (error->kind == PB_ERROR_NOT_FOUND)
+            pb_error_hint(error, "make it first, empty: createdb --owner=pachyderm %s", database);
+        return -1;
+    }
+    if (atoi(version.text) < atoi(self->record->database_version)) {
+        pb_error_set(error, PB_ERROR_USAGE,
+                     "the dump is of PostgreSQL %s, and the server here is %s: older",
+                     self->record->database_version, version.text);
+        return pb_error_hint(error, "restore into a server of version %d or later",
+                             atoi(self->record->database_version));
+    }
+    if (self->wanted->overwrite_database)
+        return 0;
+    pb_error wrong = {0};
+    if (all)
+        database = self->record->database_name;
+    if (pb_database_is_empty(loop, server, database, &empty, &wrong)) {
+        if (all && wrong.kind == PB_ERROR_NOT_FOUND)
+            return 0; /* pg_dumpall's script makes it */
+        *error = wrong;
+        return -1;
+    }
+    if (empty && !all)
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE, "database %s is %s", database,
+                 empty ? "there already" : "not empty");
+    return pb_error_hint(error, all ? "drop it first: the script of pg_dumpall makes it"
+                                    : "name a server with empty databases, or say "
+                                      "--overwrite-database to drop what is in them");
+}
+
+static bool is_dump(const pb_artifact *artifact)
+{
+    return artifact->kind != PB_ARTIFACT_OBJECTS;
+}
+
+static int check_databases(cluster_restore *self, pb_error *error)
+{
+    if (self->cluster->dump == PB_DUMP_NONE)
+        return 0;
+    for (size_t i = 0; i < self->record->artifact_count; i++)
+        if (is_dump(&self->record->artifacts[i]) &&
+            check_database(self, &self->record->artifacts[i], error))
+            return -1;
+    return 0;
+}
+
+/* ---- the Kubernetes objects ---- */
+
+static void tell_lines(pb_session *session, pb_slice text)
+{
+    while (text.size) {
+        const char *end = memchr(text.data, '\n', text.size);
+        size_t size = end ? (size_t)(end - text.data) : text.size;
+        pb_session_note(session, "%.*s", (int)size, text.data);
+        text.data += size + (end != NULL);
+        text.size -= size + (end != NULL);
+    }
+}
+
+static int edit(cluster_restore *self, json_t *objects, pb_error *error)
+{
+    json_t *before = json_deep_copy(objects);
+    int failed = pb_edits_apply(&self->edits, self->record->pachyderm_version, objects, error);
+    if (!failed) {
+        pb_buffer diff = {0};
+        pb_edits_diff(before, objects, &diff);
+        if (self->session->options.dry_run)
+            tell_lines(self->session, pb_buffer_slice(&diff));
+        pb_buffer_free(&diff);
+    }
+    json_decref(before);
+    return failed;
+}
+
+static int read_objects(cluster_restore *self, pb_error *error)
+{
+    const pb_artifact *artifact = pb_cluster_record_find(self->record, PB_ARTIFACT_OBJECTS, NULL);
+    pb_buffer bytes = {0};
+    if (!restores_kubernetes(self) || is_by_velero(self))
+        return 0;
+    if (!artifact)
+        return pb_error_set(error, PB_ERROR_DAMAGED,
+                            "snapshot %s says that it has a capture, and has none", self->file.id);
+    int failed = pb_artifact_read(&self->repository, self->file.id, artifact,
+                                  self->cluster->identity, CAPTURE_BYTES_MAX, &bytes, error);
+    if (!failed)
+        failed = pb_capture_parse(pb_buffer_slice(&bytes), &self->objects, error);
+    pb_buffer_free(&bytes);
+    return failed || edit(self, self->objects, error) ? -1 : 0;
+}
+
+static const char *text_at(const json_t *object, const char *outer, const char *name)
+{
+    const char *text = json_string_value(json_object_get(json_object_get(object, outer), name));
+    return text ? text : "";
+}
+
+/* Those that have replicas: their counts are kept aside, and they are to come with none. */
+static void take_counts(json_t *objects, pb_workloads *ret_workloads)
+{
+    for (size_t i = 0; i < json_array_size(objects); i++) {
+        json_t *object = json_array_get(objects, i), *spec = json_object_get(object, "spec");
+        const char *kind = json_string_value(json_object_get(object, "kind"));
+        const json_t *replicas = json_object_get(spec, "replicas");
+        if (!kind || !json_is_integer(replicas))
+            continue;
+        pb_workloads_add(ret_workloads, kind, text_at(object, "metadata", "name"),
+                         (uint64_t)json_integer_value(replicas));
+        json_object_set_new(spec, "replicas", json_integer(0));
+    }
+}
+
+static int make_namespace(cluster_restore *self, pb_error *error)
+{
+    pb_error wrong = {0};
+    pb_kubectl kubectl = self->kubectl;
+    kubectl.name_space = NULL;
+    json_t *object = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
+                               "metadata", "name", self->cluster->name_space);
+    int failed = pb_kubectl_create(&kubectl, object, &wrong);
+    json_decref(object);
+    if (!failed || wrong.kind == PB_ERROR_EXISTS)
+        return 0;
+    /* Whoever may not make namespaces may work in one that is there. */
+    if (wrong.kind == PB_ERROR_REFUSED)
+        return 0;
+    *error = wrong;
+    return -1;
+}
+
+static int apply(cluster_restore *self, json_t *objects, pb_error *error)
+{
+    json_t *list =
+        json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", objects);
+    int failed = pb_kubectl_apply(&self->kubectl, list, error);
+    json_decref(list);
+    self->result->kubernetes_objects = json_array_size(objects);
+    return failed;
+}
+
+static void on_waiting(void *context, const char *text)
+{
+    pb_session_tell(context, &(pb_event){.kind = PB_EVENT_WAITING, .text = text});
+}
+
+static int scale_one(cluster_restore *self, const pb_workload *workload, pb_error *error)
+{
+    json_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)workload->replicas);
+    int failed = pb_kubectl_patch(&self->kubectl, workload->kind, workload->name, patch, error);
+    json_decref(patch);
+    return failed;
+}
+
+/* What pachd needs comes first: it is the last. */
+static int scale_up(cluster_restore *self, const pb_workloads *workloads, pb_error *error)
+{
+    pb_session_phase(self->session, "scaling up");
+    for (int writers = 0; writers < 2; writers++)
+        for (size_t i = 0; i < workloads->count; i++) {
+            const pb_workload *workload = &workloads->items[i];
+            bool writes =
+                pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
+            if (writes == (writers == 1) && scale_one(self, workload, error))
+                return -1;
+        }
+    if (pb_wait_ready(&self->kubectl, workloads, self->cluster->wait_ms, on_waiting, self->session,
+                      error))
+        return pb_error_hint(error,
+                             "all is restored; `kubectl --namespace %s get pods` says what "
+                             "keeps them from being ready",
+                             self->cluster->name_space);
+    return 0;
+}
+
+static int restore_objects(cluster_restore *self, pb_error *error)
+{
+    pb_workloads workloads = {0};
+    pb_session_phase(self->session, "applying Kubernetes objects");
+    take_counts(self->objects, &workloads);
+    int failed = make_namespace(self, error) || apply(self, self->objects, error) ||
+                 scale_up(self, &workloads, error);
+    pb_workloads_free(&workloads);
+    return failed ? -1 : 0;
+}
+
+/* ---- through Velero ---- */
+
+/* What Velero brings along and a restored cluster must not have: workers that point at the old
+ * bucket, and the record of the suspension in which they were captured. */
+static int delete_strays(cluster_restore *self, pb_error *error)
+{
+    const char *const workers[] = {"delete",
+                                   "replicationcontrollers,services",
+                                   "--selector",
+                                   "suite=pachyderm,component=worker",
+                                   "--ignore-not-found",
+                                   NULL};
+    const char *const record[] = {"delete", "configmap", PB_SUSPENSION_CONFIG_MAP,
+                                  "--ignore-not-found", NULL};
+    pb_slice none = {NULL, 0};
+    return pb_kubectl_run(&self->kubectl, workers, none, NULL, error) ||
+                   pb_kubectl_run(&self->kubectl, record, none, NULL, error)
+               ? -1
+               : 0;
+}
+
+static int restore_by_velero(cluster_restore *self, pb_error *error)
+{
+    pb_kubectl velero = self->kubectl;
+    const char *slash = strchr(self->record->velero_backup, '/');
+    if (!slash)
+        return pb_error_set(error, PB_ERROR_DAMAGED, "snapshot %s names no backup of Velero",
+                            self->file.id);
+    char *name_space = pb_duplicate(
+        (pb_slice){self->record->velero_backup, (size_t)(slash - self->record->velero_backup)});
+    velero.name_space = name_space;
+    pb_buffer name = {0}, ndjson = {0};
+    char now[PB_TIME_TEXT_MAX];
+    pb_time_format_basic(pb_clock_utc_ms(), now);
+    for (char *c = now; *c; c++)
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
+    pb_buffer_append_format(&name, "%s-%s", slash + 1, now);
+    pb_session_phase(self->session, "restoring through Velero");
+    int failed = pb_velero_restore(&velero, name.data, slash + 1, self->record->name_space,
+                                   self->cluster->name_space, self->cluster->wait_ms, on_waiting,
+                                   self->session, error);
+    pb_workloads nothing = {0};
+    json_t *objects = NULL;
+    size_t count;
+    if (!failed)
+        failed = delete_strays(self, error) ||
+                 pb_capture(&self->kubectl, &nothing, &ndjson, &count, error) ||
+                 pb_capture_parse(pb_buffer_slice(&ndjson), &objects, error) ||
+                 edit(self, objects, error) || apply(self, objects, error);
+    /* The writers were captured with no replica. */
+    pb_workloads workloads = {0};
+    for (size_t i = 0; i < self->record->workloads.count; i++) {
+        const pb_workload *workload = &self->record->workloads.items[i];
+        if (strcmp(workload->kind, "ReplicationController") != 0)
+            pb_workloads_add(&workloads, workload->kind, workload->name, workload->replicas);
+    }
+    if (!failed)
+        failed = scale_up(self, &workloads, error);
+    pb_workloads_free(&workloads);
+    json_decref(objects);
+    pb_buffer_free(&ndjson);
+    pb_buffer_free(&name);
+    free(name_space);
+    return failed ? -1 : 0;
+}
+
+/* ---- databases ---- */
+
+static int restore_database(cluster_restore *self, const pb_artifact *artifact, pb_error *error)
+{
+    const char *pachyderm = self->record->database_name;
+    bool has_chunks =
+        artifact->kind == PB_ARTIFACT_DUMP_ALL || strcmp(artifact->database, pachyderm) == 0;
+    pb_chunk_sort *sort = NULL;
+    const pb_undump_options options = {
+        .server = self->cluster->database,
+        .database = artifact->kind == PB_ARTIFACT_DUMP_ALL ? pachyderm : artifact->database,
+        .clean = self->wanted->overwrite_database,
+        .identity = self->cluster->identity,
+    };
+    if (has_chunks && pb_chunk_sort_start(&self->session->loop, &sort, error))
+        return -1;
+    int failed =
+        pb_artifact_undump(&self->repository, self->file.id, artifact, &options, sort, error);
+    uint64_t needed, missing = 0;
+    if (!failed && sort) {
+        pb_chunk_sort_end(sort);
+        failed = pb_agreement_check(&self->repository, &self->file, sort, &needed, &missing, error);
+    }
+    if (!failed && missing)
+        failed = pb_error_set(error, PB_ERROR_DAMAGED,
+                              "the restored database needs %llu chunks that the snapshot has not",
+                              (unsigned long long)missing);
+    pb_chunk_sort_free(sort);
+    self->result->databases += !failed;
+    return failed;
+}
+
+static int restore_databases(cluster_restore *self, pb_error *error)
+{
+    if (self->cluster->dump == PB_DUMP_NONE)
+        return 0;
+    pb_session_phase(self->session, "restoring databases");
+    for (size_t i = 0; i < self->record->artifact_count; i++)
+        if (is_dump(&self->record->artifacts[i]) &&
+            restore_database(self, &self->record->artifacts[i], error))
+            return -1;
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int connect_pachctl(cluster_restore *self, pb_error *error)
+{
+    const char *name = self->wanted->context ? self->wanted->context : self->cluster->name_space;
+    char *path;
+    if (!self->wanted->address)
+        return 0;
+    if (pb_pachctl_connect(&self->session->loop, name, self->wanted->address, &path, error))
+        return -1;
+    pb_session_note(self->session, "pachctl's context is now %s: %s", name, path);
+    free(path);
+    return 0;
+}
+
+static int work(cluster_restore *self, pb_error *error)
+{
+    bool kubernetes;
+    pb_session_phase(self->session, "checking");
+    if (find_snapshot(self, error) || check_identity(self, error) ||
+        check_live_buckets(self, error) || check_namespace(self, error) ||
+        check_databases(self, error) || read_objects(self, error))
+        return -1;
+    kubernetes = restores_kubernetes(self);
+    if (self->session->options.dry_run && kubernetes && is_by_velero(self))
+        pb_session_note(self->session, "objects that Velero restores are edited after that: what "
+                                       "changes is told then");
+    if (pb_restore(self->session, self->options, self->result, error))
+        return -1;
+    if (self->session->options.dry_run)
+        return 0;
+    if (restore_databases(self, error))
+        return -1;
+    if (kubernetes &&
+        (is_by_velero(self) ? restore_by_velero(self, error) : restore_objects(self, error)))
+        return -1;
+    return connect_pachctl(self, error);
+}
+
+int pb_cluster_restore(pb_session *session, const pb_restore_options *options,
+                       const pb_cluster_options *cluster, const pb_cluster_restore_options *wanted,
+                       pb_restore_result *ret_result, pb_error *error)
+{
+    int64_t started_ms = pb_clock_monotonic_ms();
+    *ret_result = (pb_restore_result){0};
+    cluster_restore self = {
+        .session = session,
+        .options = options,
+        .cluster = cluster,
+        .wanted = wanted,
+        .edits = wanted->edits,
+        .kubectl = pb_cluster_kubectl(session, cluster),
+        .result = ret_result,
+    };
+    if (!self.edits.bucket)
+        self.edits.bucket = options->destination;
+    if (!self.edits.name_space)
+        self.edits.name_space = cluster->name_space;
+    int ended = work(&self, error);
+    json_decref(self.objects);
+    pb_repository_close(&self.repository);
+    pb_snapshot_file_free(&self.file);
+    ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;
+    return ended;
+}

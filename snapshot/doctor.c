@@ -1,0 +1,342 @@
+#include "snapshot/doctor.h"
+
+#include "base/clock.h"
+#include "base/yaml.h"
+#include "cluster/child.h"
+#include "snapshot/repository.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TOOL_DEADLINE_MS = 30 * 1000, OUTPUT_MAX = 64 * 1024, CLOCK_OFF_MAX_MS = 5 * 60 * 1000 };
+
+typedef struct doctor {
+    pb_session *session;
+    const pb_doctor_options *options;
+    void (*each)(void *context, const pb_check *check);
+    void *context;
+    unsigned failed;
+    pb_kubectl kubectl;
+    pb_pachyderm pachyderm;
+    bool has_pachyderm;
+} doctor;
+
+static void tell(doctor *self, const char *name, const char *text)
+{
+    self->each(self->context, &(pb_check){.name = name, .text = text, .hint = ""});
+}
+
+/* An error is a check that failed, with its hint. */
+static void tell_error(doctor *self, const char *name, const pb_error *error)
+{
+    self->failed++;
+    self->each(
+        self->context,
+        &(pb_check){.name = name, .failed = true, .text = error->message, .hint = error->hint});
+}
+
+/* ---- tools ---- */
+
+static void check_tool(doctor *self, const char *name, const char *argument, const char *package)
+{
+    const char *const arguments[] = {name, argument, NULL};
+    const pb_child_options options = {.arguments = arguments, .deadline_ms = TOOL_DEADLINE_MS};
+    pb_buffer output = {0};
+    pb_error error = {0};
+    if (pb_child_run(&self->session->loop, &options, (pb_slice){NULL, 0}, &self->session->cancelled,
+                     OUTPUT_MAX, &output, NULL, &error)) {
+        pb_error_hint(&error, "install it: Debian has it in %s", package);
+        tell_error(self, name, &error);
+    } else {
+        pb_buffer_append_char(&output, '\n');
+        output.data[strcspn(output.data, "\n")] = 0;
+        tell(self, name, output.data);
+    }
+    pb_buffer_free(&output);
+}
+
+static void check_tools(doctor *self)
+{
+    const pb_cluster_options *cluster = self->options->cluster;
+    check_tool(self, "sort", "--version", "coreutils");
+    if (cluster->sealing.recipient_count || cluster->identity)
+        check_tool(self, "age", "--version", "age");
+    if (cluster->dump == PB_DUMP_NONE)
+        return;
+    check_tool(self, cluster->dump == PB_DUMP_ALL ? "pg_dumpall" : "pg_dump", "--version",
+               "postgresql-client");
+    check_tool(self, "pg_restore", "--version", "postgresql-client");
+    check_tool(self, "psql", "--version", "postgresql-client");
+}
+
+/* ---- the cluster ---- */
+
+static void check_right(doctor *self, const char *verb, const char *resource)
+{
+    const char *const arguments[] = {"auth", "can-i", verb, resource, NULL};
+    pb_buffer output = {0};
+    pb_error error = {0};
+    char name[128];
+    snprintf(name, sizeof name, "right to %s %s", verb, resource);
+    int refused = pb_kubectl_run(&self->kubectl, arguments, (pb_slice){NULL, 0}, &output, &error);
+    if (!refused && output.size >= 3 && memcmp(output.data, "yes", 3) == 0) {
+        tell(self, name, "yes");
+    } else {
+        pb_error_set(&error, PB_ERROR_REFUSED, "no");
+        pb_error_hint(&error, "deploy/rbac.yaml has the Role that pbcopy needs");
+        tell_error(self, name, &error);
+    }
+    pb_buffer_free(&output);
+}
+
+static void check_rights(doctor *self)
+{
+    static const char *const rights[][2] = {
+        {"list", "deployments.apps"},
+        {"patch", "deployments.apps"},
+        {"list", "replicationcontrollers"},
+        {"patch", "replicationcontrollers"},
+        {"list", "pods"},
+        {"list", "services"},
+        {"list", "configmaps"},
+        {"create", "configmaps"},
+        {"patch", "configmaps"},
+        {"delete", "configmaps"},
+        {"list", "secrets"},
+    };
+    for (size_t i = 0; i < sizeof rights / sizeof *rights && !self->session->cancelled; i++)
+        check_right(self, rights[i][0], rights[i][1]);
+}
+
+static void check_suspension(doctor *self)
+{
+    pb_suspension suspension = {0};
+    pb_error error = {0};
+    if (!pb_suspension_find(&self->kubectl, &suspension, &error)) {
+        bool alive = pb_process_is_alive(&suspension.process);
+        pb_error_set(&error, PB_ERROR_BUSY, "the namespace is suspended, by %s on %s (%s)",
+                     suspension.holder, suspension.process.host,
+                     alive ? "which is alive" : "which is over");
+        pb_error_hint(&error, alive ? "wait for it" : "`pbcopy resume` scales it up again");
+        tell_error(self, "suspension", &error);
+        pb_suspension_free(&suspension);
+    } else if (error.kind == PB_ERROR_NOT_FOUND) {
+        tell(self, "suspension", "none");
+    } else {
+        tell_error(self, "suspension", &error);
+    }
+}
+
+static void check_cluster(doctor *self)
+{
+    pb_error error = {0};
+    check_tool(self, "kubectl", "--help", "kubernetes-client");
+    if (pb_pachyderm_read(&self->kubectl, &self->pachyderm, &error)) {
+        tell_error(self, "Pachyderm", &error);
+        if (error.kind == PB_ERROR_UNREACHABLE || error.kind == PB_ERROR_USAGE)
+            return;
+    } else {
+        char text[256];
+        self->has_pachyderm = true;
+        snprintf(text, sizeof text, "version %s in namespace %s, %zu workloads that write%s",
+                 self->pachyderm.version, self->options->cluster->name_space,
+                 self->pachyderm.writers.count, self->pachyderm.paused ? ", paused" : "");
+        tell(self, "Pachyderm", text);
+    }
+    check_rights(self);
+    check_suspension(self);
+}
+
+static void check_database(doctor *self)
+{
+    pb_cluster_database database;
+    pb_error error = {0};
+    if (self->options->cluster->dump == PB_DUMP_NONE || !self->has_pachyderm)
+        return;
+    if (pb_cluster_database_open(self->session, self->options->cluster, &self->pachyderm, &database,
+                                 &error)) {
+        tell_error(self, "database", &error);
+    } else {
+        char text[256];
+        snprintf(text, sizeof text, "PostgreSQL %s at %s", database.version.text,
+                 database.server.host ? database.server.host : "the default place");
+        tell(self, "database", text);
+    }
+    pb_cluster_database_close(&database);
+}
+
+static void check_recipients(doctor *self)
+{
+    const pb_cluster_options *cluster = self->options->cluster;
+    pb_error error = {0};
+    if (cluster->dump == PB_DUMP_NONE && cluster->kubernetes != PB_KUBERNETES_NATIVE)
+        return;
+    if (!cluster->sealing.recipient_count && cluster->plaintext) {
+        tell(self, "encryption", "none: --plaintext");
+    } else if (!cluster->sealing.recipient_count) {
+        pb_error_set(&error, PB_ERROR_USAGE, "no recipient: dumps and captures hold secrets");
+        pb_error_hint(&error, "make a key with age-keygen, and set recipient: age1...");
+        tell_error(self, "encryption", &error);
+    } else if (pb_sealing_check(&self->session->loop, &cluster->sealing, &error)) {
+        tell_error(self, "encryption", &error);
+    } else {
+        tell(self, "encryption", "to the given recipients");
+    }
+}
+
+/* ---- stores ---- */
+
+static void check_clock(doctor *self, const char *role, pb_store *store)
+{
+    pb_store_request check = {.operation = PB_STORE_CHECK};
+    pb_error error = {0};
+    if (pb_store_call(store, &check, &error) || !check.store_now_ms)
+        return;
+    int64_t off_ms = pb_clock_utc_ms() - check.store_now_ms;
+    char name[64], text[64];
+    snprintf(name, sizeof name, "clock and the %s's", role);
+    if (llabs((long long)off_ms) <= CLOCK_OFF_MAX_MS) {
+        snprintf(text, sizeof text, "%lld s apart", (long long)off_ms / 1000);
+        tell(self, name, text);
+        return;
+    }
+    pb_error_set(&error, PB_ERROR_REFUSED, "%lld s apart", (long long)off_ms / 1000);
+    pb_error_hint(&error, "set this machine's clock: signatures hold for a quarter of an hour");
+    tell_error(self, name, &error);
+}
+
+/* NULL where it cannot be opened. */
+static pb_store *check_store(doctor *self, const char *role, const char *url,
+                             const pb_store_keys *keys, pb_store_config **ret_config)
+{
+    pb_store *store = NULL;
+    pb_error error = {0};
+    *ret_config = NULL;
+    if (pb_session_store(self->session, url, role, keys, ret_config, &store, &error) ||
+        pb_session_check(self->session, store, false, &error)) {
+        tell_error(self, role, &error);
+    } else {
+        tell(self, role, pb_store_name(store));
+        check_clock(self, role, store);
+    }
+    return store;
+}
+
+static void check_overlap(doctor *self, const pb_store *source, const pb_store *repository)
+{
+    pb_error error = {0};
+    if (!pb_location_overlaps(pb_store_location(source), pb_store_location(repository))) {
+        tell(self, "source and repository", "apart");
+        return;
+    }
+    pb_error_set(&error, PB_ERROR_USAGE, "they overlap");
+    pb_error_hint(&error, "a repository must be outside of what it backs up");
+    tell_error(self, "source and repository", &error);
+}
+
+static void check_stores(doctor *self)
+{
+    const char *url = self->options->source;
+    pb_store_config *configs[2] = {NULL, NULL};
+    pb_store *source = NULL, *repository = NULL;
+    pb_cluster_store store = {.url = url};
+    pb_error error = {0};
+    if (self->has_pachyderm && pb_cluster_store_open(self->session, self->options->cluster,
+                                                     &self->pachyderm, url, &store, &error))
+        tell_error(self, "source", &error);
+    else if (store.url && store.url[0])
+        source = check_store(self, "source", store.url, store.has_keys ? &store.keys : NULL,
+                             &configs[0]);
+    if (self->options->repository) {
+        repository = check_store(self, "repository", self->options->repository, NULL, &configs[1]);
+    } else {
+        pb_error_set(&error, PB_ERROR_USAGE, "none is named");
+        pb_error_hint(&error, "set `repository` in pbcopy.yaml");
+        tell_error(self, "repository", &error);
+    }
+    if (source && repository)
+        check_overlap(self, source, repository);
+    pb_store_close(source);
+    pb_store_close(repository);
+    pb_store_config_free(configs[0]);
+    pb_store_config_free(configs[1]);
+    pb_cluster_store_free(&store);
+}
+
+int pb_doctor(pb_session *session, const pb_doctor_options *options,
+              void (*each)(void *context, const pb_check *check), void *context, pb_error *error)
+{
+    doctor self = {
+        .session = session,
+        .options = options,
+        .each = each,
+        .context = context,
+        .kubectl = pb_cluster_kubectl(session, options->cluster),
+    };
+    self.kubectl.patience_ms = 0; /* a doctor says how it is now */
+    check_tools(&self);
+    if (options->cluster->name_space)
+        check_cluster(&self);
+    check_database(&self);
+    check_recipients(&self);
+    check_stores(&self);
+    pb_pachyderm_free(&self.pachyderm);
+    if (session->cancelled)
+        return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
+    if (self.failed)
+        return pb_error_set(error, PB_ERROR_FAILED, "%u checks failed", self.failed);
+    return 0;
+}
+
+/* ---- init ---- */
+
+static void append_line(pb_buffer *yaml, const char *name, const char *value)
+{
+    json_t *object = json_pack("{s:s}", name, value);
+    pb_yaml_append(yaml, object);
+    json_decref(object);
+}
+
+int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
+                         pb_buffer *ret_yaml, pb_error *error)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl(session, cluster);
+    pb_pachyderm found;
+    if (pb_pachyderm_read(&kubectl, &found, error))
+        return -1;
+    pb_buffer_append_format(ret_yaml,
+                            "# pbcopy.yaml for Pachyderm %s: `pbcopy doctor` checks it, "
+                            "`pbcopy backup` uses it.\n",
+                            found.version);
+    append_line(ret_yaml, "namespace", cluster->name_space);
+    if (cluster->context)
+        append_line(ret_yaml, "kube-context", cluster->context);
+    pb_buffer_append_text(ret_yaml, "\n# Where backups go: a bucket or prefix of its own, best in "
+                                    "another region and account.\nrepository: "
+                                    "\"s3://FILL-IN\"\n");
+    pb_buffer_append_text(ret_yaml, "\n# Dumps and captures hold secrets: they are encrypted to "
+                                    "this key (age-keygen -o key.txt).\nrecipient:\n  - "
+                                    "\"age1FILL-IN\"\n");
+    if (found.storage_url[0])
+        pb_buffer_append_format(ret_yaml,
+                                "\n# What is backed up, as the cluster says (%s); say "
+                                "otherwise with `source`.\n# source: \"%s\"\n",
+                                found.storage_in_secret ? "secret " PB_STORAGE_SECRET
+                                                        : "STORAGE_URL",
+                                found.storage_url);
+    pb_buffer_append_format(ret_yaml,
+                            "\n# The database, as the cluster says: from outside of it, "
+                            "forward a port and name that.\n# database-host: \"%s\"\n# "
+                            "database-port: %llu\n",
+                            found.database_host, (unsigned long long)found.database_port);
+    if (found.password_secret[0])
+        pb_buffer_append_format(ret_yaml, "# Its password is read from secret %s, key %s.\n",
+                                found.password_secret, found.password_key);
+    pb_buffer_append_text(ret_yaml, "\n# Suspended during a backup, in this order:\n");
+    for (size_t i = 0; i < found.writers.count; i++)
+        pb_buffer_append_format(ret_yaml, "#   %s %s (%llu)\n", found.writers.items[i].kind,
+                                found.writers.items[i].name,
+                                (unsigned long long)found.writers.items[i].replicas);
+    pb_buffer_append_text(ret_yaml, "\nparallel: 256\n");
+    pb_pachyderm_free(&found);
+    return 0;
+}

@@ -103,6 +103,13 @@ run 2 verify
 refused "pbcopy.yaml: the file can be written by everybody"
 run 0 verify --config pbcopy.yaml
 chmod 600 "$here/pbcopy.yaml"
+mv "$here/pbcopy.yaml" "$scratch/kept.yaml"
+mkfifo "$here/pbcopy.yaml"
+run 2 verify
+refused "pbcopy.yaml: not a file"
+rm "$here/pbcopy.yaml"
+mv "$scratch/kept.yaml" "$here/pbcopy.yaml"
+run 0 verify --config <(cat "$here/pbcopy.yaml")
 mkdir "$scratch/folder"
 run 2 verify --config "$scratch/folder"
 refused "directory"

@@ -485,8 +485,8 @@ static void a_pod_says_its_namespace(void **state)
                                         "-a",
                                         "A",
                                         "a\nb",
-                                        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                                        "aaaaaaaaaaaaaaaaaaaaaaaa"};
+                                        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                         "aaaaaaaaaaaaaaaaaaaaaaaa")};
     for (size_t i = 0; i < COUNT(wrong); i++) {
         write_file(self->pod, wrong[i]);
         assert_null(pb_config_pod_namespace(&places, &arena));

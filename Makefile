@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
-SOURCES = $(shell find base copier manifest snapshot cli bench tests -name '*.[ch]')
+SOURCES = $(shell find base copier manifest cluster snapshot cli bench tests -name '*.[ch]')
 
 .PHONY: all demo test bench bench-check bench-baseline cost format format-check install clean
 
@@ -48,6 +48,11 @@ format-check:
 install:
 	@test -x build/release/bin/pbcopy || { echo "install: run make first"; exit 1; }
 	install -D -m 755 build/release/bin/pbcopy $(DESTDIR)$(PREFIX)/bin/pbcopy
+	build/release/bin/pbcopy help man >build/release/pbcopy.1
+	install -D -m 644 build/release/pbcopy.1 $(DESTDIR)$(PREFIX)/share/man/man1/pbcopy.1
+	build/release/bin/pbcopy help completion-bash >build/release/completion-bash
+	install -D -m 644 build/release/completion-bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pbcopy
 
 clean:
 	rm -rf build

@@ -39,7 +39,8 @@ static const pb_command_entry commands[] = {
                  "pbcopy backup s3://pachyderm-data s3://pachyderm-backup"},
                 {"From MinIO to a directory:",
                  "pbcopy backup 's3://data?endpoint=http://minio:9000' file:///srv/backup"},
-                {"A whole cluster; the key in age.pub can encrypt, but not read it:",
+                {"A whole cluster; with the public key alone, this machine cannot read its "
+                 "secrets:",
                  "pbcopy backup --namespace pachyderm --recipient \"$(cat age.pub)\" "
                  "s3://pachyderm-backup"},
                 {"How long would it be down?", "pbcopy backup --namespace pachyderm --plaintext "
@@ -371,8 +372,7 @@ static const pb_option_entry options[] = {
          "the secret key of age or ssh that opens what was encrypted to a --recipient"),
     {"wait", 0, "SECONDS", PB_OPTION_NUMBER, AT(wait_s), 600, 1, 86400, NULL, true,
      BACKUP | RESTORE | SUSPEND | RESUME,
-     "how long pods, or Velero, are waited for, before the run fails and is undone; 600 unless "
-     "given"},
+     "how long pods, or Velero, are waited for before the run fails; 600 unless given"},
     {"passes", 0, "N", PB_OPTION_NUMBER, AT(passes), 1, 0, 8, NULL, true, BACKUP,
      "how often objects are copied while the cluster lives, before it is suspended for the rest, 0 "
      "to 8; each shortens the downtime; 1 unless given"},

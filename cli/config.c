@@ -343,12 +343,14 @@ static int read_open_file(int file, pb_buffer *ret_text)
     }
 }
 
-/* A file that somebody else put into the current directory could send a backup elsewhere. */
+/* What somebody else put into the current directory could send a backup elsewhere. */
 static int check_owner(int file, const char *name, pb_error *error)
 {
     struct stat about;
     if (fstat(file, &about))
         return pb_error_errno(error, errno, "%s", name);
+    if (!S_ISREG(about.st_mode))
+        return pb_error_set(error, PB_ERROR_USAGE, "%s: not a file", name);
     bool is_own = about.st_uid == geteuid() || about.st_uid == 0;
     if (is_own && !(about.st_mode & S_IWOTH))
         return 0;
@@ -374,7 +376,8 @@ int pb_config_read(const pb_config_places *places, const pb_command_entry *comma
     int file = -1;
     for (size_t i = 0; i < sizeof names / sizeof *names && file < 0; i++) {
         name = names[i];
-        file = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+        /* A FIFO that lies about would be waited for; one that is named may be. */
+        file = name ? open(name, O_RDONLY | O_CLOEXEC | (named ? 0 : O_NONBLOCK)) : -1;
         if (file < 0 && name && (named || (errno != ENOENT && errno != ENOTDIR)))
             return missing(name,
                            options->config ? "--config"

@@ -52,10 +52,10 @@ static void append_entry(pb_buffer *buffer, const char *term, const char *meanin
     append_wrapped(buffer, meaning, column, column);
 }
 
-static void append_usage(pb_buffer *buffer, const pb_command_entry *command)
+void pb_help_append_usage(pb_buffer *buffer, const pb_command_entry *command)
 {
-    pb_buffer_append_text(buffer, command->name);
     const pb_operand_entry *operands = command->operands;
+    pb_buffer_append_text(buffer, command->name);
     const char *open = operands[0].need == PB_OPERAND_NEEDED ? " " : " [";
     for (unsigned i = 0; i < PB_OPERANDS_MAX && operands[i].name; i++)
         pb_buffer_append_format(buffer, "%s%s", i ? " " : open, operands[i].name);
@@ -72,7 +72,7 @@ void pb_help_overview(pb_buffer *buffer)
                                   "Usage: pbcopy COMMAND [URL...] [OPTION...]\n\nCommands\n");
     for (size_t i = 0; i < count; i++) {
         pb_buffer usage = {0};
-        append_usage(&usage, &commands[i]);
+        pb_help_append_usage(&usage, &commands[i]);
         append_entry(buffer, usage.data, commands[i].summary, COMMANDS_COLUMN);
         pb_buffer_free(&usage);
     }
@@ -85,87 +85,176 @@ void pb_help_overview(pb_buffer *buffer)
                    0, 0);
 }
 
-/* ---- the parts of a command's page ---- */
+/* ---- what is the same for many commands ---- */
+
+static const pb_help_entry urls[] = {
+    {"s3://BUCKET[/PREFIX]", "a bucket of AWS S3, or the folder PREFIX in it"},
+    {"'s3://BUCKET[/PREFIX]?endpoint=http[s]://HOST:PORT'",
+     "a bucket of another store that speaks S3: Ceph, MinIO, ..."},
+    {"file:///DIRECTORY, file://RELATIVE/DIRECTORY", "a directory; its files are the objects"},
+};
+
+static const char urls_more[] =
+    "Behind the ? may stand, joined by &: endpoint=, region=, profile= (of the AWS files), "
+    "disableSSL=true and s3ForcePathStyle=true or false: Pachyderm's STORAGE_URL can be pasted. "
+    "Quote such a URL in a shell. Keys and passwords are never taken from a URL.";
+
+static const pb_help_entry store_variables[] = {
+    {"AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
+     "keys for every S3 URL without profile="},
+    {"AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE",
+     "the profile (\"default\") and the files (~/.aws/credentials, ~/.aws/config) that are used "
+     "where "
+     "no keys are set"},
+    {"AWS_REGION, AWS_DEFAULT_REGION", "the region where the URL names none"},
+};
+
+static const pb_help_entry cluster_variables[] = {
+    {"KUBECONFIG", "how kubectl reaches the cluster, where --kubeconfig is not given"},
+};
+
+static const pb_help_entry database_variables[] = {
+    {"PGPASSWORD, PGPASSFILE, PGSERVICE, ...",
+     "read by PostgreSQL's own programs where the cluster's secret has no password"},
+};
+
+static const pb_help_entry connect_variables[] = {
+    {"PACH_CONFIG", "the file of pachctl's contexts; ~/.pachyderm/config.json where it is not set"},
+};
+
+static const pb_help_entry config_variables[] = {
+    {"PBCOPY_CONFIG", "the configuration, where --config is not given; /dev/null for none"},
+};
+
+static const pb_help_entry exit_codes[] = {
+    {"0", "done, and nothing was found wrong"},
+    {"1", "failed"},
+    {"2", "wrong usage: an option, a configuration, a URL, or a place that is no repository"},
+    {"3", "stored bytes are damaged or missing"},
+    {"4", "refused: credentials, rights or clock"},
+    {"5", "a store, a cluster or a database could not be reached or kept failing"},
+    {"6", "another run of the same source is under way"},
+    {"7", "no such bucket, key, snapshot or namespace"},
+    {"130", "interrupted by SIGINT or SIGTERM; a second SIGINT ends it at once"},
+};
+
+#define ENTRIES(array) ((pb_help_entries){(array), sizeof(array) / sizeof *(array)})
+
+pb_help_entries pb_help_urls(const char **ret_more)
+{
+    *ret_more = urls_more;
+    return ENTRIES(urls);
+}
+
+pb_help_entries pb_help_exit_codes(void)
+{
+    return ENTRIES(exit_codes);
+}
+
+static bool has_option(const pb_command_entry *command, const char *name)
+{
+    return pb_option_entry_named(pb_slice_of(name))->commands & 1u << command->command;
+}
+
+static void give_all(pb_help_entries entries, void (*give)(void *, const char *, const char *),
+                     void *context)
+{
+    for (size_t i = 0; i < entries.count; i++)
+        give(context, entries.items[i].term, entries.items[i].meaning);
+}
+
+static void give_operand(const char *role, void (*give)(void *, const char *, const char *),
+                         void *context)
+{
+    pb_buffer term = {0}, meaning = {0};
+    pb_buffer_append_format(&term, "PBCOPY_%s_ACCESS_KEY_ID, PBCOPY_%s_SECRET_ACCESS_KEY", role,
+                            role);
+    pb_buffer_append_format(&meaning,
+                            "keys for %s alone; they go before those below. A temporary key also "
+                            "wants PBCOPY_%s_SESSION_TOKEN",
+                            role, role);
+    give(context, term.data, meaning.data);
+    pb_buffer_free(&term);
+    pb_buffer_free(&meaning);
+}
+
+void pb_help_variables(const pb_command_entry *command,
+                       void (*give)(void *context, const char *term, const char *meaning),
+                       void *context)
+{
+    static const char *const roles[] = {"SOURCE", "REPOSITORY", "DESTINATION"};
+    bool stores = !command || command->operands[0].name;
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        for (unsigned j = 0; j < PB_OPERANDS_MAX; j++) {
+            const char *name = command ? command->operands[j].name : j ? NULL : roles[i];
+            if (name && strcmp(name, roles[i]) == 0)
+                give_operand(name, give, context);
+        }
+    if (stores)
+        give_all(ENTRIES(store_variables), give, context);
+    if (!command || has_option(command, "kubeconfig"))
+        give_all(ENTRIES(cluster_variables), give, context);
+    if (!command || has_option(command, "database-host"))
+        give_all(ENTRIES(database_variables), give, context);
+    if (!command || has_option(command, "address"))
+        give_all(ENTRIES(connect_variables), give, context);
+    if (!command || has_option(command, "config"))
+        give_all(ENTRIES(config_variables), give, context);
+}
+
+void pb_help_append_term(pb_buffer *buffer, const pb_option_entry *option)
+{
+    if (option->letter)
+        pb_buffer_append_format(buffer, "-%c, ", option->letter);
+    pb_buffer_append_format(buffer, "--%s", option->name);
+    if (option->value)
+        pb_buffer_append_format(buffer, " %s", option->value);
+}
+
+/* ---- a command's page ---- */
 
 static void append_urls(pb_buffer *buffer)
 {
+    const char *more;
+    pb_help_entries entries = pb_help_urls(&more);
     pb_buffer_append_text(buffer, "\nURLs\n");
-    append_entry(buffer, "s3://BUCKET[/PREFIX]", "a bucket of AWS S3, or the folder PREFIX in it",
-                 6);
-    append_entry(buffer, "'s3://BUCKET[/PREFIX]?endpoint=http[s]://HOST:PORT'",
-                 "a bucket of another store that speaks S3: Ceph, MinIO, ...", 6);
-    append_entry(buffer, "file:///DIRECTORY, file://RELATIVE/DIRECTORY",
-                 "a directory; its files are the objects", 6);
+    for (size_t i = 0; i < entries.count; i++)
+        append_entry(buffer, entries.items[i].term, entries.items[i].meaning, 6);
     pb_buffer_append_text(buffer, "\n  ");
-    append_wrapped(buffer,
-                   "Behind the ? may stand, joined by &: endpoint=, region=, profile= (of the AWS "
-                   "files), disableSSL=true and s3ForcePathStyle=true or false: Pachyderm's "
-                   "STORAGE_URL can be pasted. Quote such a URL in a shell. Keys and passwords are "
-                   "never taken from a URL.",
-                   2, 2);
+    append_wrapped(buffer, more, 2, 2);
 }
 
-static void append_options(pb_buffer *buffer, const pb_command_entry *command)
+static void append_options(pb_buffer *buffer, const pb_command_entry *command, bool of_cluster)
 {
+    /* Where bucket and cluster can be told apart, they stand apart. */
+    bool apart = command->command == PB_COMMAND_BACKUP || command->command == PB_COMMAND_RESTORE;
     size_t count;
     const pb_option_entry *options = pb_option_entries(&count);
-    pb_buffer_append_text(buffer, "\nOptions\n");
+    if (of_cluster && !apart)
+        return;
+    pb_buffer_append_text(buffer, of_cluster ? "\nOptions of a whole cluster\n" : "\nOptions\n");
     for (size_t i = 0; i < count; i++) {
-        if (!(options[i].commands & 1u << command->command))
+        bool is_here = !apart || options[i].of_cluster == of_cluster;
+        if (!(options[i].commands & 1u << command->command) || !is_here)
             continue;
         pb_buffer term = {0};
-        if (options[i].letter)
-            pb_buffer_append_format(&term, "-%c, ", options[i].letter);
-        pb_buffer_append_format(&term, "--%s", options[i].name);
-        if (options[i].value)
-            pb_buffer_append_format(&term, " %s", options[i].value);
+        pb_help_append_term(&term, &options[i]);
         append_entry(buffer, term.data, options[i].meaning, OPTIONS_COLUMN);
         pb_buffer_free(&term);
     }
 }
 
-static void append_environment(pb_buffer *buffer, const pb_command_entry *command)
+static void append_variable(void *buffer, const char *term, const char *meaning)
 {
-    pb_buffer_append_text(buffer, "\nEnvironment variables\n");
-    for (unsigned i = 0; i < PB_OPERANDS_MAX && command->operands[i].name; i++) {
-        const char *role = command->operands[i].name;
-        pb_buffer term = {0}, meaning = {0};
-        pb_buffer_append_format(&term, "PBCOPY_%s_ACCESS_KEY_ID, PBCOPY_%s_SECRET_ACCESS_KEY", role,
-                                role);
-        pb_buffer_append_format(&meaning,
-                                "keys for %s alone; they go before those below. A temporary key "
-                                "also wants PBCOPY_%s_SESSION_TOKEN",
-                                role, role);
-        append_entry(buffer, term.data, meaning.data, 6);
-        pb_buffer_free(&term);
-        pb_buffer_free(&meaning);
-    }
-    append_entry(buffer, "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
-                 "keys for every S3 URL without profile=", 6);
-    append_entry(buffer, "AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE",
-                 "the profile (\"default\") and the files (~/.aws/credentials, ~/.aws/config) that "
-                 "are used where no keys are set",
-                 6);
-    append_entry(buffer, "AWS_REGION, AWS_DEFAULT_REGION", "the region where the URL names none",
-                 6);
+    append_entry(buffer, term, meaning, 6);
 }
 
 static void append_exit_codes(pb_buffer *buffer)
 {
-    static const char *const codes[][2] = {
-        {"0", "done, and nothing was found wrong"},
-        {"1", "failed"},
-        {"2", "wrong usage: an option, a URL, or a place that is no repository"},
-        {"3", "stored bytes are damaged or missing"},
-        {"4", "refused: credentials, rights or clock"},
-        {"5", "the store could not be reached or kept failing"},
-        {"6", "another run of the same source is under way"},
-        {"7", "no such bucket, key or snapshot"},
-        {"130", "interrupted by SIGINT or SIGTERM; a second SIGINT ends it at once"},
-    };
+    pb_help_entries entries = pb_help_exit_codes();
     pb_buffer_append_text(buffer, "\nExit codes\n");
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        append_entry(buffer, codes[i][0], codes[i][1], 7);
+    for (size_t i = 0; i < entries.count; i++)
+        append_entry(buffer, entries.items[i].term, entries.items[i].meaning, 7);
 }
 
 static void append_examples(pb_buffer *buffer, const pb_command_entry *command)
@@ -178,15 +267,18 @@ static void append_examples(pb_buffer *buffer, const pb_command_entry *command)
 
 void pb_help_command(pb_buffer *buffer, const pb_command_entry *command)
 {
-    bool works = command->command != PB_COMMAND_HELP && command->command != PB_COMMAND_VERSION;
+    bool works = has_option(command, "config");
     pb_buffer_append_text(buffer, "pbcopy ");
-    append_usage(buffer, command);
+    pb_help_append_usage(buffer, command);
     pb_buffer_append_text(buffer, works ? " [OPTION...]\n\n" : "\n\n");
     append_wrapped(buffer, command->description, 0, 0);
     if (works) {
-        append_urls(buffer);
-        append_options(buffer, command);
-        append_environment(buffer, command);
+        if (command->operands[0].name)
+            append_urls(buffer);
+        append_options(buffer, command, false);
+        append_options(buffer, command, true);
+        pb_buffer_append_text(buffer, "\nEnvironment variables\n");
+        pb_help_variables(command, append_variable, buffer);
         append_exit_codes(buffer);
     }
     append_examples(buffer, command);

@@ -1,6 +1,8 @@
 /* cli/main.c - the process: its start, its signals, the command, its end. */
 #include "cli/cluster_commands.h"
+#include "cli/completion.h"
 #include "cli/help.h"
+#include "cli/man.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
 #include "copier/http/http.h"
@@ -251,11 +253,17 @@ static int help(pb_invocation *self, pb_error *error)
     const pb_command_entry *command = options->help && options->command != PB_COMMAND_HELP
                                           ? pb_command_entry_of(options->command)
                                           : NULL;
-    if (topic && !(command = pb_command_entry_named(topic))) {
+    bool is_man = topic && strcmp(topic, "man") == 0;
+    bool is_completion = topic && strcmp(topic, "completion-bash") == 0;
+    if (topic && !is_man && !is_completion && !(command = pb_command_entry_named(topic))) {
         pb_error_set(error, PB_ERROR_USAGE, "help: \"%s\" is not a command", topic);
         return pb_error_hint(error, "`pbcopy help` lists the commands");
     }
-    if (command)
+    if (is_man)
+        pb_man_append(&self->scratch);
+    else if (is_completion)
+        pb_completion_append_bash(&self->scratch);
+    else if (command)
         pb_help_command(&self->scratch, command);
     else
         pb_help_overview(&self->scratch);

@@ -41,6 +41,12 @@ static void hold(pb_artifact_out *out, bool paused)
         pb_seal_pause(out->seal, paused);
 }
 
+static void hold_while_full(pb_artifact_out *out)
+{
+    hold(out, (out->upload && pb_upload_is_full(out->upload)) ||
+                  (out->sort && pb_chunk_sort_is_full(out->sort)));
+}
+
 static void take(pb_artifact_out *out, const void *data, size_t size)
 {
     if (!out->upload)
@@ -61,12 +67,6 @@ static void made(pb_artifact_out *out, const pb_error *error)
         pb_upload_abort(out->upload, error);
     else
         pb_upload_end(out->upload);
-}
-
-static void hold_while_full(pb_artifact_out *out)
-{
-    hold(out, (out->upload && pb_upload_is_full(out->upload)) ||
-                  (out->sort && pb_chunk_sort_is_full(out->sort)));
 }
 
 static void on_drained(void *context)

@@ -46,6 +46,18 @@ for command in backup restore verify snapshots show copy; do
     run 0 $command --help
     cmp -s "$scratch/page" "$scratch/out" || fail "$command --help is another page"
 done
+for command in init doctor suspend resume connect; do
+    run 0 help $command
+    for part in "pbcopy $command" Options --config PBCOPY_CONFIG 'Exit codes' Examples; do
+        grep -qF -- "$part" "$scratch/out" || fail "help $command does not tell: $part"
+    done
+done
+for command in backup restore; do
+    run 0 help $command
+    for part in 'Options of a whole cluster' --kubernetes KUBECONFIG PGPASSWORD; do
+        grep -qF -- "$part" "$scratch/out" || fail "help $command does not tell: $part"
+    done
+done
 run 0 version
 [[ $(<"$scratch/out") =~ ^pbcopy\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "version"
 run 0 --version

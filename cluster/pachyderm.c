@@ -44,9 +44,11 @@ static const json_t *find(const json_t *items, const char *kind, const char *nam
 
 static const json_t *find_pachd(const json_t *items)
 {
-    for (size_t i = 0; i < json_array_size(items); i++)
-        if (pb_writer_of(json_array_get(items, i)) == PB_WRITER_PACHD)
-            return json_array_get(items, i);
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        if (pb_writer_of(object) == PB_WRITER_PACHD && pb_object_name(object)[0])
+            return object;
+    }
     return NULL;
 }
 

@@ -4,10 +4,11 @@
 #include "cluster/child.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     ARGUMENTS_MAX = 32,
-    REQUEST_TIMEOUT_S = 60, /* of one answer of the API server */
+    REQUEST_TIMEOUT_S = 30, /* of one answer; for a list of what there is it is asked five times */
     CALL_DEADLINE_MS = 5 * 60 * 1000,
     PAUSE_FIRST_MS = 500,
     PAUSE_MOST_MS = 8 * 1000,
@@ -25,6 +26,8 @@ typedef struct phrase {
 static const phrase phrases[] = {
     {"(NotFound)", PB_ERROR_NOT_FOUND},
     {"(AlreadyExists)", PB_ERROR_EXISTS},
+    {"exceeded quota", PB_ERROR_NO_SPACE},
+    {"because it is being terminated", PB_ERROR_FAILED}, /* a namespace: Forbidden, but no right */
     {"(Forbidden)", PB_ERROR_REFUSED},
     {"(Unauthorized)", PB_ERROR_REFUSED},
     {"(Conflict)", PB_ERROR_UNREACHABLE}, /* somebody else was quicker: once more */
@@ -75,32 +78,84 @@ static const phrase phrases[] = {
     {"no API token found", PB_ERROR_UNREACHABLE}, /* a service account a moment old */
 };
 
-static pb_error_kind kind_of_line(pb_slice line)
+/* NULL where it is nothing that is known. */
+static const phrase *phrase_of(pb_slice line)
 {
     for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
         if (memmem(line.data, line.size, phrases[i].text, strlen(phrases[i].text)))
-            return phrases[i].kind;
+            return &phrases[i];
+    return NULL;
+}
+
+/* A line of kubectl's log, "E1126 00:00:30.751283 ...", or a warning of the API server: of other
+ * APIs than the one that was asked, on the way to its answer. */
+static bool is_noise(pb_slice line)
+{
+    if (pb_slice_starts_with(line, PB_SLICE_LITERAL("Warning: ")))
+        return true;
+    if (line.size < 6 || !memchr("IWEF", line.data[0], 4) || line.data[5] != ' ')
+        return false;
+    for (size_t i = 1; i < 5; i++)
+        if (line.data[i] < '0' || line.data[i] > '9')
+            return false;
+    return true;
+}
+
+/* The line before *end, which moves to its beginning. */
+static pb_slice line_before(pb_slice text, size_t *end)
+{
+    size_t begin = *end;
+    while (begin > 0 && text.data[begin - 1] != '\n')
+        begin--;
+    pb_slice line = {text.data + begin, *end - begin};
+    *end = begin ? begin - 1 : 0;
+    while (line.size && line.data[line.size - 1] == ' ')
+        line.size--;
+    return line;
+}
+
+/* After its words kubectl gives advice: a failure is told by the last line that is known, else the
+ * last that calls itself an error, else the last. What is logged counts where nothing else is said.
+ */
+pb_error_kind pb_kubectl_kind_of(pb_slice text, pb_slice *ret_line)
+{
+    pb_slice error_line = {NULL, 0}, last_line = {NULL, 0}, known_noise = {NULL, 0};
+    for (size_t end = text.size; end > 0;) {
+        pb_slice line = line_before(text, &end);
+        const phrase *known = line.size ? phrase_of(line) : NULL;
+        if (line.size && is_noise(line)) {
+            if (known && !known_noise.size)
+                known_noise = line;
+            continue;
+        }
+        if (known) {
+            *ret_line = line;
+            return known->kind;
+        }
+        if (!last_line.size)
+            last_line = line;
+        if (!error_line.size && (pb_slice_starts_with(line, PB_SLICE_LITERAL("error")) ||
+                                 pb_slice_starts_with(line, PB_SLICE_LITERAL("Error"))))
+            error_line = line;
+    }
+    if (!last_line.size && known_noise.size) {
+        *ret_line = known_noise;
+        return phrase_of(known_noise)->kind;
+    }
+    *ret_line = error_line.size ? error_line : last_line;
     return PB_ERROR_FAILED;
 }
 
-/* Before its own words kubectl tells of APIs that it could not ask about, and after them it gives
- * advice: a failure is told by the last line that is known. */
-pb_error_kind pb_kubectl_kind_of(pb_slice text, pb_slice *ret_line)
+/* An API server that cannot read an object quotes it, and a secret's values with it. */
+static pb_slice without_quotes(pb_slice line)
 {
-    for (size_t end = text.size; end > 0;) {
-        size_t begin = end;
-        while (begin > 0 && text.data[begin - 1] != '\n')
-            begin--;
-        pb_slice line = {text.data + begin, end - begin};
-        pb_error_kind kind = line.size ? kind_of_line(line) : PB_ERROR_FAILED;
-        if (kind != PB_ERROR_FAILED) {
-            *ret_line = line;
-            return kind;
-        }
-        end = begin ? begin - 1 : 0;
+    static const char *const quotes[] = {", error found in #", "&value."};
+    for (size_t i = 0; i < sizeof quotes / sizeof *quotes; i++) {
+        const char *found = memmem(line.data, line.size, quotes[i], strlen(quotes[i]));
+        if (found)
+            line.size = (size_t)(found - line.data);
     }
-    *ret_line = (pb_slice){NULL, 0};
-    return PB_ERROR_FAILED;
+    return line;
 }
 
 static void add_hint(const pb_kubectl *kubectl, pb_error *error)
@@ -144,21 +199,40 @@ static void add_flag(command *line, const char *name, const char *value)
     add(line, value);
 }
 
+/* What a child does not inherit, but the plugin that logs in to a cluster on AWS needs. Pointers
+ * alone are allocated. */
+static const char **login_environment(void)
+{
+    size_t count = 0, most = 1;
+    for (char **variable = environ; variable && *variable; variable++)
+        most++;
+    const char **all = pb_allocate(most * sizeof *all);
+    for (char **variable = environ; variable && *variable; variable++)
+        if (strncmp(*variable, "AWS_", 4) == 0)
+            all[count++] = *variable;
+    all[count] = NULL;
+    return all;
+}
+
 static int attempt(const pb_kubectl *kubectl, const command *line, pb_slice input,
                    pb_buffer *output, pb_error *error)
 {
+    const char **environment = login_environment();
     const pb_child_options options = {
         .arguments = line->arguments,
+        .environment = environment,
         .deadline_ms = CALL_DEADLINE_MS,
     };
     pb_buffer said = {0};
     int failed = pb_child_run(kubectl->loop, &options, input, kubectl->cancelled,
                               PB_KUBECTL_OUTPUT_MAX, output, &said, error);
+    free(environment);
     /* Only an exit status is kubectl's own word; the rest is known here already. */
     if (failed && error->kind == PB_ERROR_FAILED && strncmp(error->code, "exit-", 5) == 0) {
         pb_slice said_line;
         pb_error_kind kind = pb_kubectl_kind_of(pb_buffer_slice(&said), &said_line);
-        if (kind != PB_ERROR_FAILED)
+        said_line = said_line.size ? without_quotes(said_line) : said_line;
+        if (said_line.size)
             pb_error_set(error, kind, "kubectl: %.*s", PB_SLICE_FORMAT(said_line));
     }
     pb_buffer_free(&said);

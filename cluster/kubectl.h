@@ -46,7 +46,8 @@ int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *na
                      const json_t *patch, pb_error *error);
 
 /* What kubectl's standard error means, and the line that says so (borrowed); FAILED where there is
- * none that is known. Pure. */
+ * none that is known, with the line of an error or an empty one. A line may quote a secret. Pure.
+ */
 pb_error_kind pb_kubectl_kind_of(pb_slice text, pb_slice *ret_line);
 
 #endif

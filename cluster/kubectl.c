@@ -54,6 +54,8 @@ static const phrase phrases[] = {
     {"error loading config file", PB_ERROR_USAGE},
     {"error: stat ", PB_ERROR_USAGE},
     {"no configuration has been provided", PB_ERROR_USAGE},
+    /* Where it looks that has no configuration at all. */
+    {"The connection to the server localhost:8080 was refused", PB_ERROR_USAGE},
     {"connection refused", PB_ERROR_UNREACHABLE},
     {"was refused", PB_ERROR_UNREACHABLE},
     {"Unable to connect to the server", PB_ERROR_UNREACHABLE},

@@ -115,23 +115,33 @@ static bool is_of(pb_writer writer, pb_writer kind)
     return writer != PB_WRITER_NONE && (kind == PB_WRITER_NONE || writer == kind);
 }
 
-/* Names the pods of a kind (or all writers', for NONE) that are there, and the workloads whose
- * controller may still make some: their number. `items` has both. */
+static bool is_pod_of(const json_t *items, const json_t *object, pb_writer kind)
+{
+    return strcmp(pb_object_kind(object), "Pod") == 0 && pb_pod_is_there(object) &&
+           is_of(writer_of_pod(items, object), kind);
+}
+
+static bool is_unsettled(const json_t *object, pb_writer kind)
+{
+    return is_of(pb_writer_of(object), kind) && !pb_writer_is_settled(object);
+}
+
+/* Names the pods of a kind (or all writers', for NONE) that are there, and where none is the
+ * workloads whose controller may still make some: their number. `items` has both. */
 static size_t name_pods(const json_t *items, pb_writer kind, pb_buffer *names)
 {
     size_t count = 0;
     pb_buffer_clear(names);
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        const json_t *object = json_array_get(items, i);
-        bool is_pod = strcmp(pb_object_kind(object), "Pod") == 0;
-        if (is_pod ? !is_of(writer_of_pod(items, object), kind) || !pb_pod_is_there(object)
-                   : !is_of(pb_writer_of(object), kind) || pb_writer_is_settled(object))
-            continue;
-        if (count < PODS_NAMED_MAX)
-            pb_buffer_append_format(names, "%s%s%s", count ? ", " : "", is_pod ? "" : "those of ",
-                                    pb_object_name(object));
-        count++;
-    }
+    for (int unsettled = 0; unsettled < 2 && !count; unsettled++)
+        for (size_t i = 0; i < json_array_size(items); i++) {
+            const json_t *object = json_array_get(items, i);
+            if (unsettled ? !is_unsettled(object, kind) : !is_pod_of(items, object, kind))
+                continue;
+            if (count < PODS_NAMED_MAX)
+                pb_buffer_append_format(names, "%s%s%s", count ? ", " : "",
+                                        unsettled ? "those of " : "", pb_object_name(object));
+            count++;
+        }
     if (count > PODS_NAMED_MAX)
         pb_buffer_append_format(names, " and %zu more", count - PODS_NAMED_MAX);
     return count;

@@ -64,6 +64,13 @@ static void errors_have_their_kinds(void **state)
         {"Unable to connect to the server: getting credentials: exec: executable "
          "gke-gcloud-auth-plugin not found",
          PB_ERROR_USAGE},
+        {"E1125 23:57:21.071082    3358 memcache.go:265] \"Unhandled Error\" err=\"couldn't get "
+         "current server API group list: Get \\\"http://localhost:8080/api?timeout=32s\\\": dial "
+         "tcp "
+         "127.0.0.1:8080: connect: connection refused\"\n"
+         "The connection to the server localhost:8080 was refused - did you specify the right host "
+         "or port?\n",
+         PB_ERROR_USAGE},
         {"The connection to the server 127.0.0.1:1 was refused - did you specify the right host "
          "or port?",
          PB_ERROR_UNREACHABLE},

@@ -43,15 +43,14 @@ def api(method, path, body=None):
 
 
 class Pods:
-    """Who is there, looked at again and again by a thread of its own."""
+    """Who is there; and, in a thread of its own, what pachd does to the others while it is."""
 
     def __init__(self):
         self.pachd = self.writers = False
 
-    def watch(self):
+    def govern(self):
         while True:
             try:
-                self.look()
                 if self.pachd:
                     self.rescale()
             except OSError:
@@ -125,9 +124,14 @@ class Writer:
 
 def main():
     pods, writer = Pods(), Writer()
-    threading.Thread(target=pods.watch, daemon=True).start()
+    threading.Thread(target=pods.govern, daemon=True).start()
     told = False
     while True:
+        # A pod that is gone has stopped before that: it must not be seen to write a moment longer.
+        try:
+            pods.look()
+        except OSError:
+            pass
         if pods.writers:
             writer.step()
             if not told and writer.written >= 5:

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { POSTGRESQL_PORT = 5432 };
+enum { POSTGRESQL_PORT = 5432, NAME_BYTES_MAX = 253 };
 
 /* A kind of store: its keys in the secret, and the scheme of its URLs. */
 typedef struct known_store {
@@ -247,18 +247,27 @@ static void read_storage_secret(const json_t *secret, const char *backend, pb_pa
     free(bucket);
 }
 
-/* The credentials of an S3 store are in the secret with either way of naming the bucket. */
+static bool has_keys(const json_t *secret, const known_store *store)
+{
+    return has_value(secret, store->id) && has_value(secret, store->secret);
+}
+
+/* The credentials of an S3 store are in the secret with either way of naming the bucket. Those by
+ * which pachd's library for STORAGE_URL goes have names of their own. */
 static void read_storage_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
 {
+    static const known_store library = {
+        "", "s3://", "", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"};
     const known_store *found = NULL;
     if (strncmp(pachyderm->storage_url, "s3://", 5) != 0)
         return;
     for (size_t i = 0; i < COUNT(known_stores); i++) {
         const known_store *store = &known_stores[i];
-        if (has_value(secret, store->id) && has_value(secret, store->secret) &&
-            (!found || strcasecmp(store->backend, backend) == 0))
+        if (has_keys(secret, store) && (!found || strcasecmp(store->backend, backend) == 0))
             found = store;
     }
+    if (has_keys(secret, &library) && (!pachyderm->storage_in_secret || !found))
+        found = &library;
     if (!found)
         return;
     set(&pachyderm->storage_id_key, found->id);
@@ -314,6 +323,18 @@ static bool is_bouncer(const char *host)
     return strncmp(host, name, size) == 0 && (host[size] == 0 || host[size] == '.');
 }
 
+/* A service of this namespace by a name that a job in any other finds as well. */
+static void set_host(const json_t *items, const char *host, pb_pachyderm *pachyderm)
+{
+    const char *name_space = pb_object_text(find(items, "Service", host), "metadata.namespace");
+    pb_buffer name = {0};
+    pb_buffer_append_text(&name, host);
+    if (name_space[0])
+        pb_buffer_append_format(&name, ".%s.svc", name_space);
+    set(&pachyderm->database_host, name.data);
+    pb_buffer_free(&name);
+}
+
 static void read_database_host(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
 {
     const json_t *bouncer = find(items, "Deployment", "pg-bouncer");
@@ -326,7 +347,7 @@ static void read_database_host(const json_t *items, const json_t *pachd, pb_pach
         host = "cloudsql-auth-proxy";
         port = "";
     }
-    set(&pachyderm->database_host, host);
+    set_host(items, host, pachyderm);
     pachyderm->database_port = port_of(port);
 }
 
@@ -398,6 +419,17 @@ static int add_secret(const pb_kubectl *kubectl, json_t *items, pb_error *error)
     return failed;
 }
 
+/* One that is not there lists as empty. Whoever may not ask is told of an empty one. */
+static void tell_namespace(const pb_kubectl *kubectl, pb_error *error)
+{
+    const char *const arguments[] = {"get", "namespace", kubectl->name_space, NULL};
+    pb_error why = {0};
+    if (kubectl->name_space &&
+        pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, &why) &&
+        why.kind == PB_ERROR_NOT_FOUND)
+        pb_error_context(error, "it does not exist");
+}
+
 int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb_error *error)
 {
     json_t *items;
@@ -411,6 +443,8 @@ int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb
         failed = pb_pachyderm_parse(items, ret_pachyderm, error);
     else
         *error = refused;
+    if (!find_pachd(items))
+        tell_namespace(kubectl, error);
     json_decref(items);
     if (!failed && refused.kind && !ret_pachyderm->storage_url[0]) {
         pb_pachyderm_free(ret_pachyderm);
@@ -439,11 +473,21 @@ void pb_pachyderm_free(pb_pachyderm *pachyderm)
     *pachyderm = (pb_pachyderm){0};
 }
 
+/* It comes from the namespace and becomes an argument: nothing that kubectl takes for an option. */
+static bool is_name(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 0 && size <= NAME_BYTES_MAX && text[0] != '-' &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-") == size;
+}
+
 int pb_pachyderm_secret(const pb_kubectl *kubectl, const char *secret, const char *key,
                         char **ret_value, pb_error *error)
 {
     const char *const arguments[] = {"get", "secret", secret, NULL};
     json_t *object;
+    if (!is_name(secret))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "\"%s\" is no name of a secret", secret);
     if (pb_kubectl_json(kubectl, arguments, (pb_slice){NULL, 0}, &object, error))
         return -1;
     const char *text = json_string_value(json_object_get(pb_object_at(object, "data"), key));

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -231,6 +234,27 @@ static void pachyderm_2_11_has_credentials_in_the_secret(void **state)
     pb_pachyderm_free(&pachyderm);
 }
 
+/* The chart writes them beside AMAZON_*; by hand they may be alone. */
+static void storage_url_goes_by_keys_of_its_own(void **state)
+{
+    (void)state;
+    set(add_pachd("2.11.4"), "STORAGE_URL", "s3://prod");
+    add_storage_secret("AMAZON_ID", "stale", "AMAZON_SECRET", "stale", "AWS_ACCESS_KEY_ID", "id",
+                       "AWS_SECRET_ACCESS_KEY", "key", "AWS_SESSION_TOKEN", "", NULL);
+    assert_parsed(storage_id_key, "AWS_ACCESS_KEY_ID");
+    assert_parsed(storage_secret_key, "AWS_SECRET_ACCESS_KEY");
+    assert_parsed(storage_token_key, "");
+}
+
+static void the_secrets_bucket_goes_by_the_secrets_keys(void **state)
+{
+    (void)state;
+    add_pachd("2.8.1");
+    add_storage_secret("AMAZON_BUCKET", "prod", "AMAZON_ID", "id", "AMAZON_SECRET", "key",
+                       "AWS_ACCESS_KEY_ID", "id", "AWS_SECRET_ACCESS_KEY", "key", NULL);
+    assert_parsed(storage_id_key, "AMAZON_ID");
+}
+
 static void other_stores(void **state)
 {
     (void)state;
@@ -374,6 +398,16 @@ static void cloud_sql_is_reached_by_its_proxy(void **state)
     pb_pachyderm_free(&pachyderm);
 }
 
+static void a_service_is_named_for_all_namespaces(void **state)
+{
+    (void)state;
+    add_pachd("2.8.1");
+    add("{\"kind\":\"Service\",\"metadata\":{\"name\":\"pg-bouncer\",\"namespace\":\"prod\"}}");
+    assert_parsed(database_host, "postgres");
+    add("{\"kind\":\"Service\",\"metadata\":{\"name\":\"postgres\",\"namespace\":\"prod\"}}");
+    assert_parsed(database_host, "postgres.prod.svc");
+}
+
 static void a_port_is_a_port(void **state)
 {
     (void)state;
@@ -468,15 +502,145 @@ static void odd_members_are_passed_over(void **state)
     pb_pachyderm_free(&pachyderm);
 }
 
+/* ---- with a script in kubectl's place ---- */
+
+typedef struct stand_in {
+    uv_loop_t loop;
+    char folder[64], program[96];
+    char *path_before;
+    pb_kubectl kubectl;
+} stand_in;
+
+static int begin_stand_in(void **state)
+{
+    stand_in *self = pb_allocate_zeroed(1, sizeof *self);
+    snprintf(self->folder, sizeof self->folder, "/tmp/pachyderm_test.XXXXXX");
+    if (!mkdtemp(self->folder) || uv_loop_init(&self->loop))
+        return -1;
+    snprintf(self->program, sizeof self->program, "%s/kubectl", self->folder);
+    self->path_before = pb_duplicate(pb_slice_of(getenv("PATH")));
+    pb_buffer path = {0};
+    pb_buffer_append_format(&path, "%s:%s", self->folder, self->path_before);
+    setenv("PATH", path.data, 1);
+    pb_buffer_free(&path);
+    self->kubectl = (pb_kubectl){.loop = &self->loop, .name_space = "prod"};
+    *state = self;
+    return 0;
+}
+
+static int end_stand_in(void **state)
+{
+    stand_in *self = *state;
+    setenv("PATH", self->path_before, 1);
+    remove(self->program);
+    remove(self->folder);
+    uv_run(&self->loop, UV_RUN_NOWAIT);
+    int open = uv_loop_close(&self->loop);
+    free(self->path_before);
+    free(self);
+    return open;
+}
+
+/* What it does for the list of workloads, for a secret and for a namespace, as shell. */
+static void answer(stand_in *self, const char *list, const char *secret, const char *name_space)
+{
+    FILE *file = fopen(self->program, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "#!/bin/sh\ncase \"$*\" in\n*' get secret '*) %s;;\n*' get namespace '*) %s;;\n"
+            "*) %s;;\nesac\n",
+            secret, name_space, list);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(self->program, 0700), 0);
+}
+
+#define WITH_VARIABLES(text)                                                                       \
+    "echo '{\"items\":[{\"kind\":\"Deployment\",\"metadata\":{\"name\":\"pachd\",\"labels\":{"     \
+    "\"app\":\"pachd\"}},\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"pachd\","   \
+    "\"env\":[" text "]}]}}}}]}'"
+#define WITH_URL WITH_VARIABLES("{\"name\":\"STORAGE_URL\",\"value\":\"s3://prod\"}")
+#define NO_RIGHTS "echo 'Error from server (Forbidden): secrets is forbidden' >&2; exit 1"
+
+static void the_bucket_is_known_without_rights_to_secrets(void **state)
+{
+    stand_in *self = *state;
+    pb_pachyderm pachyderm = {0};
+    pb_error error = {0};
+    answer(self, WITH_URL, NO_RIGHTS, "exit 1");
+    assert_int_equal(pb_pachyderm_read(&self->kubectl, &pachyderm, &error), 0);
+    assert_string_equal(pachyderm.storage_url, "s3://prod");
+    pb_pachyderm_free(&pachyderm);
+    answer(self, WITH_URL, "exit 0", "exit 1"); /* no such secret: it is ignored */
+    assert_int_equal(pb_pachyderm_read(&self->kubectl, &pachyderm, &error), 0);
+    pb_pachyderm_free(&pachyderm);
+    answer(self, WITH_VARIABLES(""), NO_RIGHTS, "exit 1");
+    assert_int_equal(pb_pachyderm_read(&self->kubectl, &pachyderm, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_REFUSED);
+}
+
+static void a_namespace_that_is_not_there_is_told(void **state)
+{
+    stand_in *self = *state;
+    pb_pachyderm pachyderm = {0};
+    pb_error error = {0};
+    answer(self, "echo '{\"items\":[]}'", "exit 1", "exit 0");
+    assert_int_equal(pb_pachyderm_read(&self->kubectl, &pachyderm, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_NOT_FOUND);
+    assert_null(strstr(error.message, "does not exist"));
+    answer(self, "echo '{\"items\":[]}'", "exit 1",
+           "echo 'Error from server (NotFound): namespaces \"prod\" not found' >&2; exit 1");
+    assert_int_equal(pb_pachyderm_read(&self->kubectl, &pachyderm, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.message, "namespace prod: it does not exist"));
+    assert_true(error.hint[0]);
+}
+
+static void a_secrets_value_is_text(void **state)
+{
+    stand_in *self = *state;
+    char *value = NULL;
+    pb_error error = {0};
+    answer(
+        self, "exit 1",
+        "echo '{\"data\":{\"k\":\"c2VzYW1l\",\"nul\":\"AGE=\",\"bad\":\"*marked*\",\"e\":\"\"}}'",
+        "exit 1");
+    assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "k", &value, &error), 0);
+    assert_string_equal(value, "sesame");
+    pb_secret_free(value);
+    assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "e", &value, &error), 0);
+    assert_string_equal(value, "");
+    pb_secret_free(value);
+    assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "none", &value, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_NOT_FOUND);
+    assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "nul", &value, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_DAMAGED);
+    assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "bad", &value, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_DAMAGED);
+    assert_null(strstr(error.message, "marked"));
+}
+
+static void a_secrets_name_is_no_option(void **state)
+{
+    stand_in *self = *state;
+    char *value = NULL;
+    pb_error error = {0};
+    answer(self, "exit 1", "echo '{\"data\":{\"k\":\"c2VzYW1l\"}}'", "exit 1");
+    assert_int_equal(pb_pachyderm_secret(&self->kubectl, "--server=x", "k", &value, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_DAMAGED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST_STAND_IN(name) cmocka_unit_test_setup_teardown(name, begin_stand_in, end_stand_in)
     const struct CMUnitTest tests[] = {
         TEST(pachyderm_2_4),
         TEST(pachyderm_2_8_on_minio),
         TEST(pachyderm_2_10_by_gocdk),
         TEST(pachyderm_2_11_reads_no_bucket_from_the_secret),
         TEST(pachyderm_2_11_has_credentials_in_the_secret),
+        TEST(storage_url_goes_by_keys_of_its_own),
+        TEST(the_secrets_bucket_goes_by_the_secrets_keys),
         TEST(other_stores),
         TEST(endpoints_of_amazon),
         TEST(a_bucket_that_cannot_be_one_is_none),
@@ -485,11 +649,16 @@ int main(void)
         TEST(pachds_own_container_counts),
         TEST(a_dump_goes_past_the_bouncer),
         TEST(cloud_sql_is_reached_by_its_proxy),
+        TEST(a_service_is_named_for_all_namespaces),
         TEST(a_port_is_a_port),
         TEST(the_password_is_named_by_pachd),
         TEST(writers_come_in_the_order_of_the_suspend),
         TEST(a_namespace_without_pachd_has_no_pachyderm),
         TEST(odd_members_are_passed_over),
+        TEST_STAND_IN(the_bucket_is_known_without_rights_to_secrets),
+        TEST_STAND_IN(a_namespace_that_is_not_there_is_told),
+        TEST_STAND_IN(a_secrets_value_is_text),
+        TEST_STAND_IN(a_secrets_name_is_no_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

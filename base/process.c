@@ -31,7 +31,7 @@ static char *name_this_boot(void)
 }
 
 /* Start time of a process in clock ticks since boot (proc(5), field 22); 0 where there is no such
- * one. */
+ * one, or it has ended and only waits for its parent to ask. */
 static uint64_t start_of(uint64_t pid)
 {
     char path[64], text[1024];
@@ -43,6 +43,8 @@ static uint64_t start_of(uint64_t pid)
     fclose(file);
     text[size] = 0;
     char *field = strrchr(text, ')'); /* the name before it may hold anything */
+    if (!field || strncmp(field, ") Z", 3) == 0 || strncmp(field, ") X", 3) == 0)
+        return 0;
     for (int i = 2; field && i < 22; i++)
         field = strchr(field + 1, ' ');
     return field ? strtoull(field + 1, NULL, 10) : 0;

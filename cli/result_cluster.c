@@ -38,7 +38,7 @@ void pb_text_cluster(pb_buffer *buffer, const pb_cluster_record *record)
     pb_buffer_append_char(buffer, '\n');
     for (size_t i = 0; i < record->artifact_count; i++) {
         const pb_artifact *artifact = &record->artifacts[i];
-        pb_buffer_append_format(buffer, "  %-10s", name_of(artifact));
+        pb_buffer_append_format(buffer, "  %-12s", name_of(artifact));
         append_harmless(buffer, artifact->path);
         pb_buffer_append_text(buffer, ", ");
         pb_quantity_bytes(buffer, artifact->stored_bytes);

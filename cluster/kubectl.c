@@ -4,10 +4,11 @@
 #include "cluster/child.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     ARGUMENTS_MAX = 32,
-    REQUEST_TIMEOUT_S = 60, /* of one answer of the API server */
+    REQUEST_TIMEOUT_S = 30, /* of one answer; for a list of what there is it is asked five times */
     CALL_DEADLINE_MS = 5 * 60 * 1000,
     PAUSE_FIRST_MS = 500,
     PAUSE_MOST_MS = 8 * 1000,
@@ -20,20 +21,38 @@ typedef struct phrase {
     pb_error_kind kind;
 } phrase;
 
-/* As kubectl 1.20 to 1.32 and the API server write them; the first that is found counts. */
+/* As kubectl 1.20 to 1.32 and the API server write them; the first that is found in a line counts:
+ * names of objects are in it as well, but those of Kubernetes have no blank, capital or bracket. */
 static const phrase phrases[] = {
     {"(NotFound)", PB_ERROR_NOT_FOUND},
     {"(AlreadyExists)", PB_ERROR_EXISTS},
+    {"exceeded quota", PB_ERROR_NO_SPACE},
+    {"because it is being terminated", PB_ERROR_FAILED}, /* a namespace: Forbidden, but no right */
     {"(Forbidden)", PB_ERROR_REFUSED},
+    {"(Unauthorized)", PB_ERROR_REFUSED},
+    {"(Conflict)", PB_ERROR_UNREACHABLE}, /* somebody else was quicker: once more */
+    {"(ServiceUnavailable)", PB_ERROR_UNREACHABLE},
+    {"(InternalError)", PB_ERROR_UNREACHABLE},
+    {"(Timeout)", PB_ERROR_UNREACHABLE},
+    {"(ServerTimeout)", PB_ERROR_UNREACHABLE},
+    {"(TooManyRequests)", PB_ERROR_UNREACHABLE},
+    {"(Expired)", PB_ERROR_UNREACHABLE}, /* a list that took long: from its beginning */
     {"is forbidden", PB_ERROR_REFUSED},
     {"You must be logged in", PB_ERROR_REFUSED},
-    {"Unauthorized", PB_ERROR_REFUSED},
     {"the server has asked for the client to provide credentials", PB_ERROR_REFUSED},
-    {"certificate signed by unknown authority", PB_ERROR_REFUSED},
+    {": Unauthorized", PB_ERROR_REFUSED},
+    {"x509: ", PB_ERROR_REFUSED},
+    {"getting credentials: exec: executable", PB_ERROR_USAGE}, /* a plugin that is not there */
+    {" already exists", PB_ERROR_EXISTS},
+    {"the server doesn't have a resource type", PB_ERROR_NOT_FOUND},
+    {"no matches for kind", PB_ERROR_NOT_FOUND},
     {"context was not found", PB_ERROR_USAGE},
     {"error: context \"", PB_ERROR_USAGE},
     {"no context exists with the name", PB_ERROR_USAGE},
+    {"error: cluster \"", PB_ERROR_USAGE},
+    {"error: auth info \"", PB_ERROR_USAGE},
     {"error loading config file", PB_ERROR_USAGE},
+    {"error: stat ", PB_ERROR_USAGE},
     {"no configuration has been provided", PB_ERROR_USAGE},
     {"connection refused", PB_ERROR_UNREACHABLE},
     {"was refused", PB_ERROR_UNREACHABLE},
@@ -43,30 +62,100 @@ static const phrase phrases[] = {
     {"i/o timeout", PB_ERROR_UNREACHABLE},
     {"TLS handshake timeout", PB_ERROR_UNREACHABLE},
     {"connection reset by peer", PB_ERROR_UNREACHABLE},
+    {"no route to host", PB_ERROR_UNREACHABLE},
     {"no such host", PB_ERROR_UNREACHABLE},
+    {"client connection lost", PB_ERROR_UNREACHABLE},
     {"net/http: request canceled", PB_ERROR_UNREACHABLE},
+    {"Client.Timeout exceeded", PB_ERROR_UNREACHABLE},
     {"context deadline exceeded", PB_ERROR_UNREACHABLE},
     {"unexpected EOF", PB_ERROR_UNREACHABLE},
     {": EOF", PB_ERROR_UNREACHABLE},
     {"etcdserver: ", PB_ERROR_UNREACHABLE},
     {"the server is currently unable to handle the request", PB_ERROR_UNREACHABLE},
+    {"the server was unable to return a response in the time allotted", PB_ERROR_UNREACHABLE},
+    {"the server has received too many requests", PB_ERROR_UNREACHABLE},
     {"an error on the server", PB_ERROR_UNREACHABLE},
-    {"(ServiceUnavailable)", PB_ERROR_UNREACHABLE},
-    {"(InternalError)", PB_ERROR_UNREACHABLE},
-    {"(Timeout)", PB_ERROR_UNREACHABLE},
-    {"(ServerTimeout)", PB_ERROR_UNREACHABLE},
-    {"(TooManyRequests)", PB_ERROR_UNREACHABLE},
-    {"(Conflict)", PB_ERROR_UNREACHABLE},         /* somebody else was quicker: once more */
     {"no API token found", PB_ERROR_UNREACHABLE}, /* a service account a moment old */
 };
 
-pb_error_kind pb_kubectl_kind_of(pb_slice text)
+/* NULL where it is nothing that is known. */
+static const phrase *phrase_of(pb_slice line)
 {
-    size_t count = sizeof phrases / sizeof *phrases;
-    for (size_t i = 0; i < count; i++)
-        if (memmem(text.data ? text.data : "", text.size, phrases[i].text, strlen(phrases[i].text)))
-            return phrases[i].kind;
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+        if (memmem(line.data, line.size, phrases[i].text, strlen(phrases[i].text)))
+            return &phrases[i];
+    return NULL;
+}
+
+/* A line of kubectl's log, "E1126 00:00:30.751283 ...", or a warning of the API server: of other
+ * APIs than the one that was asked, on the way to its answer. */
+static bool is_noise(pb_slice line)
+{
+    if (pb_slice_starts_with(line, PB_SLICE_LITERAL("Warning: ")))
+        return true;
+    if (line.size < 6 || !memchr("IWEF", line.data[0], 4) || line.data[5] != ' ')
+        return false;
+    for (size_t i = 1; i < 5; i++)
+        if (line.data[i] < '0' || line.data[i] > '9')
+            return false;
+    return true;
+}
+
+/* The line before *end, which moves to its beginning. */
+static pb_slice line_before(pb_slice text, size_t *end)
+{
+    size_t begin = *end;
+    while (begin > 0 && text.data[begin - 1] != '\n')
+        begin--;
+    pb_slice line = {text.data + begin, *end - begin};
+    *end = begin ? begin - 1 : 0;
+    while (line.size && line.data[line.size - 1] == ' ')
+        line.size--;
+    return line;
+}
+
+/* After its words kubectl gives advice: a failure is told by the last line that is known, else the
+ * last that calls itself an error, else the last. What is logged counts where nothing else is said.
+ */
+pb_error_kind pb_kubectl_kind_of(pb_slice text, pb_slice *ret_line)
+{
+    pb_slice error_line = {NULL, 0}, last_line = {NULL, 0}, known_noise = {NULL, 0};
+    for (size_t end = text.size; end > 0;) {
+        pb_slice line = line_before(text, &end);
+        const phrase *known = line.size ? phrase_of(line) : NULL;
+        if (line.size && is_noise(line)) {
+            if (known && !known_noise.size)
+                known_noise = line;
+            continue;
+        }
+        if (known) {
+            *ret_line = line;
+            return known->kind;
+        }
+        if (!last_line.size)
+            last_line = line;
+        if (!error_line.size && (pb_slice_starts_with(line, PB_SLICE_LITERAL("error")) ||
+                                 pb_slice_starts_with(line, PB_SLICE_LITERAL("Error"))))
+            error_line = line;
+    }
+    if (!last_line.size && known_noise.size) {
+        *ret_line = known_noise;
+        return phrase_of(known_noise)->kind;
+    }
+    *ret_line = error_line.size ? error_line : last_line;
     return PB_ERROR_FAILED;
+}
+
+/* An API server that cannot read an object quotes it, and a secret's values with it. */
+static pb_slice without_quotes(pb_slice line)
+{
+    static const char *const quotes[] = {", error found in #", "&value."};
+    for (size_t i = 0; i < sizeof quotes / sizeof *quotes; i++) {
+        const char *found = memmem(line.data, line.size, quotes[i], strlen(quotes[i]));
+        if (found)
+            line.size = (size_t)(found - line.data);
+    }
+    return line;
 }
 
 static void add_hint(const pb_kubectl *kubectl, pb_error *error)
@@ -110,19 +199,42 @@ static void add_flag(command *line, const char *name, const char *value)
     add(line, value);
 }
 
+/* What a child does not inherit, but the plugin that logs in to a cluster on AWS needs. Pointers
+ * alone are allocated. */
+static const char **login_environment(void)
+{
+    size_t count = 0, most = 1;
+    for (char **variable = environ; variable && *variable; variable++)
+        most++;
+    const char **all = pb_allocate(most * sizeof *all);
+    for (char **variable = environ; variable && *variable; variable++)
+        if (strncmp(*variable, "AWS_", 4) == 0)
+            all[count++] = *variable;
+    all[count] = NULL;
+    return all;
+}
+
 static int attempt(const pb_kubectl *kubectl, const command *line, pb_slice input,
                    pb_buffer *output, pb_error *error)
 {
+    const char **environment = login_environment();
     const pb_child_options options = {
         .arguments = line->arguments,
+        .environment = environment,
         .deadline_ms = CALL_DEADLINE_MS,
     };
     pb_buffer said = {0};
     int failed = pb_child_run(kubectl->loop, &options, input, kubectl->cancelled,
                               PB_KUBECTL_OUTPUT_MAX, output, &said, error);
+    free(environment);
     /* Only an exit status is kubectl's own word; the rest is known here already. */
-    if (failed && error->kind == PB_ERROR_FAILED && strncmp(error->code, "exit-", 5) == 0)
-        error->kind = pb_kubectl_kind_of(pb_buffer_slice(&said));
+    if (failed && error->kind == PB_ERROR_FAILED && strncmp(error->code, "exit-", 5) == 0) {
+        pb_slice said_line;
+        pb_error_kind kind = pb_kubectl_kind_of(pb_buffer_slice(&said), &said_line);
+        said_line = said_line.size ? without_quotes(said_line) : said_line;
+        if (said_line.size)
+            pb_error_set(error, kind, "kubectl: %.*s", PB_SLICE_FORMAT(said_line));
+    }
     pb_buffer_free(&said);
     return failed;
 }
@@ -153,8 +265,9 @@ static void pause_for(const pb_kubectl *kubectl, int64_t pause_ms)
     }
 }
 
-int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
-                   pb_buffer *ret_output, pb_error *error)
+/* pb_kubectl_run; *ret_attempts is how often it was tried. */
+static int call(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
+                pb_buffer *ret_output, unsigned *ret_attempts, pb_error *error)
 {
     command line = {0};
     char timeout[32];
@@ -168,7 +281,7 @@ int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_s
         add(&line, *argument);
     int64_t started_ms = pb_clock_monotonic_ms(), pause_ms = PAUSE_FIRST_MS;
     pb_error wrong = {0};
-    for (;;) {
+    for (*ret_attempts = 1;; ++*ret_attempts) {
         if (!attempt(kubectl, &line, input, ret_output, &wrong))
             return 0;
         int64_t waited_ms = pb_clock_monotonic_ms() - started_ms;
@@ -182,6 +295,13 @@ int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_s
     *error = wrong;
     add_hint(kubectl, error);
     return -1;
+}
+
+int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
+                   pb_buffer *ret_output, pb_error *error)
+{
+    unsigned attempts;
+    return call(kubectl, arguments, input, ret_output, &attempts, error);
 }
 
 /* ---- calls ---- */
@@ -234,10 +354,56 @@ static int send_object(const pb_kubectl *kubectl, const char *const *arguments,
     return failed;
 }
 
+/* Whether all that `part` says is in `whole`, which may say more. */
+static bool contains(const json_t *whole, const json_t *part)
+{
+    const char *name;
+    const json_t *member;
+    if (!json_is_object(part))
+        return json_equal(whole, part);
+    json_object_foreach((json_t *)(uintptr_t)part, name, member)
+    {
+        if (!contains(json_object_get(whole, name), member))
+            return false;
+    }
+    return true;
+}
+
+/* Is the object that is there the one that was to be made? */
+static int find_ours(const pb_kubectl *kubectl, const json_t *object, bool *ret_ours,
+                     pb_error *error)
+{
+    const char *const arguments[] = {"get", "--filename=-", NULL};
+    pb_buffer text = {0};
+    json_t *found;
+    pb_json_append(&text, object);
+    int failed = pb_kubectl_json(kubectl, arguments, pb_buffer_slice(&text), &found, error);
+    pb_buffer_free(&text);
+    if (failed)
+        return -1;
+    *ret_ours = contains(found, object);
+    json_decref(found);
+    return 0;
+}
+
 int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
 {
     const char *const arguments[] = {"create", "--filename=-", NULL};
-    return send_object(kubectl, arguments, object, error);
+    pb_buffer text = {0};
+    pb_error wrong = {0};
+    unsigned attempts;
+    bool ours = false;
+    pb_json_append(&text, object);
+    int failed = call(kubectl, arguments, pb_buffer_slice(&text), NULL, &attempts, &wrong);
+    pb_buffer_free(&text);
+    /* An attempt whose answer was lost may have made it. */
+    if (failed && wrong.kind == PB_ERROR_EXISTS && attempts > 1 &&
+        find_ours(kubectl, object, &ours, error))
+        return -1;
+    if (!failed || ours)
+        return 0;
+    *error = wrong;
+    return -1;
 }
 
 int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
@@ -247,6 +413,12 @@ int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *
     const char *const arguments[] = {
         "apply", "--server-side", "--force-conflicts", "--field-manager=pbcopy", "--filename=-",
         NULL};
+    return send_object(kubectl, arguments, object, error);
+}
+
+int pb_kubectl_replace(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
+{
+    const char *const arguments[] = {"replace", "--filename=-", NULL};
     return send_object(kubectl, arguments, object, error);
 }
 

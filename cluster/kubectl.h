@@ -34,14 +34,20 @@ int pb_kubectl_json(const pb_kubectl *kubectl, const char *const *arguments, pb_
 /* get KINDS ("deployments,replicationcontrollers") [--selector SELECTOR]: the array of items. */
 int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *selector,
                     json_t **ret_items, pb_error *error);
-/* create (EXISTS where it does) and apply (server-side fields kept) of one object or List. */
+/* create (EXISTS where it does, unless it is what a repeated attempt of this very call has made),
+ * replace (NOT_FOUND where it does not exist) and apply (server-side; fields of others are kept) of
+ * one object; apply also of a List. The object goes through standard input. */
 int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
+int pb_kubectl_replace(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
 int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
-/* patch KIND NAME --type merge. The patch is an argument: no secret goes this way. */
+/* patch KIND NAME --type merge. The patch is an argument: no secret goes this way, and nothing
+ * large. */
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error);
 
-/* What kubectl's standard error means; FAILED where it is nothing that is known. Pure. */
-pb_error_kind pb_kubectl_kind_of(pb_slice text);
+/* What kubectl's standard error means, and the line that says so (borrowed); FAILED where there is
+ * none that is known, with the line of an error or an empty one. A line may quote a secret. Pure.
+ */
+pb_error_kind pb_kubectl_kind_of(pb_slice text, pb_slice *ret_line);
 
 #endif

@@ -7,20 +7,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { POSTGRESQL_PORT = 5432 };
 
-/* The credentials that stand beside a bucket's key in the secret. */
-typedef struct store_keys {
-    const char *bucket, *id, *secret, *token;
-} store_keys;
+/* A kind of store: its keys in the secret, and the scheme of its URLs. */
+typedef struct known_store {
+    const char *backend; /* pachd's STORAGE_BACKEND */
+    const char *scheme;
+    const char *bucket;
+    const char *id, *secret, *token; /* of an S3 store's credentials; "" where it has none */
+} known_store;
 
-static const store_keys known_stores[] = {
-    {"AMAZON_BUCKET", "AMAZON_ID", "AMAZON_SECRET", "AMAZON_TOKEN"},
-    {"MINIO_BUCKET", "MINIO_ID", "MINIO_SECRET", ""},
-    {"GOOGLE_BUCKET", "", "", ""},
-    {"MICROSOFT_CONTAINER", "", "", ""},
+static const known_store known_stores[] = {
+    {"AMAZON", "s3://", "AMAZON_BUCKET", "AMAZON_ID", "AMAZON_SECRET", "AMAZON_TOKEN"},
+    {"MINIO", "s3://", "MINIO_BUCKET", "MINIO_ID", "MINIO_SECRET", ""},
+    {"GOOGLE", "gs://", "GOOGLE_BUCKET", "", "", ""},
+    {"MICROSOFT", "azblob://", "MICROSOFT_CONTAINER", "", "", ""},
 };
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static void set(char **text, const char *value)
 {
@@ -38,17 +44,34 @@ static const json_t *find(const json_t *items, const char *kind, const char *nam
 
 static const json_t *find_pachd(const json_t *items)
 {
-    for (size_t i = 0; i < json_array_size(items); i++)
-        if (pb_writer_of(json_array_get(items, i)) == PB_WRITER_PACHD)
-            return json_array_get(items, i);
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        if (pb_writer_of(object) == PB_WRITER_PACHD && pb_object_name(object)[0])
+            return object;
+    }
     return NULL;
 }
 
-/* The environment variable of a workload's containers as an object; NULL where there is none. */
+/* The containers of pachd, its own first: beside it there may be others, with images and variables
+ * of their own. The caller owns the array. */
+static json_t *containers_of(const json_t *pachd)
+{
+    json_t *all = pb_object_containers(pachd), *ordered = json_array();
+    for (int rest = 0; rest < 2; rest++)
+        for (size_t i = 0; i < json_array_size(all); i++) {
+            json_t *container = json_array_get(all, i);
+            if ((strcmp(pb_object_text(container, "name"), "pachd") != 0) == rest)
+                json_array_append(ordered, container);
+        }
+    json_decref(all);
+    return ordered;
+}
+
+/* The variable of a workload's containers as an object; NULL where there is none. */
 static const json_t *variable_of(const json_t *workload, const char *name)
 {
     const json_t *found = NULL;
-    json_t *containers = pb_object_containers(workload);
+    json_t *containers = containers_of(workload);
     for (size_t i = 0; i < json_array_size(containers) && !found; i++) {
         const json_t *variables = json_object_get(json_array_get(containers, i), "env");
         for (size_t j = 0; j < json_array_size(variables) && !found; j++) {
@@ -63,8 +86,16 @@ static const json_t *variable_of(const json_t *workload, const char *name)
 
 static const char *value_of(const json_t *workload, const char *name)
 {
-    const char *value = pb_object_variable(workload, name);
-    return value ? value : "";
+    return pb_object_text(variable_of(workload, name), "value");
+}
+
+static bool is_true(const char *text)
+{
+    static const char *const words[] = {"1", "t", "T", "true", "True", "TRUE"}; /* Go's */
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    return false;
 }
 
 /* ---- the version ---- */
@@ -80,41 +111,80 @@ static char *tag_of(const char *image)
     return pb_duplicate((pb_slice){colon + 1, strcspn(colon + 1, "@")});
 }
 
-static bool begins_with_digit(const char *text)
+/* Sets the version where `text` is one, with or without a 'v' before it: not where it names a
+ * commit, a branch or "latest". */
+static bool take_version(const char *text, pb_pachyderm *pachyderm)
 {
-    return text[0] >= '0' && text[0] <= '9';
+    int major, minor;
+    if (text[0] == 'v')
+        text++;
+    size_t size =
+        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_+");
+    if (text[0] < '0' || text[0] > '9' || text[size] || sscanf(text, "%4d.%4d", &major, &minor) < 2)
+        return false;
+    set(&pachyderm->version, text);
+    return true;
 }
 
 static void read_version(const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    json_t *containers = pb_object_containers(pachd);
-    for (size_t i = 0; i < json_array_size(containers); i++) {
-        char *tag = tag_of(pb_object_text(json_array_get(containers, i), "image"));
-        const char *version = tag[0] == 'v' ? tag + 1 : tag;
-        if (begins_with_digit(version) && !pachyderm->version[0])
-            set(&pachyderm->version, version);
-        free(tag);
-    }
+    json_t *containers = containers_of(pachd);
+    char *tag = tag_of(pb_object_text(json_array_get(containers, 0), "image"));
+    const char *chart = pb_object_label(pachd, "helm.sh/chart");
+    if (!take_version(tag, pachyderm) &&
+        !take_version(pb_object_label(pachd, "app.kubernetes.io/version"), pachyderm) &&
+        strncmp(chart, "pachyderm-", 10) == 0)
+        take_version(chart + 10, pachyderm);
+    free(tag);
     json_decref(containers);
-    const char *label = pb_object_label(pachd, "app.kubernetes.io/version");
-    if (!pachyderm->version[0] && begins_with_digit(label[0] == 'v' ? label + 1 : label))
-        set(&pachyderm->version, label[0] == 'v' ? label + 1 : label);
-    pb_text_make_line(pachyderm->version);
 }
 
 /* ---- the bucket ---- */
 
-/* A value of the secret; "" where there is none or it is no text. The caller frees. */
+/* A value of the secret, without blanks around it; "" where there is none or it is no line of text.
+ * The caller frees. */
 static char *decoded(const json_t *secret, const char *key)
 {
     const char *text = json_string_value(json_object_get(pb_object_at(secret, "data"), key));
     pb_buffer value = {0};
     if (text && !pb_base64_decode(&value, pb_slice_of(text)))
         pb_buffer_clear(&value);
-    char *copy = pb_duplicate(pb_buffer_slice(&value));
+    pb_slice line = pb_buffer_slice(&value);
+    while (line.size && strchr(" \t\r\n", line.data[line.size - 1]))
+        line.size--;
+    while (line.size && strchr(" \t\r\n", line.data[0])) {
+        line.data++;
+        line.size--;
+    }
+    for (size_t i = 0; i < line.size; i++)
+        if ((unsigned char)line.data[i] < ' ')
+            line.size = 0;
+    if (!pb_utf8_valid(line))
+        line.size = 0;
+    char *copy = pb_duplicate(line);
+    if (value.size)
+        explicit_bzero(value.data, value.size);
     pb_buffer_free(&value);
-    pb_text_make_line(copy);
     return copy;
+}
+
+/* Whether the secret has something there: values of credentials are not kept. */
+static bool has_value(const json_t *secret, const char *key)
+{
+    char *value = key[0] ? decoded(secret, key) : NULL;
+    bool has = value && value[0];
+    if (value)
+        pb_secret_free(value);
+    return has;
+}
+
+/* As it can stand in a URL by itself. */
+static bool is_bucket(const char *text)
+{
+    size_t size = strlen(text);
+    return size &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_$") ==
+               size;
 }
 
 static void append_member(pb_buffer *url, const char *name, const char *value)
@@ -124,11 +194,6 @@ static void append_member(pb_buffer *url, const char *name, const char *value)
     pb_buffer_append_char(url, strchr(url->data, '?') ? '&' : '?');
     pb_buffer_append_format(url, "%s=", name);
     pb_percent_encode(url, pb_slice_of(value), true);
-}
-
-static bool is_true(const char *text)
-{
-    return strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
 }
 
 static void read_s3(const json_t *secret, bool is_minio, const char *bucket, pb_buffer *url)
@@ -147,77 +212,132 @@ static void read_s3(const json_t *secret, bool is_minio, const char *bucket, pb_
     free(plain);
 }
 
-static void read_storage_secret(const json_t *secret, pb_pachyderm *pachyderm)
+/* The store whose bucket the secret names: that of pachd's STORAGE_BACKEND, where it says. Charts
+ * leave the others' keys in it, empty. */
+static const known_store *store_of_secret(const json_t *secret, const char *backend,
+                                          char **ret_bucket)
 {
-    pb_buffer url = {0};
-    for (size_t i = 0; i < sizeof known_stores / sizeof *known_stores; i++) {
-        const store_keys *keys = &known_stores[i];
-        char *bucket = decoded(secret, keys->bucket);
-        if (bucket[0] && !url.size) {
-            if (keys->bucket[0] == 'A' || strcmp(keys->bucket, "MINIO_BUCKET") == 0)
-                read_s3(secret, keys->bucket[0] != 'A', bucket, &url);
-            else
-                pb_buffer_append_format(&url, "%s://%s", keys->bucket[0] == 'G' ? "gs" : "azblob",
-                                        bucket);
-            const json_t *data = pb_object_at(secret, "data");
-            set(&pachyderm->storage_id_key, json_object_get(data, keys->id) ? keys->id : "");
-            set(&pachyderm->storage_secret_key,
-                json_object_get(data, keys->secret) ? keys->secret : "");
-            set(&pachyderm->storage_token_key,
-                json_object_get(data, keys->token) ? keys->token : "");
+    for (int any = 0; any < 2; any++)
+        for (size_t i = 0; i < COUNT(known_stores); i++) {
+            const known_store *store = &known_stores[i];
+            if (!any && strcasecmp(store->backend, backend) != 0)
+                continue;
+            *ret_bucket = decoded(secret, store->bucket);
+            if (is_bucket(*ret_bucket))
+                return store;
+            free(*ret_bucket);
         }
-        free(bucket);
-    }
-    if (!pachyderm->storage_url[0] && url.size) {
-        set(&pachyderm->storage_url, url.data);
-        pachyderm->storage_in_secret = true;
-    }
-    pb_buffer_free(&url);
+    return NULL;
 }
 
-/* Does pachd read STORAGE_URL? From 2.11 on always, in 2.9 and 2.10 by GOCDK_ENABLED, which was
- * false and then true unless it was said. */
-static bool reads_storage_url(const json_t *pachd, const char *version)
+static void read_storage_secret(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
 {
-    int major = 0, minor = 0;
+    pb_buffer url = {0};
+    char *bucket;
+    const known_store *store = store_of_secret(secret, backend, &bucket);
+    if (!store)
+        return;
+    if (strcmp(store->scheme, "s3://") == 0)
+        read_s3(secret, strcmp(store->backend, "MINIO") == 0, bucket, &url);
+    else
+        pb_buffer_append_format(&url, "%s%s", store->scheme, bucket);
+    set(&pachyderm->storage_url, url.data);
+    pachyderm->storage_in_secret = true;
+    pb_buffer_free(&url);
+    free(bucket);
+}
+
+/* The credentials of an S3 store are in the secret with either way of naming the bucket. */
+static void read_storage_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
+{
+    const known_store *found = NULL;
+    if (strncmp(pachyderm->storage_url, "s3://", 5) != 0)
+        return;
+    for (size_t i = 0; i < COUNT(known_stores); i++) {
+        const known_store *store = &known_stores[i];
+        if (has_value(secret, store->id) && has_value(secret, store->secret) &&
+            (!found || strcasecmp(store->backend, backend) == 0))
+            found = store;
+    }
+    if (!found)
+        return;
+    set(&pachyderm->storage_id_key, found->id);
+    set(&pachyderm->storage_secret_key, found->secret);
+    if (has_value(secret, found->token))
+        set(&pachyderm->storage_token_key, found->token);
+}
+
+typedef enum storage_place { STORAGE_BY_SECRET, STORAGE_BY_URL, STORAGE_BY_EITHER } storage_place;
+
+/* Where pachd reads the bucket from: up to 2.8 from the secret; from 2.11 on from STORAGE_URL, and
+ * the secret's can be a stale one; between by GOCDK_ENABLED, which 2.10 takes for granted. */
+static storage_place place_of(const json_t *pachd, const char *version)
+{
+    int major, minor;
     const char *enabled = value_of(pachd, "GOCDK_ENABLED");
-    if (sscanf(version, "%d.%d", &major, &minor) != 2)
-        return true;
-    if (major > 2 || minor >= 11)
-        return true;
+    if (sscanf(version, "%4d.%4d", &major, &minor) != 2)
+        return enabled[0] && !is_true(enabled) ? STORAGE_BY_SECRET : STORAGE_BY_EITHER;
+    if (major > 2 || (major == 2 && minor >= 11))
+        return STORAGE_BY_URL;
     if (major < 2 || minor < 9)
-        return false;
-    return enabled[0] ? is_true(enabled) : minor >= 10;
+        return STORAGE_BY_SECRET;
+    return (enabled[0] ? is_true(enabled) : minor >= 10) ? STORAGE_BY_EITHER : STORAGE_BY_SECRET;
 }
 
 static void read_storage(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    const char *url = value_of(pachd, "STORAGE_URL");
+    const char *url = value_of(pachd, "STORAGE_URL"), *backend = value_of(pachd, "STORAGE_BACKEND");
     const json_t *secret = find(items, "Secret", PB_STORAGE_SECRET);
-    if (url[0] && reads_storage_url(pachd, pachyderm->version))
+    storage_place place = place_of(pachd, pachyderm->version);
+    if (place != STORAGE_BY_SECRET)
         set(&pachyderm->storage_url, url);
-    if (secret)
-        read_storage_secret(secret, pachyderm);
+    if (place != STORAGE_BY_URL && !pachyderm->storage_url[0])
+        read_storage_secret(secret, backend, pachyderm);
+    read_storage_keys(secret, backend, pachyderm);
 }
 
 /* ---- the database ---- */
 
+static uint64_t port_of(const char *text)
+{
+    uint64_t port;
+    bool good = pb_parse_unsigned(pb_slice_of(text), &port) && port > 0 && port <= 65535;
+    return good ? port : POSTGRESQL_PORT;
+}
+
+/* "pg-bouncer", "pg-bouncer.NAMESPACE.svc": it gives a connection away between transactions, and
+ * ends those that are idle: nothing for a dump. */
+static bool is_bouncer(const char *host)
+{
+    static const char name[] = "pg-bouncer";
+    size_t size = sizeof name - 1;
+    return strncmp(host, name, size) == 0 && (host[size] == 0 || host[size] == '.');
+}
+
+static void read_database_host(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
+{
+    const json_t *bouncer = find(items, "Deployment", "pg-bouncer");
+    const char *host = value_of(pachd, "POSTGRES_HOST"), *port = value_of(pachd, "POSTGRES_PORT");
+    if (is_bouncer(host)) { /* where it gets its connections from */
+        host = value_of(bouncer, "POSTGRESQL_HOST");
+        port = value_of(bouncer, "POSTGRESQL_PORT");
+    }
+    if (!host[0] && find(items, "Service", "cloudsql-auth-proxy")) {
+        host = "cloudsql-auth-proxy";
+        port = "";
+    }
+    set(&pachyderm->database_host, host);
+    pachyderm->database_port = port_of(port);
+}
+
 static void read_database(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    const char *host = value_of(pachd, "POSTGRES_HOST");
-    uint64_t port = 0;
-    if (!host[0] && find(items, "Service", "cloudsql-auth-proxy"))
-        host = "cloudsql-auth-proxy";
-    set(&pachyderm->database_host, host);
-    if (!pb_parse_unsigned(pb_slice_of(value_of(pachd, "POSTGRES_PORT")), &port) || !port ||
-        port > 65535)
-        port = POSTGRESQL_PORT;
-    pachyderm->database_port = port;
     const char *user = value_of(pachd, "POSTGRES_USER");
     const char *name = value_of(pachd, "POSTGRES_DATABASE");
+    const json_t *password = variable_of(pachd, "POSTGRES_PASSWORD");
+    read_database_host(items, pachd, pachyderm);
     set(&pachyderm->database_user, user[0] ? user : "pachyderm");
     set(&pachyderm->database_name, name[0] ? name : "pachyderm");
-    const json_t *password = variable_of(pachd, "POSTGRES_PASSWORD");
     set(&pachyderm->password_secret, pb_object_text(password, "valueFrom.secretKeyRef.name"));
     set(&pachyderm->password_key, pb_object_text(password, "valueFrom.secretKeyRef.key"));
     if (!pachyderm->password_secret[0] && !pb_object_text(password, "value")[0]) {
@@ -281,13 +401,22 @@ static int add_secret(const pb_kubectl *kubectl, json_t *items, pb_error *error)
 int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb_error *error)
 {
     json_t *items;
+    pb_error refused = {0};
     if (pb_kubectl_list(kubectl, "deployments.apps,replicationcontrollers,services,configmaps",
                         NULL, &items, error))
         return -1;
-    int failed = find_pachd(items) ? add_secret(kubectl, items, error) : 0;
-    if (!failed)
+    int failed = find_pachd(items) ? add_secret(kubectl, items, &refused) : 0;
+    /* Whoever may read no secrets may still suspend, and back up what STORAGE_URL names. */
+    if (!failed || refused.kind == PB_ERROR_REFUSED)
         failed = pb_pachyderm_parse(items, ret_pachyderm, error);
+    else
+        *error = refused;
     json_decref(items);
+    if (!failed && refused.kind && !ret_pachyderm->storage_url[0]) {
+        pb_pachyderm_free(ret_pachyderm);
+        *error = refused;
+        failed = -1;
+    }
     if (failed)
         pb_error_context(error, "namespace %s",
                          kubectl->name_space ? kubectl->name_space : "(all)");

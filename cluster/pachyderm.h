@@ -13,8 +13,8 @@ typedef struct pb_pachyderm {
     char *version;          /* "2.11.4": of pachd's image tag or its app.kubernetes.io/version */
     char *storage_url;      /* as pbcopy takes it: s3://BUCKET?endpoint=... */
     bool storage_in_secret; /* it was put together from pachyderm-storage-secret, not STORAGE_URL */
-    char *database_host; /* POSTGRES_HOST of pachd (never pg-bouncer's), Service cloudsql-auth-proxy
-                          */
+    char *database_host; /* POSTGRES_HOST of pachd (in place of pg-bouncer what that connects to),
+                            Service cloudsql-auth-proxy */
     uint64_t database_port; /* 5432 where it does not say */
     char *database_user;    /* POSTGRES_USER, "pachyderm" */
     char *database_name;    /* POSTGRES_DATABASE, "pachyderm" */

@@ -74,21 +74,62 @@ static bool is_over(const patience *self)
     return pb_clock_monotonic_ms() - self->started_ms >= self->wait_ms;
 }
 
+/* ---- writers that rise again ---- */
+
+static int refuse_writer(pb_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int refuse_writer(pb_error *error, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pb_error_set(error, PB_ERROR_FAILED,
+                 "%s while the namespace was suspended: what was stored "
+                 "meanwhile is not of one moment",
+                 text);
+    return pb_error_hint(error,
+                         "something scales it up again (a GitOps controller, an operator, an "
+                         "autoscaler): hold that back, and run again");
+}
+
 /* ---- pods ---- */
 
-/* Names those of a kind (or all writers', for NONE) that are there: their number. */
-static size_t name_pods(const json_t *pods, pb_writer kind, pb_buffer *names)
+/* Whose a pod is: by its own labels, else by the selectors of the writers in the same list. */
+static pb_writer writer_of_pod(const json_t *items, const json_t *pod)
+{
+    pb_writer writer = pb_writer_of_pod(pod);
+    for (size_t i = 0; i < json_array_size(items) && writer == PB_WRITER_NONE; i++) {
+        const json_t *object = json_array_get(items, i);
+        pb_writer kind = pb_writer_of(object);
+        if (kind != PB_WRITER_NONE && pb_writer_selects(object, pod))
+            writer = kind;
+    }
+    return writer;
+}
+
+static bool is_of(pb_writer writer, pb_writer kind)
+{
+    return writer != PB_WRITER_NONE && (kind == PB_WRITER_NONE || writer == kind);
+}
+
+/* Names the pods of a kind (or all writers', for NONE) that are there, and the workloads whose
+ * controller may still make some: their number. `items` has both. */
+static size_t name_pods(const json_t *items, pb_writer kind, pb_buffer *names)
 {
     size_t count = 0;
     pb_buffer_clear(names);
-    for (size_t i = 0; i < json_array_size(pods); i++) {
-        const json_t *pod = json_array_get(pods, i);
-        pb_writer writer = pb_writer_of_pod(pod);
-        if (writer == PB_WRITER_NONE || (kind != PB_WRITER_NONE && writer != kind) ||
-            !pb_pod_is_there(pod))
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        bool is_pod = strcmp(pb_object_kind(object), "Pod") == 0;
+        if (is_pod ? !is_of(writer_of_pod(items, object), kind) || !pb_pod_is_there(object)
+                   : !is_of(pb_writer_of(object), kind) || pb_writer_is_settled(object))
             continue;
         if (count < PODS_NAMED_MAX)
-            pb_buffer_append_format(names, "%s%s", count ? ", " : "", pb_object_name(pod));
+            pb_buffer_append_format(names, "%s%s%s", count ? ", " : "", is_pod ? "" : "those of ",
+                                    pb_object_name(object));
         count++;
     }
     if (count > PODS_NAMED_MAX)
@@ -96,24 +137,47 @@ static size_t name_pods(const json_t *pods, pb_writer kind, pb_buffer *names)
     return count;
 }
 
-/* Waits until no pod of a kind is there; NONE: of no writer. */
+/* A writer of a kind (NONE: of any) that is not at 0, though it was scaled down; NULL: none. */
+static const json_t *find_scaled_up(const json_t *items, pb_writer kind)
+{
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        if (is_of(pb_writer_of(object), kind) && pb_object_replicas(object))
+            return object;
+    }
+    return NULL;
+}
+
+/* Waits until no pod of a kind is there; NONE: of no writer. *ret_items is the list that shows it,
+ * the caller's. */
 static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
-                         const pb_suspend_options *options, pb_error *error)
+                         const pb_suspend_options *options, json_t **ret_items, pb_error *error)
 {
     patience wait = patience_of(options->wait_ms, options->waiting, options->context);
     pb_buffer names = {0}, text = {0};
     int failed = 0;
     for (;;) {
-        json_t *pods;
-        failed = pb_kubectl_list(kubectl, "pods", NULL, &pods, error);
+        json_t *items;
+        failed = pb_kubectl_list(kubectl, WORKLOADS ",pods", NULL, &items, error);
         if (failed)
             break;
-        size_t count = name_pods(pods, kind, &names);
-        json_decref(pods);
-        if (!count)
+        const json_t *risen = find_scaled_up(items, kind);
+        if (risen) {
+            failed =
+                refuse_writer(error, "%s %s was scaled to %llu", pb_object_kind(risen),
+                              pb_object_name(risen), (unsigned long long)pb_object_replicas(risen));
+            json_decref(items);
             break;
+        }
+        size_t count = name_pods(items, kind, &names);
+        if (!count) {
+            *ret_items = items;
+            break;
+        }
+        json_decref(items);
         pb_buffer_clear(&text);
-        pb_buffer_append_format(&text, "%zu pods to go (%s)", count, names.data);
+        pb_buffer_append_format(&text, "%zu pod%s to go (%s)", count, count == 1 ? "" : "s",
+                                names.data);
         tell(&wait, text.data);
         if (is_over(&wait)) {
             pb_error_set(error, PB_ERROR_FAILED, "pods did not go within %lld s: %s",
@@ -259,19 +323,17 @@ static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *o
         return -1;
     int failed = scale_down(kubectl, items, PB_WRITER_PACHD, error);
     json_decref(items);
-    if (failed || await_no_pods(kubectl, PB_WRITER_PACHD, options, error) ||
-        pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+    if (failed || await_no_pods(kubectl, PB_WRITER_PACHD, options, &items, error))
         return -1;
     failed = add_to_record(kubectl, items, options, suspension, error) ||
              scale_down(kubectl, items, PB_WRITER_PACHW, error) ||
              scale_down(kubectl, items, PB_WRITER_WORKER, error);
     json_decref(items);
-    if (failed || await_no_pods(kubectl, PB_WRITER_NONE, options, error) ||
-        pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+    if (failed || await_no_pods(kubectl, PB_WRITER_NONE, options, &items, error))
         return -1;
     suspension->generations = generations_of(items);
     json_decref(items);
-    return pb_suspension_check(kubectl, suspension, error);
+    return 0;
 }
 
 int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
@@ -290,30 +352,11 @@ int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
 
 /* ---- looking again ---- */
 
-static int refuse_writer(pb_error *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int refuse_writer(pb_error *error, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    pb_error_set(error, PB_ERROR_FAILED,
-                 "%s while the namespace was suspended: what was stored "
-                 "meanwhile is not of one moment",
-                 text);
-    return pb_error_hint(error,
-                         "something scales it up again (a GitOps controller, an operator, an "
-                         "autoscaler): hold that back, and run again");
-}
-
 int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspension, pb_error *error)
 {
-    json_t *items, *pods;
+    json_t *items;
     int failed = 0;
-    if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+    if (pb_kubectl_list(kubectl, WORKLOADS ",pods", NULL, &items, error))
         return -1;
     for (size_t i = 0; i < json_array_size(items) && !failed; i++) {
         const json_t *object = json_array_get(items, i);
@@ -330,13 +373,10 @@ int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspensi
                                    (unsigned long long)pb_object_replicas(object));
         json_decref(now);
     }
-    json_decref(items);
-    if (failed || pb_kubectl_list(kubectl, "pods", NULL, &pods, error))
-        return -1;
     pb_buffer names = {0};
-    if (name_pods(pods, PB_WRITER_NONE, &names))
+    if (!failed && name_pods(items, PB_WRITER_NONE, &names))
         failed = refuse_writer(error, "pods of writers appeared (%s)", names.data);
-    json_decref(pods);
+    json_decref(items);
     pb_buffer_free(&names);
     return failed;
 }
@@ -381,6 +421,27 @@ static int scale_up(const pb_kubectl *kubectl, const json_t *items, const pb_wor
     return -1;
 }
 
+/* Another run's record holds what it will need: it is not taken from it. One that cannot be read
+ * holds nothing. */
+static int refuse_another(const pb_kubectl *kubectl, const json_t *items,
+                          const pb_suspension *suspension, pb_error *error)
+{
+    const json_t *record = find_object(items, "ConfigMap", PB_SUSPENSION_CONFIG_MAP);
+    pb_suspension found = {0};
+    if (!record || pb_suspension_of_config_map(record, &found, NULL))
+        return 0;
+    bool same = strcmp(found.holder, suspension->holder) == 0 &&
+                found.started_ms == suspension->started_ms &&
+                found.process.pid == suspension->process.pid;
+    int failed = 0;
+    if (!same)
+        failed = pb_error_set(error, PB_ERROR_BUSY,
+                              "namespace %s is suspended for another by now: %s, on %s",
+                              kubectl->name_space, found.holder, found.process.host);
+    pb_suspension_free(&found);
+    return failed;
+}
+
 int pb_resume(const pb_kubectl *kubectl, const pb_suspension *suspension,
               void (*told)(void *context, const char *text), void *context, pb_error *error)
 {
@@ -388,9 +449,9 @@ int pb_resume(const pb_kubectl *kubectl, const pb_suspension *suspension,
                                   "--ignore-not-found", NULL};
     const pb_workloads *workloads = &suspension->workloads;
     json_t *items;
-    int failed = 0;
-    if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+    if (pb_kubectl_list(kubectl, WORKLOADS ",configmaps", NULL, &items, error))
         return -1;
+    int failed = refuse_another(kubectl, items, suspension, error);
     for (size_t i = 0; i < workloads->count && !failed; i++)
         failed = scale_up(kubectl, items, &workloads->items[i], told, context, error);
     json_decref(items);

@@ -63,8 +63,9 @@ int pb_suspension_store(const pb_kubectl *kubectl, const pb_suspension *suspensi
 int pb_suspension_beat(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error);
 
 /* Brings the recorded counts back (a workload that is gone, or not at 0 any more, is left alone),
- * pachd first, and deletes the record. May be called again after any failure. `told` (may be NULL)
- * hears what was left alone. */
+ * pachd first, and deletes the record. May be called again after any failure. BUSY, and nothing is
+ * done, where the namespace's record is another's. `told` (may be NULL) hears what was left alone.
+ */
 int pb_resume(const pb_kubectl *kubectl, const pb_suspension *suspension,
               void (*told)(void *context, const char *text), void *context, pb_error *error);
 

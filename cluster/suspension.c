@@ -124,7 +124,7 @@ int pb_suspension_find(const pb_kubectl *kubectl, pb_suspension *ret_suspension,
 int pb_suspension_store(const pb_kubectl *kubectl, const pb_suspension *suspension, pb_error *error)
 {
     json_t *object = pb_suspension_config_map(suspension);
-    int failed = pb_kubectl_patch(kubectl, "configmap", PB_SUSPENSION_CONFIG_MAP, object, error);
+    int failed = pb_kubectl_replace(kubectl, object, error); /* never made anew: it is the lock */
     json_decref(object);
     return failed;
 }

@@ -39,6 +39,36 @@ pb_writer pb_writer_of_pod(const json_t *pod)
     return is_worker(pod) ? PB_WRITER_WORKER : PB_WRITER_NONE;
 }
 
+bool pb_writer_selects(const json_t *workload, const json_t *pod)
+{
+    const char *label;
+    json_t *value;
+    json_t *selector = pb_object_at(workload, "spec.selector");
+    if (strcmp(pb_object_kind(workload), "Deployment") == 0)
+        selector = json_object_get(selector, "matchLabels");
+    if (json_object_size(selector) == 0)
+        return false;
+    json_object_foreach(selector, label, value)
+    {
+        const char *wanted = json_string_value(value);
+        if (!wanted || strcmp(pb_object_label(pod, label), wanted) != 0)
+            return false;
+    }
+    return true;
+}
+
+static json_int_t number_at(const json_t *object, const char *path)
+{
+    return json_integer_value(pb_object_at(object, path));
+}
+
+bool pb_writer_is_settled(const json_t *workload)
+{
+    return pb_object_replicas(workload) == 0 && number_at(workload, "status.replicas") == 0 &&
+           number_at(workload, "status.observedGeneration") >=
+               number_at(workload, "metadata.generation");
+}
+
 bool pb_pod_is_there(const json_t *pod)
 {
     const char *phase = pb_object_text(pod, "status.phase");

@@ -59,12 +59,16 @@ int pb_agreement_check(pb_repository *repository, const pb_snapshot_file *file, 
     pb_stream *stream =
         pb_manifest_stream_open(repository->store, &session->loop, file, (pb_slice){NULL, 0},
                                 (pb_slice){NULL, 0}, on_wake, NULL);
+    pb_buffer copy = {0}; /* a key lives only until the loop runs */
     pb_slice key;
     int more, found = 0;
     *ret_needed = *ret_missing = 0;
     pb_session_phase(session, "comparing with the database");
     while ((more = pb_chunk_sort_next(sort, &key, error)) > 0) {
         const pb_entry *entry = NULL;
+        pb_buffer_clear(&copy);
+        pb_buffer_append_slice(&copy, key);
+        key = pb_buffer_slice(&copy);
         found = seek(session, stream, key, &entry, error);
         if (found < 0)
             break;
@@ -77,5 +81,6 @@ int pb_agreement_check(pb_repository *repository, const pb_snapshot_file *file, 
     while (pb_stream_is_fetching(stream))
         uv_run(&session->loop, UV_RUN_ONCE);
     pb_stream_close(stream);
+    pb_buffer_free(&copy);
     return more < 0 || found < 0 ? -1 : 0;
 }

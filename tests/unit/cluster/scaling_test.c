@@ -81,6 +81,69 @@ static void test_pods(void **state)
     json_decref(pod);
 }
 
+static void test_selectors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *workload;
+        bool selects;
+    } cases[] = {
+        {"{\"kind\":\"Deployment\",\"spec\":{\"selector\":{\"matchLabels\":{\"role\":\"d\"}}}}",
+         true},
+        {"{\"kind\":\"Deployment\",\"spec\":{\"selector\":{\"matchLabels\":{\"role\":\"d\","
+         "\"tier\":\"1\"}}}}",
+         true},
+        {"{\"kind\":\"Deployment\",\"spec\":{\"selector\":{\"matchLabels\":{\"role\":\"e\"}}}}",
+         false},
+        {"{\"kind\":\"Deployment\",\"spec\":{\"selector\":{\"matchLabels\":{\"role\":\"d\","
+         "\"tier\":\"2\"}}}}",
+         false},
+        {"{\"kind\":\"Deployment\",\"spec\":{\"selector\":{\"role\":\"d\"}}}", false},
+        {"{\"kind\":\"ReplicationController\",\"spec\":{\"selector\":{\"role\":\"d\"}}}", true},
+        {"{\"kind\":\"ReplicationController\",\"spec\":{\"selector\":{\"role\":7}}}", false},
+        {"{\"kind\":\"ReplicationController\",\"spec\":{\"selector\":{}}}", false},
+        {"{\"kind\":\"ReplicationController\"}", false},
+    };
+    json_t *pod =
+        json_of("{\"kind\":\"Pod\",\"metadata\":{\"labels\":{\"role\":\"d\",\"tier\":\"1\"}}}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *workload = json_of(cases[i].workload);
+        assert_int_equal(pb_writer_selects(workload, pod), cases[i].selects);
+        json_decref(workload);
+    }
+    json_decref(pod);
+}
+
+/* Scaled to 0, but its controller may not have seen it: it could still make a pod. */
+static void test_settled(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *workload;
+        bool settled;
+    } cases[] = {
+        {"{\"metadata\":{\"generation\":3},\"spec\":{\"replicas\":0},"
+         "\"status\":{\"observedGeneration\":3}}",
+         true},
+        {"{\"metadata\":{\"generation\":3},\"spec\":{\"replicas\":0},"
+         "\"status\":{\"observedGeneration\":2}}",
+         false},
+        {"{\"metadata\":{\"generation\":3},\"spec\":{\"replicas\":0},"
+         "\"status\":{\"observedGeneration\":3,\"replicas\":1}}",
+         false},
+        {"{\"metadata\":{\"generation\":3},\"spec\":{\"replicas\":1},"
+         "\"status\":{\"observedGeneration\":3}}",
+         false},
+        {"{\"metadata\":{\"generation\":1},\"spec\":{\"replicas\":0}}", false},
+        {"{}", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *workload = json_of(cases[i].workload);
+        assert_int_equal(pb_writer_is_settled(workload), cases[i].settled);
+        json_decref(workload);
+    }
+}
+
 static void fill(pb_suspension *suspension)
 {
     *suspension = (pb_suspension){.started_ms = 1795000000123};
@@ -144,6 +207,8 @@ int main(void)
         cmocka_unit_test(test_writers),
         cmocka_unit_test(test_replicas),
         cmocka_unit_test(test_pods),
+        cmocka_unit_test(test_selectors),
+        cmocka_unit_test(test_settled),
         cmocka_unit_test(test_record_round_trip),
         cmocka_unit_test(test_damaged_records),
     };

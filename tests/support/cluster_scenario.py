@@ -1,0 +1,94 @@
+"""What the tests of whole clusters share: one Kubernetes and one origin for all of a file's tests, a PostgreSQL server
+and a namespace for each."""
+
+import json
+import os
+import shutil
+
+import scenario
+from scenario import Scenario
+
+if not shutil.which("age"):
+    scenario.unavailable("age is not installed")
+try:
+    import psycopg2  # noqa: F401
+except ImportError:
+    scenario.unavailable("psycopg2 is not installed (python3-psycopg2)")
+
+from kubernetes_cluster import KubernetesCluster
+import pachyderm_fixture
+import postgres_server
+
+if not postgres_server.programs():
+    scenario.unavailable("PostgreSQL is not installed (postgresql-15)")
+
+
+class ClusterScenario(Scenario):
+    """Test cases with `self.cluster`; each makes its Pachyderm with `self.pachyderm()`."""
+
+    namespaces = 0
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = KubernetesCluster()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.stop()
+
+    def setUp(self):
+        super().setUp()
+        self.recipient, self.identity = pachyderm_fixture.age_key(self.folder)
+
+    def postgres(self):
+        server = postgres_server.PostgresServer()
+        self.addCleanup(server.stop)
+        return server
+
+    def new_namespace(self, name):
+        ClusterScenario.namespaces += 1
+        namespace = f"{name}-{ClusterScenario.namespaces}"
+        self.addCleanup(self.cluster.delete_namespace, namespace)
+        return namespace
+
+    def pachyderm(self, chunks=100, shape="2.11", workers=2, origin=None, postgres=None):
+        """A deployed one, with databases, a bucket and so many chunks; nothing writes yet."""
+        origin = origin or self.origin("--latency-ms", "0", buckets=("pachyderm", "repository", "restored"))
+        postgres = postgres or self.postgres()
+        here = pachyderm_fixture.Pachyderm(self.cluster, postgres, origin, "pachyderm", self.new_namespace("prod"),
+                                           shape, workers)
+        here.make_databases()
+        here.load(chunks)
+        here.deploy()
+        self.addCleanup(here.stop_simulation)
+        return here
+
+    def configuration(self, here, **more):
+        """A pbcopy.yaml for it: the path."""
+        settings = {"namespace": here.namespace, "kubeconfig": self.cluster.kubeconfig,
+                    "repository": here.origin.url("repository"), "recipient": [self.recipient], "parallel": 32,
+                    "wait": 120, **more}
+        path = os.path.join(self.folder, f"{here.namespace}.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            for name, value in settings.items():
+                if value is not None:
+                    file.write(f"{name}: {json.dumps(value)}\n")
+        return path
+
+    def environment(self):
+        """Of kubectl: a cache of its own."""
+        return {"KUBECACHEDIR": os.path.join(self.folder, "kube-cache")}
+
+    def backup(self, here, *arguments, **more):
+        return self.succeed("backup", "--config", self.configuration(here), *arguments, **{**self.environment(), **more})
+
+    def restore(self, here, namespace, postgres, *arguments, destination="restored"):
+        """Everything into another namespace, bucket and server."""
+        return self.succeed("restore", "--config", self.configuration(here), "--namespace", namespace,
+                            here.origin.url("repository"), here.origin.url(destination), "--identity", self.identity,
+                            "--database-host", postgres.host, "--database-port", str(postgres.port),
+                            "--database-user", postgres.user, "--pachd-database-host", f"{postgres.host}:{postgres.port}",
+                            *arguments, PGPASSWORD=postgres.password, **self.environment())
+
+    def assert_agrees(self, postgres, bucket):
+        self.assertEqual(pachyderm_fixture.disagreements(postgres, bucket)[:5], [])

@@ -1,0 +1,220 @@
+"""A Kubernetes control plane with one stub node for the length of a test: kubernetes/build makes the programs
+once, kubernetes/up starts them.
+
+Where they are not there the test is skipped, aloud; with CI=true in the environment they are built (three to
+eight minutes, once), and nothing is skipped.
+"""
+
+import atexit
+import base64
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import scenario
+from postgres_server import free_port
+
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kubernetes")
+
+
+def _cache():
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kubernetes-from-debian")
+
+
+def programs():
+    """The folder of kube-apiserver and its kin; ends the test where they cannot be had."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+    for folder in (assets, os.path.join(_cache(), "bin")):
+        if folder and os.access(os.path.join(folder, "kube-apiserver"), os.X_OK):
+            return folder
+    if os.environ.get("CI") != "true" and os.environ.get("PB_BUILD_KUBERNETES") != "1":
+        scenario.unavailable("no Kubernetes API server here: tests/support/kubernetes/build makes one, "
+                             "KUBEBUILDER_ASSETS names one, CI=true or PB_BUILD_KUBERNETES=1 builds it")
+    run = subprocess.run([os.path.join(SCRIPTS, "build")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         text=True, timeout=1200, check=False)
+    if run.returncode:
+        scenario.unavailable("Kubernetes could not be built")
+    return run.stdout.strip()
+
+
+def _port_range():
+    """The first of seven free ports in a row, as kubernetes/up wants them."""
+    for _ in range(200):
+        first = free_port()
+        if first < 65000 and all(_is_free(first + i) for i in range(7)):
+            return first
+    raise RuntimeError("no seven free ports in a row")
+
+
+def _is_free(port):
+    import socket
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class KubernetesCluster:
+    """Running from construction to stop()."""
+
+    def __init__(self):
+        if not shutil.which("kubectl"):
+            scenario.unavailable("kubectl is not installed (kubernetes-client)")
+        self.bin = programs()
+        if not os.access(os.path.join(self.bin, "kube-controller-manager"), os.X_OK):
+            scenario.unavailable(f"no kube-controller-manager in {self.bin}: pods would neither come nor go")
+        self.folder = tempfile.mkdtemp(prefix="pbcopy-kube-", dir="/tmp")
+        self.directory = os.path.join(self.folder, "k")
+        self.port = _port_range()
+        atexit.register(self.stop)
+        run = subprocess.run([os.path.join(SCRIPTS, "up"), self.directory, self.bin], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
+                             env={**os.environ, "KUBE_PORT": str(self.port)})
+        if run.returncode:
+            raise RuntimeError(f"kubernetes/up: {run.stderr}")
+        self.kubeconfig = os.path.join(self.directory, "kubeconfig")
+        self._prepare_requests()
+
+    def stop(self):
+        if self.folder:
+            self.start_api_server()
+            subprocess.run([os.path.join(SCRIPTS, "down"), self.directory], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    # ---- the API, without kubectl ----
+
+    def _prepare_requests(self):
+        with open(os.path.join(self.directory, "pki", "tokens.csv"), encoding="ascii") as file:
+            self.token = file.readline().split(",")[0]
+        self.server = f"https://127.0.0.1:{self.port}"
+        self.context = ssl.create_default_context(cafile=os.path.join(self.directory, "pki", "ca.crt"))
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                                  urllib.request.HTTPSHandler(context=self.context))
+
+    def api(self, method, path, body=None, kind="application/json"):
+        request = urllib.request.Request(self.server + path, method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Authorization": f"Bearer {self.token}", "Content-Type": kind})
+        with self.opener.open(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def merge(self, path, body):
+        return self.api("PATCH", path, body, "application/merge-patch+json")
+
+    def scale(self, namespace, kind, name, replicas):
+        group = "/apis/apps/v1" if kind in ("deployments", "statefulsets") else "/api/v1"
+        self.merge(f"{group}/namespaces/{namespace}/{kind}/{name}", {"spec": {"replicas": replicas}})
+
+    def replicas(self, namespace):
+        """{"deployments/pachd": count, ...} of all workloads of a namespace."""
+        found = {}
+        for group, kind in (("/apis/apps/v1", "deployments"), ("/api/v1", "replicationcontrollers")):
+            for item in self.api("GET", f"{group}/namespaces/{namespace}/{kind}")["items"]:
+                found[f"{kind}/{item['metadata']['name']}"] = item["spec"]["replicas"]
+        return found
+
+    def ready(self, namespace):
+        found = {}
+        for group, kind in (("/apis/apps/v1", "deployments"), ("/api/v1", "replicationcontrollers")):
+            for item in self.api("GET", f"{group}/namespaces/{namespace}/{kind}")["items"]:
+                found[f"{kind}/{item['metadata']['name']}"] = item["status"].get("readyReplicas", 0)
+        return found
+
+    def pods(self, namespace, **labels):
+        """Names of pods that have these labels and are there."""
+        return [item["metadata"]["name"] for item in self.api("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
+                if item["status"].get("phase") not in ("Succeeded", "Failed")
+                and all(item["metadata"].get("labels", {}).get(name) == value for name, value in labels.items())]
+
+    def exists(self, path):
+        try:
+            self.api("GET", path)
+            return True
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return False
+
+    # ---- kubectl ----
+
+    def kubectl(self, *arguments, text=None, check=True):
+        run = subprocess.run(["kubectl", "--kubeconfig", self.kubeconfig, *arguments], input=text,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+                             env={**os.environ, "KUBECACHEDIR": os.path.join(self.folder, "cache")})
+        if check and run.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {run.stderr}")
+        return run.stdout
+
+    def apply(self, objects):
+        """Creates or changes; retried, as a namespace a moment old refuses some."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        for attempt in range(20):
+            try:
+                return self.kubectl("apply", "-f", "-", text=text)
+            except RuntimeError:
+                if attempt == 19:
+                    raise
+                time.sleep(0.5)
+
+    def delete_namespace(self, name):
+        self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+    def user(self, name, rules=None, namespace=None):
+        """A kubeconfig of a service account that has these rights in the namespace, or none."""
+        place = namespace or "default"
+        self.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": place}}])
+        if rules:
+            self.apply([
+                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                 "metadata": {"name": name, "namespace": place}, "rules": rules},
+                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                 "metadata": {"name": name, "namespace": place},
+                 "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": place}],
+                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}}])
+        token = None
+        for _ in range(100):
+            for item in self.api("GET", f"/api/v1/namespaces/{place}/secrets")["items"]:
+                if item["metadata"].get("annotations", {}).get("kubernetes.io/service-account.name") == name:
+                    token = base64.b64decode(item["data"]["token"]).decode()
+            if token:
+                break
+            time.sleep(0.1)
+        with open(self.kubeconfig, encoding="ascii") as file:
+            text = file.read()
+        path = os.path.join(self.folder, f"kubeconfig-{name}")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.replace(self.token, token))
+        return path
+
+    # ---- outages ----
+
+    def _api_server(self):
+        with open(os.path.join(self.directory, "pids"), encoding="ascii") as file:
+            for line in file:
+                pid, name, _ = line.split(" ", 2)
+                if name == "kube-apiserver":
+                    return int(pid)
+        return None
+
+    def stop_api_server(self):
+        """It stops answering: connections time out or are reset, as with a machine that hangs."""
+        os.kill(self._api_server(), signal.SIGSTOP)
+
+    def start_api_server(self):
+        try:
+            pid = self._api_server()
+            if pid:
+                os.kill(pid, signal.SIGCONT)
+        except (OSError, ValueError):
+            pass

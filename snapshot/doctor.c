@@ -99,8 +99,8 @@ static void check_rights(doctor *self)
         {"list", "services"},
         {"list", "configmaps"},
         {"create", "configmaps"},
-        {"patch", "configmaps"},
-        {"delete", "configmaps"},
+        {"patch", "configmaps/pbcopy-suspension"},
+        {"delete", "configmaps/pbcopy-suspension"},
         {"list", "secrets"},
     };
     for (size_t i = 0; i < sizeof rights / sizeof *rights && !self->session->cancelled; i++)

@@ -215,8 +215,8 @@ static const pb_command_entry commands[] = {
         .summary = "scale up again what was suspended, by hand or by a run that died",
         .description =
             "Brings back the replica counts that `pbcopy suspend` or a backup wrote down in the "
-            "namespace, pachd first, waits until its pods are ready (--wait), and removes the "
-            "record. What was scaled by somebody else meanwhile is left alone, and named. It "
+            "namespace, pachd first, and removes the record. What was scaled by somebody else "
+            "meanwhile is left alone, and named. It "
             "works from any machine that reaches the cluster, and can be repeated after any "
             "failure; where nothing is suspended it says so.\n\n"
             "A backup that seems to be alive is not disturbed, unless --take-over is given.",
@@ -360,8 +360,8 @@ static const pb_option_entry options[] = {
     {"database-port", 0, "N", PB_OPTION_NUMBER, AT(database_port), 0, 1, 65535, NULL, true,
      BACKUP | RESTORE | DOCTOR, "its port; what pachd uses unless given"},
     TEXT("database-user", "NAME", database_user, BACKUP | RESTORE | DOCTOR,
-         "who logs in; what pachd uses unless given. The password comes from the cluster's secret, "
-         "$PGPASSWORD or ~/.pgpass, never from an option"),
+         "who logs in; what pachd uses unless given. The password comes from $PGPASSWORD, the "
+         "cluster's secret or ~/.pgpass, never from an option"),
     LIST("recipient", "KEY", recipients, BACKUP | DOCTOR,
          "encrypt dumps and captures to this public key of age or ssh; may be given more than "
          "once: any one of the secret keys opens them. They hold the key of every chunk and the "
@@ -371,7 +371,7 @@ static const pb_option_entry options[] = {
     TEXT("identity", "FILE", identity, RESTORE | VERIFY,
          "the secret key of age or ssh that opens what was encrypted to a --recipient"),
     {"wait", 0, "SECONDS", PB_OPTION_NUMBER, AT(wait_s), 600, 1, 86400, NULL, true,
-     BACKUP | RESTORE | SUSPEND | RESUME,
+     BACKUP | RESTORE | SUSPEND,
      "how long pods, or Velero, are waited for before the run fails; 600 unless given"},
     {"passes", 0, "N", PB_OPTION_NUMBER, AT(passes), 1, 0, 8, NULL, true, BACKUP,
      "how often objects are copied while the cluster lives, before it is suspended for the rest, 0 "

@@ -71,24 +71,47 @@ static const phrase phrases[] = {
     {"could not receive data from server", PB_ERROR_UNREACHABLE},
 };
 
+static bool says(pb_slice line, const char *text)
+{
+    return memmem(line.data ? line.data : "", line.size, text, strlen(text)) != NULL;
+}
+
+/* The last line that calls itself an error: details and advice come behind it. */
+static pb_slice error_line(pb_slice said)
+{
+    for (size_t end = said.size; end;) {
+        size_t begin = end;
+        while (begin && said.data[begin - 1] != '\n')
+            begin--;
+        pb_slice line = {said.data + begin, end - begin};
+        if (says(line, "error:") || says(line, "ERROR:") || says(line, "FATAL:"))
+            return line;
+        end = begin ? begin - 1 : 0;
+    }
+    return (pb_slice){NULL, 0};
+}
+
 void pb_database_judge(pb_slice said, pb_error *error)
 {
-    const char *text = said.data ? said.data : "";
     if (error->kind != PB_ERROR_FAILED)
         return;
+    pb_slice line = error_line(said);
+    if (line.size) {
+        pb_error judged = *error;
+        pb_error_set(&judged, error->kind, "%.*s", PB_SLICE_FORMAT(line));
+        memcpy(error->message, judged.message, sizeof error->message);
+    }
     for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
-        if (memmem(text, said.size, phrases[i].text, strlen(phrases[i].text))) {
+        if (says(said, phrases[i].text)) {
             error->kind = phrases[i].kind;
             break;
         }
-    if (memmem(text, said.size, "FATAL:  database \"", 18) &&
-        memmem(text, said.size, "does not exist", 14))
+    if (says(said, "FATAL:  database \"") && says(said, "does not exist"))
         error->kind = PB_ERROR_NOT_FOUND;
     if (error->kind == PB_ERROR_REFUSED && !error->hint[0])
         pb_error_hint(error, "the password comes from PGPASSWORD, the cluster's secret or pgpass; "
                              "--database-user names the user");
-    if (memmem(text, said.size, "role \"", 6) && memmem(text, said.size, "does not exist", 14) &&
-        !error->hint[0])
+    if (says(said, "role \"") && says(said, "does not exist") && !error->hint[0])
         pb_error_hint(error, "make the role first: createuser pachyderm");
 }
 

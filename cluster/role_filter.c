@@ -28,7 +28,8 @@ void pb_role_filter_free(pb_role_filter *filter)
     free(filter);
 }
 
-/* CREATE ROLE name; -> SELECT 'CREATE ROLE name' WHERE NOT EXISTS (...) \gexec */
+/* CREATE ROLE name; -> DO $role$ BEGIN IF NOT EXISTS (...) THEN CREATE ROLE name; END IF; END
+ * $role$; psql takes no \gexec behind the script's \restrict. */
 static bool rewrite(pb_slice line, pb_buffer *text)
 {
     static const char create[] = "CREATE ROLE ";
@@ -38,18 +39,19 @@ static bool rewrite(pb_slice line, pb_buffer *text)
         return false;
     pb_slice name = {line.data + start, line.size - start - 2};
     bool quoted = name.size > 2 && name.data[0] == '"' && name.data[name.size - 1] == '"';
-    pb_buffer_append_text(text, "SELECT 'CREATE ROLE ");
-    for (size_t i = 0; i < name.size; i++)
-        pb_buffer_append_format(text, name.data[i] == '\'' ? "''" : "%c", name.data[i]);
-    pb_buffer_append_text(text, "' WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname "
-                                "= '");
+    if (memmem(name.data, name.size, "$role$", 6))
+        return false; /* as it is: it may exist, and then psql says so */
+    pb_buffer_append_text(text, "DO $role$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles "
+                                "WHERE rolname = '");
     size_t end = quoted ? name.size - 1 : name.size;
     for (size_t i = quoted ? 1 : 0; i < end; i++) {
         if (quoted && name.data[i] == '"' && i + 1 < end && name.data[i + 1] == '"')
             i++; /* "" is one of them */
         pb_buffer_append_format(text, name.data[i] == '\'' ? "''" : "%c", name.data[i]);
     }
-    pb_buffer_append_text(text, "') \\gexec\n");
+    pb_buffer_append_text(text, "') THEN CREATE ROLE ");
+    pb_buffer_append_slice(text, name);
+    pb_buffer_append_text(text, "; END IF; END $role$;\n");
     return true;
 }
 

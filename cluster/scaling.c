@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLL_MS = 500, PODS_NAMED_MAX = 5 };
+enum { HEARTBEAT_MS = 30 * 1000, POLL_MS = 500, PODS_NAMED_MAX = 5 };
 
 #define WORKLOADS "deployments.apps,replicationcontrollers"
 
@@ -161,7 +161,8 @@ static const json_t *find_scaled_up(const json_t *items, pb_writer kind)
 /* Waits until no pod of a kind is there; NONE: of no writer. *ret_items is the list that shows it,
  * the caller's. */
 static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
-                         const pb_suspend_options *options, json_t **ret_items, pb_error *error)
+                         const pb_suspend_options *options, pb_suspension *suspension,
+                         json_t **ret_items, pb_error *error)
 {
     patience wait = patience_of(options->wait_ms, options->waiting, options->context);
     pb_buffer names = {0}, text = {0};
@@ -200,6 +201,10 @@ static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
         failed = rest(kubectl, error);
         if (failed)
             break;
+        if (pb_clock_utc_ms() - suspension->process.heartbeat_ms >= HEARTBEAT_MS) {
+            pb_error lost = {0}; /* the next one comes soon */
+            pb_suspension_beat(kubectl, suspension, &lost);
+        }
     }
     pb_buffer_free(&names);
     pb_buffer_free(&text);
@@ -333,13 +338,13 @@ static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *o
         return -1;
     int failed = scale_down(kubectl, items, PB_WRITER_PACHD, error);
     json_decref(items);
-    if (failed || await_no_pods(kubectl, PB_WRITER_PACHD, options, &items, error))
+    if (failed || await_no_pods(kubectl, PB_WRITER_PACHD, options, suspension, &items, error))
         return -1;
     failed = add_to_record(kubectl, items, options, suspension, error) ||
              scale_down(kubectl, items, PB_WRITER_PACHW, error) ||
              scale_down(kubectl, items, PB_WRITER_WORKER, error);
     json_decref(items);
-    if (failed || await_no_pods(kubectl, PB_WRITER_NONE, options, &items, error))
+    if (failed || await_no_pods(kubectl, PB_WRITER_NONE, options, suspension, &items, error))
         return -1;
     suspension->generations = generations_of(items);
     json_decref(items);

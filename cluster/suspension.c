@@ -84,9 +84,10 @@ json_t *pb_suspension_config_map(const pb_suspension *suspension)
     json_t *record = pb_suspension_json(suspension);
     pb_json_append(&text, record);
     json_decref(record);
-    json_t *object = json_pack("{s:s, s:s, s:{s:s, s:{s:s}}, s:{s:s}}", "apiVersion", "v1", "kind",
-                               "ConfigMap", "metadata", "name", PB_SUSPENSION_CONFIG_MAP, "labels",
-                               "app.kubernetes.io/managed-by", "pbcopy", "data", MEMBER, text.data);
+    json_t *object = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:s}}, s:{s:s}}", "apiVersion", "v1",
+                               "kind", "ConfigMap", "metadata", "name", PB_SUSPENSION_CONFIG_MAP,
+                               "labels", "app.kubernetes.io/managed-by", "pbcopy",
+                               "velero.io/exclude-from-backup", "true", "data", MEMBER, text.data);
     if (!object)
         abort();
     pb_buffer_free(&text);

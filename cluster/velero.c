@@ -46,13 +46,14 @@ static int let_pass(const pb_kubectl *kubectl, uint64_t while_ms, pb_error *erro
     return 0;
 }
 
+/* With each look, so that who hears it can show that it lives. */
 static void tell(const velero_watch *watch, const json_t *object, pb_buffer *told)
 {
     pb_buffer text = {0};
     pb_buffer_append_format(&text, "Velero's %s %s: ", pb_object_kind(object), watch->name);
     pb_velero_progress(object, &text);
     pb_text_make_line(text.data);
-    if (watch->waiting && (told->data == NULL || strcmp(told->data, text.data) != 0))
+    if (watch->waiting)
         watch->waiting(watch->context, text.data);
     pb_buffer_free(told);
     *told = text;

@@ -422,8 +422,11 @@ static void fill_record(cluster_backup *self)
     record->paused = self->pachyderm.paused;
     pb_buffer name = {0};
     if (self->cluster->kubernetes == PB_KUBERNETES_VELERO) {
-        pb_buffer_append_format(&name, "%s/pbcopy-%s", self->cluster->velero_namespace,
-                                self->run.intent.id);
+        /* A run that is taken up makes another one. */
+        char now[PB_TIME_TEXT_MAX];
+        pb_time_format_basic(pb_clock_utc_ms(), now);
+        pb_buffer_append_format(&name, "%s/pbcopy-%s-%s", self->cluster->velero_namespace,
+                                self->run.intent.id, now);
         for (size_t i = 0; i < name.size; i++) /* a name of Kubernetes has no capitals */
             if (name.data[i] >= 'A' && name.data[i] <= 'Z')
                 name.data[i] += 'a' - 'A';

@@ -24,6 +24,7 @@ typedef struct cluster_restore {
     pb_snapshot_file file;
     const pb_cluster_record *record; /* the file's */
     json_t *objects;                 /* edited, with their counts; NULL without a capture */
+    pb_buffer bucket;                /* its URL, for the edits */
     pb_restore_result *result;
 } cluster_restore;
 
@@ -131,8 +132,16 @@ static int check_live_buckets(cluster_restore *self, pb_error *error)
         pb_pachyderm other = {0};
         pb_kubectl there = self->kubectl;
         there.name_space = name_space;
-        if (!name_space || pb_pachyderm_read(&there, &other, &wrong))
+        /* Of the namespace itself check_namespace judges: it may be a restore taken up. */
+        if (!name_space || strcmp(name_space, self->cluster->name_space) == 0)
             continue;
+        if (pb_pachyderm_read(&there, &other, &wrong)) {
+            pb_session_note(self->session,
+                            "whether the cluster in namespace %s uses this bucket is "
+                            "not known: %s",
+                            name_space, wrong.message);
+            continue;
+        }
         if (other.storage_url[0] && overlaps(self, other.storage_url))
             failed = refuse_bucket(self, name_space, error);
         pb_pachyderm_free(&other);
@@ -482,11 +491,41 @@ static int connect_pachctl(cluster_restore *self, pb_error *error)
     return 0;
 }
 
+/* The bucket as STORAGE_URL is to have it: without what is pbcopy's own business (profile=). */
+static int name_bucket(cluster_restore *self, pb_error *error)
+{
+    pb_location location = {0};
+    if (self->edits.bucket)
+        return 0;
+    if (pb_location_parse(self->options->destination, &location, error))
+        return pb_error_context(error, "destination");
+    pb_buffer *url = &self->bucket;
+    if (location.kind == PB_STORE_FILE) {
+        pb_buffer_append_format(url, "file://%s", location.bucket);
+    } else {
+        pb_buffer_append_format(url, "s3://%s", location.bucket);
+        if (location.prefix[0])
+            pb_buffer_append_format(url, "/%s", location.prefix);
+        const char *sign = "?";
+        if (location.endpoint) {
+            bool plain = strncmp(location.endpoint, "http://", 7) == 0;
+            pb_buffer_append_format(url, "?endpoint=%s%s", strstr(location.endpoint, "://") + 3,
+                                    plain ? "&disableSSL=true" : "");
+            sign = "&";
+        }
+        if (location.region)
+            pb_buffer_append_format(url, "%sregion=%s", sign, location.region);
+    }
+    self->edits.bucket = url->data;
+    pb_location_free(&location);
+    return 0;
+}
+
 static int work(cluster_restore *self, pb_error *error)
 {
     bool kubernetes;
     pb_session_phase(self->session, "checking");
-    if (find_snapshot(self, error) || check_identity(self, error) ||
+    if (name_bucket(self, error) || find_snapshot(self, error) || check_identity(self, error) ||
         check_live_buckets(self, error) || check_namespace(self, error) ||
         check_databases(self, error) || read_objects(self, error))
         return -1;
@@ -521,12 +560,11 @@ int pb_cluster_restore(pb_session *session, const pb_restore_options *options,
         .kubectl = pb_cluster_kubectl(session, cluster),
         .result = ret_result,
     };
-    if (!self.edits.bucket)
-        self.edits.bucket = options->destination;
     if (!self.edits.name_space)
         self.edits.name_space = cluster->name_space;
     int ended = work(&self, error);
     json_decref(self.objects);
+    pb_buffer_free(&self.bucket);
     pb_repository_close(&self.repository);
     pb_snapshot_file_free(&self.file);
     ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;

@@ -8,6 +8,20 @@
 
 enum { BEAT_MS = 30 * 1000, LOOK_US = 50 * 1000 };
 
+static void beat_if_due(pb_cluster_side *side)
+{
+    if (pb_clock_utc_ms() - side->suspension->process.heartbeat_ms < BEAT_MS)
+        return;
+    pb_error lost = {0}; /* one that is lost is no failure: the next one comes soon */
+    pb_suspension_beat(&side->kubectl, side->suspension, &lost);
+}
+
+static void on_waiting(void *context, const char *text)
+{
+    (void)text;
+    beat_if_due(context);
+}
+
 static int capture(pb_cluster_side *side, pb_error *error)
 {
     pb_kubectl velero = side->kubectl;
@@ -18,7 +32,7 @@ static int capture(pb_cluster_side *side, pb_error *error)
     case PB_KUBERNETES_VELERO:
         velero.name_space = side->velero_namespace;
         return pb_velero_backup(&velero, side->velero_name, side->kubectl.name_space, side->wait_ms,
-                                NULL, NULL, error);
+                                on_waiting, side, error);
     case PB_KUBERNETES_NONE:
         break;
     }
@@ -34,15 +48,9 @@ static void *work(void *context)
     side->kubectl.cancelled = &side->give_up;
     capture(side, &side->error);
     side->captured = true;
-    int64_t beat_ms = pb_clock_monotonic_ms();
     while (!side->stop) {
         usleep(LOOK_US);
-        if (pb_clock_monotonic_ms() - beat_ms < BEAT_MS)
-            continue;
-        /* One that is lost is no failure: the next one comes soon. */
-        pb_error lost = {0};
-        pb_suspension_beat(&side->kubectl, side->suspension, &lost);
-        beat_ms = pb_clock_monotonic_ms();
+        beat_if_due(side);
     }
     uv_run(&loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&loop))

@@ -101,13 +101,14 @@ class RoundTrip(ClusterScenario):
         self.assertEqual(there.psql("pachyderm", "SELECT description FROM pfs.commits ORDER BY int_id LIMIT 1"),
                          here.postgres.psql("pachyderm", "SELECT description FROM pfs.commits ORDER BY int_id LIMIT 1"))
 
-        # Again: refused, as there is a Pachyderm now; and into the live bucket, too.
-        run = self.pbcopy("restore", "--config", self.configuration(here), "--namespace", namespace, repository,
-                          here.origin.url("restored"), "--identity", self.identity, "--dump", "none", **self.environment())
-        self.assert_failed(run, scenario.USAGE, "restored", hint="--allow-live-bucket")
+        # Again: refused, as there is a Pachyderm now; into its bucket from elsewhere, or into the live one, too.
+        run = self.pbcopy("restore", "--config", self.configuration(here), "--namespace", self.new_namespace("other"),
+                          repository, here.origin.url("restored"), "--identity", self.identity, "--dump", "none",
+                          **self.environment())
+        self.assert_failed(run, scenario.USAGE, ["restored", f"namespace {namespace}"], hint="--allow-live-bucket")
         run = self.pbcopy("restore", "--config", self.configuration(here), "--namespace", namespace, repository,
                           here.origin.url("restored"), "--identity", self.identity, "--dump", "none",
-                          "--allow-live-bucket", **self.environment())
+                          **self.environment())
         self.assert_failed(run, scenario.USAGE, "has a Pachyderm already", hint="--allow-existing")
         run = self.pbcopy("restore", "--config", self.configuration(here), "--namespace", self.new_namespace("third"),
                           repository, here.origin.url("pachyderm"), "--identity", self.identity, "--dump", "none",

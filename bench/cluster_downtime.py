@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How long a cluster is down: the window of a backup that has copied beforehand, against the plain order (suspend, copy
 all, resume) in the same run.
 

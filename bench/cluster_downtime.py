@@ -25,6 +25,12 @@ import cluster_scenario  # noqa: E402
 import pachyderm_fixture  # noqa: E402
 
 
+def generation(key):
+    """bigint is signed: to_hex of it has the origin's digits again."""
+    value = int(key[71:], 16)
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
 class Downtime(cluster_scenario.ClusterScenario):
     """Borrows the tests' servers."""
 
@@ -38,7 +44,7 @@ class Downtime(cluster_scenario.ClusterScenario):
         here = pachyderm_fixture.Pachyderm(self.cluster, self.postgres(), origin, "pachyderm", "prod", "2.11", 2)
         here.make_databases()
         keys = list(here.bucket.list("chunk/"))
-        rows = "".join(f"\\\\x{key[6:70]}\t{int(key[71:], 16)}\tt\tf\t{options.bytes}\n" for key in keys)
+        rows = "".join(f"\\\\x{key[6:70]}\t{generation(key)}\tt\tf\t{options.bytes}\n" for key in keys)
         here.postgres.psql("pachyderm", "COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone, size) FROM stdin;\n"
                            + rows + "\\.\n")
         here.deploy()

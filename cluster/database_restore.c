@@ -273,7 +273,9 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     undump->hash = pb_hash_new(PB_HASH_SHA256);
     if (options->check_only || options->chunk) {
         const pb_database_script_options script = {
-            .database = all ? options->database : NULL,
+            .database = !all                ? NULL
+                        : options->database ? options->database
+                                            : "",
             .chunk = options->chunk,
             .context = options->context,
         };

@@ -1,6 +1,7 @@
 #include "cluster/database_script.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,8 @@ struct pb_database_script {
     unsigned comment_depth;
     char before; /* the character before, in SQL and block comments */
     bool is_chunks, found_chunks, complete, elsewhere;
-    int columns[4]; /* places of chunk_id, gen, uploaded, tombstone */
+    bool backslashes_escape; /* in '...': standard_conforming_strings is off */
+    int columns[4];          /* places of chunk_id, gen, uploaded, tombstone */
 };
 
 enum { CHUNK_ID, GEN, UPLOADED, TOMBSTONE };
@@ -154,10 +156,21 @@ static int parse_columns(pb_database_script *script, cursor text, pb_error *erro
     return 0;
 }
 
+/* pg_dump says at the start what the server had it set to. */
+static void note_setting(pb_database_script *script)
+{
+    static const char start[] = "SET standard_conforming_strings = ";
+    pb_slice statement = pb_buffer_slice(&script->statement);
+    if (pb_slice_starts_with(statement, PB_SLICE_LITERAL(start)))
+        script->backslashes_escape = strcmp(statement.data + sizeof start - 1, "off") == 0;
+}
+
 static int end_statement(pb_database_script *script, pb_error *error)
 {
     char schema[NAME_BYTES_MAX], table[NAME_BYTES_MAX];
     cursor columns;
+    script->complete = false; /* more came */
+    note_setting(script);
     bool is_copy = script->statement.size && script->statement.size < STATEMENT_BYTES_MAX &&
                    parse_copy(script->statement.data, schema, table, &columns);
     pb_buffer_clear(&script->statement);
@@ -191,12 +204,28 @@ static bool hex_of(pb_slice field, pb_slice *ret_hex)
 static bool number_of(pb_slice field, unsigned long long *ret_number)
 {
     char text[24], *end;
-    if (!field.size || field.size >= sizeof text)
+    if (!field.size || field.size >= sizeof text ||
+        !(field.data[0] == '-' || isdigit((unsigned char)field.data[0])))
         return false;
     memcpy(text, field.data, field.size);
     text[field.size] = 0;
+    errno = 0;
     *ret_number = (unsigned long long)strtoll(text, &end, 10);
-    return !*end && !isspace((unsigned char)text[0]);
+    return end == text + field.size && !errno;
+}
+
+static bool is_boolean(pb_slice field)
+{
+    return pb_slice_equal(field, PB_SLICE_LITERAL("t")) ||
+           pb_slice_equal(field, PB_SLICE_LITERAL("f")) ||
+           pb_slice_equal(field, PB_SLICE_LITERAL("\\N"));
+}
+
+static int refuse_row(pb_error *error)
+{
+    return pb_error_set(error, PB_ERROR_DAMAGED,
+                        "a row of storage.chunk_objects is not of its form: chunk_id in hex, gen a "
+                        "number, uploaded and tombstone t or f");
 }
 
 static int take_chunk_row(pb_database_script *script, pb_error *error)
@@ -215,16 +244,15 @@ static int take_chunk_row(pb_database_script *script, pb_error *error)
         if (!fields[i].data)
             return pb_error_set(error, PB_ERROR_DAMAGED,
                                 "a row of storage.chunk_objects has too few columns");
-    bool uploaded = pb_slice_equal(fields[UPLOADED], PB_SLICE_LITERAL("t"));
-    bool tombstone = !pb_slice_equal(fields[TOMBSTONE], PB_SLICE_LITERAL("f"));
-    /* NOT NULL is NULL, and so not true. */
-    if (!uploaded || tombstone)
-        return 0;
     unsigned long long gen;
+    if (!is_boolean(fields[UPLOADED]) || !is_boolean(fields[TOMBSTONE]))
+        return refuse_row(error);
+    /* NOT NULL is NULL, and so not true. */
+    if (!pb_slice_equal(fields[UPLOADED], PB_SLICE_LITERAL("t")) ||
+        !pb_slice_equal(fields[TOMBSTONE], PB_SLICE_LITERAL("f")))
+        return 0;
     if (!hex_of(fields[CHUNK_ID], &hex) || !number_of(fields[GEN], &gen))
-        return pb_error_set(error, PB_ERROR_DAMAGED,
-                            "a row of storage.chunk_objects is not of its form: chunk_id in hex, "
-                            "gen a number");
+        return refuse_row(error);
     char key[2 * CHUNK_ID_BYTES_MAX + 64];
     int size = snprintf(key, sizeof key, "chunk/%.*s.%016llx", PB_SLICE_FORMAT(hex), gen);
     script->options.chunk(script->options.context, (pb_slice){key, (size_t)size});
@@ -255,20 +283,49 @@ static void end_comment(pb_database_script *script)
         script->complete = true;
 }
 
+/* An argument of psql, quoted or not; and the value of dbname in it, where it is a connection
+ * string: '' with backslashes. */
+static void read_database_name(const char *at, pb_buffer *ret_name)
+{
+    pb_buffer argument = {0};
+    bool quoted = *at == '"';
+    for (at += quoted; *at; at++) {
+        if (*at == '"' && quoted && at[1] == '"')
+            at++;
+        else if (*at == (quoted ? '"' : ' '))
+            break;
+        pb_buffer_append_char(&argument, *at);
+    }
+    static const char start[] = "dbname='";
+    if (quoted && pb_slice_starts_with(pb_buffer_slice(&argument), PB_SLICE_LITERAL(start))) {
+        for (at = argument.data + sizeof start - 1; *at && *at != '\''; at++) {
+            at += *at == '\\' && at[1];
+            pb_buffer_append_char(ret_name, *at);
+        }
+    } else {
+        pb_buffer_append_slice(ret_name, pb_buffer_slice(&argument));
+    }
+    pb_buffer_free(&argument);
+}
+
 /* \connect NAME, or \connect -reuse-previous=on "dbname='NAME'". */
 static void end_meta(pb_database_script *script)
 {
-    static const char connect[] = "\\connect ";
-    const char *line = script->line.data;
-    if (!script->options.database || strncmp(line, connect, sizeof connect - 1) != 0)
+    static const char connect[] = "\\connect ", reuse[] = "-reuse-previous=on ";
+    const char *at = script->line.data;
+    if (strncmp(at, connect, sizeof connect - 1) != 0)
         return;
-    const char *name = strstr(line, "dbname=");
-    name = name ? name + 7 : line + sizeof connect - 1;
-    while (*name == '\'' || *name == '"' || *name == ' ')
-        name++;
-    size_t size = strcspn(name, "'\" ");
+    script->complete = false; /* more comes */
+    if (!script->options.database)
+        return;
+    at += sizeof connect - 1;
+    if (strncmp(at, reuse, sizeof reuse - 1) == 0)
+        at += sizeof reuse - 1;
+    pb_buffer name = {0};
+    read_database_name(at, &name);
     script->elsewhere =
-        !pb_slice_equal((pb_slice){name, size}, pb_slice_of(script->options.database));
+        !pb_slice_equal(pb_buffer_slice(&name), pb_slice_of(script->options.database));
+    pb_buffer_free(&name);
 }
 
 /* ---- SQL ---- */
@@ -295,7 +352,8 @@ static int take_sql(pb_database_script *script, char c, pb_error *error)
     case ';':
         return end_statement(script, error);
     case '\'':
-        script->place = before == 'E' || before == 'e' ? ESCAPE_STRING : STRING;
+        script->place =
+            before == 'E' || before == 'e' || script->backslashes_escape ? ESCAPE_STRING : STRING;
         break;
     case '"':
         script->place = IDENTIFIER;
@@ -326,20 +384,22 @@ static int take_sql(pb_database_script *script, char c, pb_error *error)
     return 0;
 }
 
-static void take_dollar_tag(pb_database_script *script, char c)
+static int take_dollar_tag(pb_database_script *script, char c, pb_error *error)
 {
     pb_buffer *tag = &script->line;
     if (c == '$') {
         snprintf(script->tag, sizeof script->tag, "%s", tag->data ? tag->data : "");
         script->tag_matched = 0;
         script->place = DOLLAR;
-    } else if (is_name_part(c) && tag->size < NAME_BYTES_MAX - 2 &&
-               (tag->size || !isdigit((unsigned char)c))) {
-        pb_buffer_append_char(tag, c);
-    } else { /* a parameter, $1 */
-        script->place = SQL;
-        script->before = c;
+        return 0;
     }
+    if (is_name_part(c) && tag->size < NAME_BYTES_MAX - 2 &&
+        (tag->size || !isdigit((unsigned char)c))) {
+        pb_buffer_append_char(tag, c);
+        return 0;
+    }
+    script->place = SQL; /* a parameter, $1 */
+    return take_sql(script, c, error);
 }
 
 /* The end is $tag$; `matched` counts its characters. */
@@ -390,8 +450,7 @@ static int take_character(pb_database_script *script, char c, pb_error *error)
             script->place = SQL;
         break;
     case DOLLAR_TAG:
-        take_dollar_tag(script, c);
-        break;
+        return take_dollar_tag(script, c, error);
     case DOLLAR:
         take_dollar(script, c);
         break;

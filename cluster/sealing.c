@@ -104,7 +104,8 @@ static void expand(pb_seal *seal, pb_slice bytes)
         if (zstd_failed(seal, seal->expected))
             return;
         give(seal, out.dst, out.pos);
-        more = in.pos < in.size || out.pos == out.size;
+        /* Asked once more at the end of a frame it would expect another one. */
+        more = in.pos < in.size || (seal->expected && out.pos == out.size);
     }
 }
 

@@ -131,9 +131,18 @@ static int on_script(void *context, const void *data, size_t size, pb_error *err
 
 /* ---- plain bytes ---- */
 
+static int refuse_digest(const pb_undump *undump, pb_error *error)
+{
+    return pb_error_set(error, PB_ERROR_DAMAGED,
+                        "the dump is not the one that snapshot.json names%s",
+                        undump->kind == PB_ARTIFACT_DUMP ? ": nothing was restored" : "");
+}
+
 static int on_opened(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_undump *undump = context;
+    if (size > undump->artifact_bytes - undump->bytes)
+        return refuse_digest(undump, error); /* the rest can't make it right */
     pb_hash_update(undump->hash, data, size);
     undump->bytes += size;
     if (undump->kind == PB_ARTIFACT_DUMP_ALL)
@@ -151,9 +160,7 @@ static int check_digest(pb_undump *undump, pb_error *error)
     if (undump->bytes == undump->artifact_bytes &&
         memcmp(digest, undump->artifact_sha256, sizeof digest) == 0)
         return 0;
-    return pb_error_set(error, PB_ERROR_DAMAGED,
-                        "the dump is not the one that snapshot.json names%s",
-                        undump->kind == PB_ARTIFACT_DUMP ? ": nothing was restored" : "");
+    return refuse_digest(undump, error);
 }
 
 static void on_seal_done(void *context, const pb_error *error)
@@ -296,7 +303,9 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     undump->hash = pb_hash_new(PB_HASH_SHA256);
     if (options->check_only || options->chunk) {
         const pb_database_script_options script = {
-            .database = all ? options->database : NULL,
+            .database = !all                ? NULL
+                        : options->database ? options->database
+                                            : "",
             .chunk = options->chunk,
             .context = options->context,
         };

@@ -15,7 +15,6 @@ struct pb_dump {
     pb_database_script *script;
     pb_hash *hash;
     uint64_t bytes;
-    bool dumped; /* the dumper ended well */
     bool user_paused;
     pb_error error;
 };
@@ -120,7 +119,11 @@ static void on_dumper_done(void *context, pb_child *child, const pb_error *error
 static int on_script(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_dump *dump = context;
-    return pb_database_script_feed(dump->script, data, size, error);
+    if (!pb_database_script_feed(dump->script, data, size, error))
+        return 0;
+    pb_error_context(error, "the dump of database %s", dump->database);
+    fail(dump, error); /* at once: that pg_restore then dies says nothing about the archive */
+    return -1;
 }
 
 static void on_checker_done(void *context, pb_child *child, const pb_error *error)
@@ -191,14 +194,12 @@ static int start_dumper(uv_loop_t *loop, pb_dump *dump, pb_error *error)
     const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 8];
     size_t count = 0;
     pb_database_call call;
-    pb_database_arguments(&dump->options.server, &call);
+    pb_database_arguments(&dump->options.server, all ? NULL : dump->database, &call);
     arguments[count++] = all ? "pg_dumpall" : "pg_dump";
     arguments[count++] = "--lock-wait-timeout=60000";
     if (!all) {
         arguments[count++] = "--format=custom";
         arguments[count++] = "--compress=0"; /* zstd does better, outside */
-        arguments[count++] = "--dbname";
-        arguments[count++] = dump->database;
     }
     for (size_t i = 0; i < call.argument_count; i++)
         arguments[count++] = call.arguments[i];

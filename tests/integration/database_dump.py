@@ -1,0 +1,401 @@
+"""Dumps of a real PostgreSQL and their way back, through the cluster room alone: what is dumped comes back, and what is
+cut, damaged or somebody else's never does."""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import scenario
+import postgres_server
+
+PROGRAM = os.environ.get("DATABASE_PROGRAM", "")
+if not PROGRAM:
+    scenario.unavailable("$DATABASE_PROGRAM does not name the program")
+for tool in ("age", "age-keygen", "psql", "pg_dump", "zstd"):
+    if not shutil.which(tool):
+        scenario.unavailable(f"{tool} is not installed")
+if not postgres_server.programs():
+    scenario.unavailable("PostgreSQL is not installed (postgresql-15)")
+
+ROWS = 100_000
+MARK = "marked-storage-key-c0ffee"
+
+# As Pachyderm's, and beside it whatever could be taken for the table of chunks by who reads carelessly.
+SCHEMA = f"""
+CREATE SCHEMA storage;
+CREATE TABLE storage.chunk_objects (
+    size bigint, chunk_id bytea NOT NULL, gen bigint NOT NULL, uploaded boolean NOT NULL DEFAULT false,
+    tombstone boolean NOT NULL DEFAULT false, note text, PRIMARY KEY (chunk_id, gen));
+INSERT INTO storage.chunk_objects (size, chunk_id, gen, uploaded, tombstone, note)
+    SELECT i, sha256(i::text::bytea), CASE WHEN i % 97 = 0 THEN -i ELSE i END, i % 10 <> 3, i % 100 = 7,
+           CASE WHEN i % 1000 = 1 THEN E'tab\\there\\nline\\\\end\\\\.' END
+    FROM generate_series(1, {ROWS}) i;
+CREATE TABLE storage.keys (name text PRIMARY KEY, data bytea NOT NULL);
+INSERT INTO storage.keys VALUES ('default', '{MARK}');
+CREATE SCHEMA collections;
+CREATE TABLE collections.texts (id int PRIMARY KEY, text text);
+INSERT INTO collections.texts VALUES
+    (1, E'COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;\\n\\\\\\\\xff\\t1\\tt\\tf\\n\\\\.\\n'),
+    (2, E'\\\\.\\nCOPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;'),
+    (3, repeat('no newline at all ', 1000000)), (4, NULL), (5, E'--\\n-- PostgreSQL database dump complete\\n--\\n'),
+    (6, 'ünïcödé');
+COMMENT ON TABLE collections.texts IS E'it''s; COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;\\n';
+CREATE FUNCTION collections.looks_like_it() RETURNS text LANGUAGE plpgsql AS $body$
+BEGIN
+    RETURN $x$
+COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;
+\\\\xee\t1\tt\tf
+\\.
+$x$; -- $bod$ '
+END $body$;
+CREATE VIEW collections.counted AS SELECT count(*) AS "how; many" FROM collections.texts;
+CREATE TABLE collections."chunk_objects; COPY" (x int);
+SELECT lo_from_bytea(0, 'a large object');
+"""
+DEX = "CREATE TABLE password (email text PRIMARY KEY, hash bytea); INSERT INTO password VALUES ('a@b', 'x')"
+WANTED = ("SELECT 'chunk/'||encode(chunk_id,'hex')||'.'||lpad(to_hex(gen),16,'0') FROM storage.chunk_objects "
+          "WHERE uploaded AND NOT tombstone")
+
+
+class DatabaseDump(scenario.Scenario):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = postgres_server.PostgresServer()
+        cls.server.create("pachyderm", "dex", "other")
+        cls.server.psql("pachyderm", SCHEMA)
+        cls.server.psql("dex", DEX)
+        cls.server.psql("other", "CREATE SCHEMA storage; CREATE TABLE storage.chunk_objects (chunk_id bytea, gen bigint, "
+                                 "uploaded boolean, tombstone boolean); "
+                                 "INSERT INTO storage.chunk_objects VALUES ('\\xdd', 1, true, false)")
+        cls.wanted = sorted(cls.server.psql("pachyderm", WANTED).split("\n"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def setUp(self):
+        super().setUp()
+        self.programs = os.path.join(self.folder, "programs")
+        os.mkdir(self.programs)
+        self.targets = 0
+
+    # ---- what is run ----
+
+    def run_program(self, *arguments, server=None, **more):
+        """(exit code, its answer); no secret of the server is in what it says."""
+        server = server or self.server
+        environment = {**os.environ, **server.environment(), **more}
+        environment["PATH"] = self.programs + ":" + environment["PATH"]
+        run = subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, timeout=280, check=False, env=environment)
+        self.assertNotIn(run.returncode, (99, -6, -11), run)
+        for secret in (server.password, MARK):
+            self.assertNotIn(secret, run.stdout + run.stderr)
+        self.assertEqual(run.stderr, "")
+        answer = json.loads(run.stdout)
+        self.assertEqual(bool(answer["error"]), run.returncode != 0, answer)
+        return run.returncode, answer
+
+    def succeed_program(self, *arguments, **more):
+        code, answer = self.run_program(*arguments, **more)
+        self.assertEqual(code, 0, answer)
+        return answer
+
+    def refuse(self, exit_code, says, *arguments, hint=None, **more):
+        code, answer = self.run_program(*arguments, **more)
+        self.assertEqual(code, exit_code, answer)
+        for text in (says,) if isinstance(says, str) else says:
+            self.assertIn(text, answer["error"])
+        if hint:
+            self.assertIn(hint, answer["hint"])
+        return answer
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def program(self, name, text):
+        """A program in front of the real one, which is $REAL."""
+        path = os.path.join(self.programs, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"#!/bin/bash\nREAL={shutil.which(name)}\n{text}\n")
+        os.chmod(path, stat.S_IRWXU)
+
+    def key(self, name="identity"):
+        path = self.path(name)
+        run = subprocess.run(["age-keygen", "-o", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, timeout=60, check=True)
+        return run.stderr.strip().rsplit(" ", 1)[1], path
+
+    def dump(self, *arguments, database="pachyderm", name="dump"):
+        return self.succeed_program("dump", self.path(name), database, *arguments)
+
+    def target(self):
+        """A new, empty database."""
+        self.targets += 1
+        name = f"target{self.targets}"
+        self.server.create(name)
+        self.addCleanup(subprocess.run, ["dropdb", "--force", name], check=True,
+                        env={**os.environ, **self.server.environment()})
+        return name
+
+    @staticmethod
+    def named(made):
+        return ("--bytes", str(made["bytes"]), "--sha256", made["sha256"])
+
+    def contents(self, database, server=None):
+        """Everything in it, as pg_dump tells."""
+        run = subprocess.run(["pg_dump", "--dbname", database], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             env={**os.environ, **(server or self.server).environment()}, check=True, timeout=120)
+        lines = [line for line in run.stdout.split(b"\n") if not line.startswith((b"\\restrict", b"\\unrestrict"))]
+        return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+    def chunks(self, name="chunks"):
+        with open(self.path(name), encoding="ascii") as file:
+            return file.read().splitlines()
+
+    def assert_empty(self, database):
+        self.assertTrue(self.succeed_program("empty", database)["empty"], database)
+
+    # ---- there and back ----
+
+    def test_one_database(self):
+        public, identity = self.key()
+        for seal, opening in (((), ()), (("--recipient", public), ("--identity", identity))):
+            made = self.dump("--chunks", self.path("chunks"), *seal)
+            self.assertEqual(made["encrypted"], bool(seal))
+            self.assertEqual(self.chunks(), self.wanted)
+            # The stored bytes are what ordinary tools read, and their digest is that of pg_dump's own archive.
+            command = f"age --decrypt --identity {identity} dump | zstd -dc" if seal else "zstd -dc dump"
+            plain = subprocess.run(command, shell=True, cwd=self.folder, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+            self.assertEqual((len(plain), hashlib.sha256(plain).hexdigest()), (made["bytes"], made["sha256"]))
+            self.assertTrue(plain.startswith(b"PGDMP"))
+            os.remove(self.path("chunks"))
+            self.succeed_program("check", self.path("dump"), "pachyderm", "--chunks", self.path("chunks"),
+                                 *self.named(made), *opening, PGPORT="1")
+            self.assertEqual(self.chunks(), self.wanted)
+            target = self.target()
+            self.succeed_program("restore", self.path("dump"), target, "--chunks", self.path("again"),
+                                 *self.named(made), *opening)
+            self.assertEqual(self.chunks("again"), self.wanted)
+            self.assertEqual(self.contents(target), self.contents("pachyderm"))
+
+    def test_a_database_without_chunks(self):
+        made = self.dump(database="dex")
+        target = self.target()
+        self.succeed_program("restore", self.path("dump"), target, *self.named(made))
+        self.assertEqual(self.contents(target), self.contents("dex"))
+        # Where chunks are looked for, their table must be there: in the dump, and before anything is restored.
+        expected = "expected to find table storage.chunk_objects"
+        self.refuse(scenario.FAILED, expected, "dump", self.path("x"), "dex", "--chunks", self.path("chunks"))
+        target = self.target()
+        self.refuse(scenario.FAILED, expected, "restore", self.path("dump"), target, "--chunks", self.path("chunks"),
+                    *self.named(made))
+        self.assert_empty(target)
+
+    def test_all_databases(self):
+        public, identity = self.key()
+        other = postgres_server.PostgresServer()
+        self.addCleanup(other.stop)
+        made = self.dump("--all", "--chunks", self.path("chunks"), "--recipient", public)
+        self.assertEqual(self.chunks(), self.wanted)  # and not that of `other`
+        # Its role is there already: pg_dumpall would make it.
+        self.succeed_program("restore", self.path("dump"), "pachyderm", "--all", "--identity", identity, "--chunks",
+                             self.path("again"), *self.named(made), server=other)
+        self.assertEqual(self.chunks("again"), self.wanted)
+        for database in ("pachyderm", "dex", "other"):
+            self.assertEqual(self.contents(database, other), self.contents(database), database)
+        # A script that lacks its end, though all was said to be well.
+        self.program("pg_dumpall", '"$REAL" "$@" | head -n -3')
+        self.refuse(scenario.DAMAGED, "cut", "dump", self.path("cut"), "pachyderm", "--all")
+
+    def test_a_database_that_is_not_empty(self):
+        made = self.dump()
+        target = self.target()
+        self.server.psql(target, "CREATE SCHEMA storage; CREATE TABLE storage.keys (mine int)")
+        self.assertFalse(self.succeed_program("empty", target)["empty"])
+        before = self.contents(target)
+        self.refuse(scenario.FAILED, "already exists", "restore", self.path("dump"), target, *self.named(made))
+        self.assertEqual(self.contents(target), before)
+        self.succeed_program("restore", self.path("dump"), target, "--clean", *self.named(made))
+        self.assertEqual(self.contents(target), self.contents("pachyderm"))
+
+    def test_a_slow_store_and_one_that_fails(self):
+        made = self.dump("--slow", "--chunks", self.path("chunks"))
+        self.assertEqual(self.chunks(), self.wanted)
+        self.succeed_program("check", self.path("dump"), "pachyderm", *self.named(made))
+        self.refuse(scenario.CANCELLED, "given up", "dump", self.path("half"), "pachyderm", "--kill-after", "1000000")
+        target = self.target()
+        self.refuse(scenario.CANCELLED, "given up", "restore", self.path("dump"), target, "--kill-after", "1000000",
+                    *self.named(made))
+        self.assert_empty(target)
+
+    def test_memory_stays_flat(self):
+        target = self.target()
+        megabytes = 15 if scenario.is_sanitized() else 150
+        self.server.psql(target, f"CREATE TABLE big (x bytea); INSERT INTO big SELECT string_agg(sha256((i * 64 + j)::text"
+                                 f"::bytea), '') FROM generate_series(1, {megabytes * 512}) i, generate_series(0, 63) j "
+                                 "GROUP BY i")
+        made = self.dump(database=target)
+        self.assertGreater(made["bytes"], megabytes * 1_900_000)  # bytea is twice as long in hex
+        back = self.target()
+        restored = self.succeed_program("restore", self.path("dump"), back, *self.named(made))
+        self.assertEqual(self.server.psql(back, "SELECT count(*), sum(length(x)) FROM big"),
+                         self.server.psql(target, "SELECT count(*), sum(length(x)) FROM big"))
+        print(f"{made['bytes'] / 1e6:.0f} MB: at most {made['peak_bytes'] / 1e6:.0f} MB out, "
+              f"{restored['peak_bytes'] / 1e6:.0f} MB back", flush=True)
+        if not scenario.is_sanitized():
+            self.assertLess(made["peak_bytes"], 64_000_000)
+            self.assertLess(restored["peak_bytes"], 64_000_000)
+
+    # ---- dumps that are not whole ----
+
+    def test_pg_dump_that_is_not_whole(self):
+        whole = self.path("whole")
+        with open(whole, "wb") as file:
+            subprocess.run(["pg_dump", "--format=custom", "--compress=0", "--dbname", "pachyderm"], stdout=file, check=True,
+                           env={**os.environ, **self.server.environment()}, timeout=120)
+        size = os.path.getsize(whole)
+        # It ends with 0 all the same. Behind the head and behind a table's data is where a block ends.
+        with open(whole, "rb") as file:
+            archive = file.read()
+        last_block = archive.rindex(b"\0\0\0\0\0", 0, size - 5)
+        for cut in (0, 1, 5, 300, size // 3, size // 2, last_block + 5, size - 5, size - 1):
+            self.program("pg_dump", f"head -c {cut} {whole}")
+            self.refuse(scenario.DAMAGED, "not whole", "dump", self.path("cut"), "pachyderm", "--chunks", self.path("c"))
+        # Killed half way, and by itself.
+        self.program("pg_dump", f"head -c {size // 2} {whole}; kill -9 $$")
+        self.refuse(scenario.FAILED, "signal 9", "dump", self.path("cut"), "pachyderm")
+        self.program("pg_dump", f"cat {whole}; echo 'pg_dump: error: query failed: ERROR:  canceled' >&2; exit 1")
+        self.refuse(scenario.FAILED, "query failed", "dump", self.path("cut"), "pachyderm")
+        # Something else altogether.
+        self.program("pg_dump", "echo SELECT 1;")
+        self.refuse(scenario.DAMAGED, "not whole", "dump", self.path("cut"), "pachyderm")
+
+    def test_pg_dump_whose_backend_is_ended(self):
+        target = self.target()
+        self.server.psql(target, "CREATE TABLE big (x text); INSERT INTO big SELECT repeat(i::text, 1000) FROM "
+                                 "generate_series(1, 40000) i")
+        ended = []
+
+        def end_backend():
+            scenario.wait_until(lambda: self.server.psql("postgres", "SELECT count(pg_terminate_backend(pid)) FROM "
+                                f"pg_stat_activity WHERE datname = '{target}' AND query LIKE 'COPY%'") != "0",
+                                60, "pg_dump copies")
+            ended.append(True)
+
+        thread = threading.Thread(target=end_backend)
+        thread.start()
+        code, answer = self.run_program("dump", self.path("dump"), target, "--slow")
+        thread.join()
+        self.assertTrue(ended)
+        self.assertIn(code, (scenario.UNREACHABLE, scenario.FAILED), answer)
+
+    def test_damaged_bytes_restore_nothing(self):
+        public, identity = self.key()
+        for seal, opening in (((), ()), (("--recipient", public), ("--identity", identity))):
+            made = self.dump(*seal)
+            with open(self.path("dump"), "rb") as file:
+                stored = file.read()
+            target = self.target()
+            size = len(stored)
+            for at in (0, 5, 40, 300, 1000, size // 3, size // 2, size - 100, size - 1):
+                with open(self.path("flipped"), "wb") as file:
+                    file.write(stored[:at] + bytes([stored[at] ^ 0x10]) + stored[at + 1:])
+                # A restore may stumble over wrong data before it is known to be wrong.
+                code, answer = self.run_program("restore", self.path("flipped"), target, *self.named(made), *opening)
+                self.assertIn(code, (scenario.DAMAGED, scenario.REFUSED) if seal else
+                              (scenario.DAMAGED, scenario.FAILED), (at, answer))
+                self.assert_empty(target)
+                code, answer = self.run_program("check", self.path("flipped"), "pachyderm", *self.named(made), *opening)
+                self.assertIn(code, (scenario.DAMAGED, scenario.REFUSED) if seal else (scenario.DAMAGED,), (at, answer))
+            for cut in (0, 3, 1000, size // 2, size - 1):
+                with open(self.path("cut"), "wb") as file:
+                    file.write(stored[:cut])
+                self.refuse(scenario.DAMAGED, "", "restore", self.path("cut"), target, *self.named(made), *opening)
+                self.assert_empty(target)
+            for more in (b"x", stored):
+                with open(self.path("longer"), "wb") as file:
+                    file.write(stored + more)
+                self.refuse(scenario.DAMAGED, "", "restore", self.path("longer"), target, *self.named(made), *opening)
+                self.assert_empty(target)
+
+    def test_another_dump_restores_nothing(self):
+        """A whole archive, but not the one that the snapshot names, of one table or of many: not even where pg_restore
+        could end long before the last byte is there."""
+        made = self.dump()
+        target = self.target()
+        for named in ((made["bytes"], "0" * 64), (made["bytes"] + 1, made["sha256"]), (made["bytes"] - 1, made["sha256"])):
+            self.refuse(scenario.DAMAGED, "not the one", "restore", self.path("dump"), target, "--bytes", str(named[0]),
+                        "--sha256", named[1])
+            self.assert_empty(target)
+        plain = subprocess.run(["pg_dump", "--format=custom", "--compress=0", "--schema-only", "--dbname", "pachyderm"],
+                               stdout=subprocess.PIPE, check=True, timeout=120,
+                               env={**os.environ, **self.server.environment()}).stdout
+        # All that this archive needs comes first, and then more than any pipe holds.
+        run = subprocess.run(["zstd", "-c"], input=plain + bytes(50_000_000), stdout=subprocess.PIPE, check=True, timeout=60)
+        with open(self.path("early"), "wb") as file:
+            file.write(run.stdout)
+        code, answer = self.run_program("restore", self.path("early"), target, "--bytes", str(len(plain) + 50_000_000),
+                                        "--sha256", "0" * 64)
+        self.assertIn(code, (scenario.DAMAGED, scenario.FAILED), answer)
+        self.assert_empty(target)
+
+    # ---- keys and servers ----
+
+    def test_keys(self):
+        public, identity = self.key()
+        _, other = self.key("other")
+        made = self.dump("--recipient", public)
+        target = self.target()
+        self.refuse(scenario.REFUSED, "identity", "restore", self.path("dump"), target, "--identity", other,
+                    *self.named(made))
+        self.assert_empty(target)
+        self.refuse(scenario.DAMAGED, "", "restore", self.path("dump"), target, *self.named(made))
+        self.assert_empty(target)
+
+    def test_servers_that_do_not_answer(self):
+        made = self.dump()
+        target = self.target()
+        restore = ("restore", self.path("dump"), target, *self.named(made))
+        for command in (("dump", self.path("x"), "pachyderm"), restore, ("version", "pachyderm"), ("empty", target)):
+            self.refuse(scenario.UNREACHABLE, "onnection", *command, PGPORT="1")
+            self.refuse(scenario.REFUSED, "password authentication failed", *command, PGPASSWORD="wrong", hint="PGPASSWORD")
+        for command in (("dump", self.path("x"), "nobody"), ("restore", self.path("dump"), "nobody", *self.named(made)),
+                        ("version", "nobody"), ("empty", "nobody")):
+            self.refuse(scenario.NOT_FOUND, 'database "nobody" does not exist', *command)
+        # A name is a name, and never a way to another server.
+        for name in ("host=192.0.2.1 dbname=x", "postgresql://192.0.2.1/x", "it's \\ one"):
+            self.refuse(scenario.NOT_FOUND, f'database "{name}" does not exist', "dump", self.path("x"), name)
+        self.server.create("it's = \\ here")
+        self.succeed_program("dump", self.path("x"), "it's = \\ here")
+        # A role that is not there: told, with what to do.
+        self.server.psql("postgres", "CREATE ROLE gone")
+        self.server.psql(target, "CREATE TABLE owned (x int); ALTER TABLE owned OWNER TO gone")
+        made = self.dump(database=target)
+        self.server.psql(target, "DROP TABLE owned")
+        self.server.psql("postgres", "DROP ROLE gone")
+        self.refuse(scenario.FAILED, 'role "gone" does not exist', "restore", self.path("dump"), target,
+                    *self.named(made), hint="role")
+        self.assert_empty(target)
+
+    def test_versions(self):
+        version = self.succeed_program("version", "pachyderm")
+        self.assertEqual(version["text"].split(".")[0], self.server.psql("postgres", "SHOW server_version").split(".")[0])
+        self.assertEqual(version["number"], int(self.server.psql("postgres", "SHOW server_version_num")))
+        self.assertEqual(self.succeed_program("client", "pg_dump")["number"] // 10000, version["number"] // 10000)
+        self.refuse(scenario.USAGE, "pg_nothing", "client", "pg_nothing", hint="postgresql-client")
+        for says, number in (("pg_dump (PostgreSQL) 17.2 (Debian 17.2-1)", 170002), ("pg_dump (PostgreSQL) 18beta1", 180000)):
+            self.program("pg_dump", f"echo '{says}'")
+            self.assertEqual(self.succeed_program("client", "pg_dump")["number"], number)
+        self.program("pg_dump", "echo hello")
+        self.refuse(scenario.FAILED, "version", "client", "pg_dump")
+
+
+if __name__ == "__main__":
+    scenario.main()

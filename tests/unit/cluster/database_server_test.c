@@ -69,15 +69,15 @@ static void test_arguments(void **state)
         .host = "h", .port = 5433, .user = "u", .password = "marked-secret"};
     pb_database_call call;
     bool has_password = false;
-    pb_database_arguments(&server, &call);
-    assert_int_equal(call.argument_count, 7);
+    pb_database_arguments(&server, "d", &call);
+    assert_int_equal(call.argument_count, 9);
     for (size_t i = 0; i < call.argument_count; i++)
         assert_null(strstr(call.arguments[i], "marked-secret"));
     for (const char *const *variable = call.environment; *variable; variable++)
         has_password |= strcmp(*variable, "PGPASSWORD=marked-secret") == 0;
     assert_true(has_password);
     pb_database_call_free(&call);
-    pb_database_arguments(&(pb_database_server){0}, &call);
+    pb_database_arguments(&(pb_database_server){0}, NULL, &call);
     assert_int_equal(call.argument_count, 1);
     assert_string_equal(call.arguments[0], "--no-password");
     pb_database_call_free(&call);

@@ -59,7 +59,14 @@ void pb_chunk_sort_tell(pb_chunk_sort *sort, void (*drained)(void *context), voi
 
 int pb_chunk_sort_start(uv_loop_t *loop, pb_chunk_sort **ret_sort, pb_error *error)
 {
-    static const char *const arguments[] = {"sort", "--unique", "--buffer-size=64M", NULL};
+    /* The keys may be gigabytes, and /tmp is memory on many machines. */
+    const char *folder = getenv("TMPDIR");
+    const char *const arguments[] = {"sort",
+                                     "--unique",
+                                     "--buffer-size=64M",
+                                     "--temporary-directory",
+                                     folder && folder[0] ? folder : "/var/tmp",
+                                     NULL};
     static const char *const environment[] = {"LC_ALL=C", NULL};
     pb_chunk_sort *sort = pb_allocate_zeroed(1, sizeof *sort);
     const pb_child_options options = {

@@ -42,7 +42,7 @@ typedef struct pb_dump pb_dump;
 typedef struct pb_dump_options {
     pb_artifact_kind kind; /* DUMP or DUMP_ALL */
     pb_database_server server;
-    const char *database; /* DUMP */
+    const char *database; /* DUMP: this one; DUMP_ALL: whose chunks are told */
     pb_sealing sealing;
     /* The stored bytes (compressed, encrypted), in order. Never blocks: pb_dump_pause holds the
      * stream up. */
@@ -66,12 +66,16 @@ uint64_t pb_dump_bytes(const pb_dump *dump);           /* dumped so far */
 
 /* ---- a dump on its way back ---- */
 
+/* DUMP: one transaction, which is not committed before all bytes are known to be the artifact's.
+ * DUMP_ALL is psql's, without a transaction, as CREATE DATABASE and \connect allow none: a failure
+ * leaves behind what was made before it. Roles that are there already are kept. */
+
 typedef struct pb_undump pb_undump;
 
 typedef struct pb_undump_options {
     const pb_artifact *artifact;
     pb_database_server server; /* where to; not read where `check_only` */
-    const char *database;      /* DUMP: into this one */
+    const char *database;      /* DUMP: into this one; DUMP_ALL: whose chunks are told */
     bool check_only;           /* no server: the archive is read to its end, its chunks are told */
     bool clean;                /* drop what is there first, in the same transaction */
     const char *identity;      /* age's key file, for an encrypted one */

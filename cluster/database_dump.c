@@ -226,13 +226,13 @@ int pb_dump_start(uv_loop_t *loop, const pb_dump_options *options, pb_dump **ret
                   pb_error *error)
 {
     pb_dump *dump = pb_allocate_zeroed(1, sizeof *dump);
+    dump->database = pb_duplicate(pb_slice_of(options->database ? options->database : ""));
     const pb_database_script_options script = {
-        .database = options->kind == PB_ARTIFACT_DUMP_ALL ? options->database : NULL,
+        .database = options->kind == PB_ARTIFACT_DUMP_ALL ? dump->database : NULL,
         .chunk = options->chunk,
         .context = options->context,
     };
     dump->options = *options;
-    dump->database = pb_duplicate(pb_slice_of(options->database));
     dump->hash = pb_hash_new(PB_HASH_SHA256);
     dump->script = pb_database_script_new(&script);
     if (start_seal(loop, dump, error) ||

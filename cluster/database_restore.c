@@ -99,9 +99,18 @@ static int pass_on(pb_undump *undump, const void *data, size_t size, pb_error *e
     return 0;
 }
 
+static int refuse_digest(pb_error *error)
+{
+    return pb_error_set(error, PB_ERROR_DAMAGED,
+                        "the dump is not the one that snapshot.json names: nothing was restored");
+}
+
 static int on_opened(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_undump *undump = context;
+    /* The end that is held back is the end only as long as no more comes than there should. */
+    if (size > undump->artifact_bytes - undump->bytes)
+        return refuse_digest(error);
     pb_hash_update(undump->hash, data, size);
     undump->bytes += size;
     pb_buffer_append(&undump->held, data, size);
@@ -122,8 +131,7 @@ static int check_digest(pb_undump *undump, pb_error *error)
     if (undump->bytes == undump->artifact_bytes &&
         memcmp(digest, undump->artifact_sha256, sizeof digest) == 0)
         return 0;
-    return pb_error_set(error, PB_ERROR_DAMAGED,
-                        "the dump is not the one that snapshot.json names: nothing was restored");
+    return refuse_digest(error);
 }
 
 static void on_seal_done(void *context, const pb_error *error)
@@ -273,7 +281,9 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     undump->hash = pb_hash_new(PB_HASH_SHA256);
     if (options->check_only || options->chunk) {
         const pb_database_script_options script = {
-            .database = all ? options->database : NULL,
+            .database = !all                ? NULL
+                        : options->database ? options->database
+                                            : "",
             .chunk = options->chunk,
             .context = options->context,
         };

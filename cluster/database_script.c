@@ -1,13 +1,17 @@
 #include "cluster/database_script.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    STATEMENT_BYTES_MAX = 64 * 1024, /* a longer one is no COPY */
-    ROW_BYTES_MAX = 4096,            /* of chunk_objects */
+    /* A longer one is no COPY: that of 1600 columns, each with a name of 63 characters that all
+     * need two, has less. */
+    STATEMENT_BYTES_MAX = 256 * 1024,
+    LINE_BYTES_MAX = 64 * 1024, /* kept of a comment or a meta-command */
+    ROW_BYTES_MAX = 4096,       /* of chunk_objects */
     NAME_BYTES_MAX = 128,
     CHUNK_ID_BYTES_MAX = 256,
     COLUMNS_MAX = 64,
@@ -43,9 +47,12 @@ struct pb_database_script {
     char tag[NAME_BYTES_MAX];
     size_t tag_matched; /* characters of the closing $tag$ so far */
     unsigned comment_depth;
-    char before; /* the character before, in SQL and block comments */
+    char before;  /* the character before, in SQL and block comments */
+    char before2; /* the one before that, in SQL */
+    bool escapes; /* the last string, or the one that is being read, is E'...' */
     bool is_chunks, found_chunks, complete, elsewhere;
-    int columns[4]; /* places of chunk_id, gen, uploaded, tombstone */
+    bool backslashes_escape; /* in '...': standard_conforming_strings is off */
+    int columns[4];          /* places of chunk_id, gen, uploaded, tombstone */
 };
 
 enum { CHUNK_ID, GEN, UPLOADED, TOMBSTONE };
@@ -99,6 +106,12 @@ static bool take_sign(cursor *text, char sign)
     return true;
 }
 
+static bool is_name_part(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || (c & 0x80);
+}
+
+/* A name, or a "name" with each quote in it doubled. */
 static bool take_name(cursor *text, char *ret_name)
 {
     skip_blanks(text);
@@ -108,13 +121,15 @@ static bool take_name(cursor *text, char *ret_name)
         text->at++;
     while (*text->at && size < NAME_BYTES_MAX - 1) {
         char c = *text->at;
-        if (quoted ? c == '"' : !(isalnum((unsigned char)c) || c == '_' || (c & 0x80)))
+        if (quoted && c == '"' && *++text->at != '"')
+            break;
+        if (!quoted && !is_name_part(c))
             break;
         ret_name[size++] = c;
         text->at++;
     }
     ret_name[size] = 0;
-    return size && (!quoted || take_sign(text, '"'));
+    return size && (!quoted || text->at[-1] == '"');
 }
 
 /* Is the statement COPY name.table (columns) FROM stdin? */
@@ -154,12 +169,23 @@ static int parse_columns(pb_database_script *script, cursor text, pb_error *erro
     return 0;
 }
 
+/* pg_dump says at the start what the server had it set to. */
+static void note_setting(pb_database_script *script)
+{
+    static const char start[] = "SET standard_conforming_strings = ";
+    pb_slice statement = pb_buffer_slice(&script->statement);
+    if (pb_slice_starts_with(statement, PB_SLICE_LITERAL(start)))
+        script->backslashes_escape = strcmp(statement.data + sizeof start - 1, "off") == 0;
+}
+
 static int end_statement(pb_database_script *script, pb_error *error)
 {
     char schema[NAME_BYTES_MAX], table[NAME_BYTES_MAX];
     cursor columns;
     bool is_copy = script->statement.size && script->statement.size < STATEMENT_BYTES_MAX &&
                    parse_copy(script->statement.data, schema, table, &columns);
+    script->complete = false; /* more came */
+    note_setting(script);
     pb_buffer_clear(&script->statement);
     script->place = SQL;
     if (!is_copy)
@@ -188,15 +214,35 @@ static bool hex_of(pb_slice field, pb_slice *ret_hex)
     return true;
 }
 
+/* A bigint as COPY has it: a minus and digits. */
 static bool number_of(pb_slice field, unsigned long long *ret_number)
 {
-    char text[24], *end;
-    if (!field.size || field.size >= sizeof text)
+    char text[24];
+    size_t minus = field.size && field.data[0] == '-';
+    if (field.size == minus || field.size >= sizeof text)
         return false;
+    for (size_t i = minus; i < field.size; i++)
+        if (!isdigit((unsigned char)field.data[i]))
+            return false;
     memcpy(text, field.data, field.size);
     text[field.size] = 0;
-    *ret_number = (unsigned long long)strtoll(text, &end, 10);
-    return !*end && !isspace((unsigned char)text[0]);
+    errno = 0;
+    *ret_number = (unsigned long long)strtoll(text, NULL, 10);
+    return errno == 0;
+}
+
+static bool is_boolean(pb_slice field)
+{
+    return pb_slice_equal(field, PB_SLICE_LITERAL("t")) ||
+           pb_slice_equal(field, PB_SLICE_LITERAL("f")) ||
+           pb_slice_equal(field, PB_SLICE_LITERAL("\\N"));
+}
+
+static int refuse_row(pb_error *error)
+{
+    return pb_error_set(error, PB_ERROR_DAMAGED,
+                        "a row of storage.chunk_objects is not of its form: chunk_id in hex, gen a "
+                        "number, uploaded and tombstone t or f");
 }
 
 static int take_chunk_row(pb_database_script *script, pb_error *error)
@@ -215,6 +261,8 @@ static int take_chunk_row(pb_database_script *script, pb_error *error)
         if (!fields[i].data)
             return pb_error_set(error, PB_ERROR_DAMAGED,
                                 "a row of storage.chunk_objects has too few columns");
+    if (!is_boolean(fields[UPLOADED]) || !is_boolean(fields[TOMBSTONE]))
+        return refuse_row(error);
     bool uploaded = pb_slice_equal(fields[UPLOADED], PB_SLICE_LITERAL("t"));
     bool tombstone = !pb_slice_equal(fields[TOMBSTONE], PB_SLICE_LITERAL("f"));
     /* NOT NULL is NULL, and so not true. */
@@ -222,9 +270,7 @@ static int take_chunk_row(pb_database_script *script, pb_error *error)
         return 0;
     unsigned long long gen;
     if (!hex_of(fields[CHUNK_ID], &hex) || !number_of(fields[GEN], &gen))
-        return pb_error_set(error, PB_ERROR_DAMAGED,
-                            "a row of storage.chunk_objects is not of its form: chunk_id in hex, "
-                            "gen a number");
+        return refuse_row(error);
     char key[2 * CHUNK_ID_BYTES_MAX + 64];
     int size = snprintf(key, sizeof key, "chunk/%.*s.%016llx", PB_SLICE_FORMAT(hex), gen);
     script->options.chunk(script->options.context, (pb_slice){key, (size_t)size});
@@ -255,20 +301,53 @@ static void end_comment(pb_database_script *script)
         script->complete = true;
 }
 
+/* NAME, or "NAME" with each quote in it doubled. */
+static void take_word_of_meta(const char *text, pb_buffer *ret_word)
+{
+    bool quoted = *text == '"';
+    for (text += quoted; *text && (quoted || *text != ' '); text++) {
+        if (quoted && *text == '"' && *++text != '"')
+            break;
+        pb_buffer_append_char(ret_word, *text);
+    }
+}
+
+/* 'NAME' of a connection string, in place: a backslash escapes what follows. */
+static void unquote_value(pb_buffer *value)
+{
+    size_t size = 0;
+    for (size_t i = 1; i < value->size && value->data[i] != '\''; i++) {
+        i += value->data[i] == '\\' && i + 1 < value->size;
+        value->data[size++] = value->data[i];
+    }
+    value->size = size;
+}
+
 /* \connect NAME, or \connect -reuse-previous=on "dbname='NAME'". */
 static void end_meta(pb_database_script *script)
 {
-    static const char connect[] = "\\connect ";
-    const char *line = script->line.data;
-    if (!script->options.database || strncmp(line, connect, sizeof connect - 1) != 0)
+    static const char connect[] = "\\connect ", reuse[] = "-reuse-previous=on ";
+    static const char dbname[] = "dbname=";
+    const char *text = script->line.data;
+    if (strncmp(text, connect, sizeof connect - 1) != 0)
         return;
-    const char *name = strstr(line, "dbname=");
-    name = name ? name + 7 : line + sizeof connect - 1;
-    while (*name == '\'' || *name == '"' || *name == ' ')
-        name++;
-    size_t size = strcspn(name, "'\" ");
-    script->elsewhere =
-        !pb_slice_equal((pb_slice){name, size}, pb_slice_of(script->options.database));
+    script->complete = false; /* more comes */
+    if (!script->options.database)
+        return;
+    text += sizeof connect - 1;
+    bool is_connection_string = strncmp(text, reuse, sizeof reuse - 1) == 0;
+    pb_buffer word = {0}, name = {0};
+    take_word_of_meta(is_connection_string ? text + sizeof reuse - 1 : text, &word);
+    pb_slice found = pb_buffer_slice(&word);
+    if (is_connection_string && pb_slice_starts_with(found, PB_SLICE_LITERAL(dbname))) {
+        pb_buffer_append_text(&name, word.data + sizeof dbname - 1);
+        if (name.data[0] == '\'')
+            unquote_value(&name);
+        found = pb_buffer_slice(&name);
+    }
+    script->elsewhere = !pb_slice_equal(found, pb_slice_of(script->options.database));
+    pb_buffer_free(&word);
+    pb_buffer_free(&name);
 }
 
 /* ---- SQL ---- */
@@ -281,21 +360,22 @@ static void keep(pb_database_script *script, char c)
     pb_buffer_append_char(statement, c);
 }
 
-static bool is_name_part(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || (c & 0x80);
-}
-
 /* A character of SQL outside of strings and comments. */
 static int take_sql(pb_database_script *script, char c, pb_error *error)
 {
-    char before = script->before;
+    char before = script->before, before2 = script->before2;
+    script->before2 = before;
     script->before = c;
     switch (c) {
     case ';':
         return end_statement(script, error);
     case '\'':
-        script->place = before == 'E' || before == 'e' ? ESCAPE_STRING : STRING;
+        /* The E is no end of a name, and a string goes on behind ''. */
+        script->escapes = before == '\''
+                              ? script->escapes
+                              : script->backslashes_escape ||
+                                    ((before == 'E' || before == 'e') && !is_name_part(before2));
+        script->place = script->escapes ? ESCAPE_STRING : STRING;
         break;
     case '"':
         script->place = IDENTIFIER;
@@ -326,7 +406,7 @@ static int take_sql(pb_database_script *script, char c, pb_error *error)
     return 0;
 }
 
-static void take_dollar_tag(pb_database_script *script, char c)
+static int take_dollar_tag(pb_database_script *script, char c, pb_error *error)
 {
     pb_buffer *tag = &script->line;
     if (c == '$') {
@@ -338,8 +418,9 @@ static void take_dollar_tag(pb_database_script *script, char c)
         pb_buffer_append_char(tag, c);
     } else { /* a parameter, $1 */
         script->place = SQL;
-        script->before = c;
+        return take_sql(script, c, error);
     }
+    return 0;
 }
 
 /* The end is $tag$; `matched` counts its characters. */
@@ -390,8 +471,7 @@ static int take_character(pb_database_script *script, char c, pb_error *error)
             script->place = SQL;
         break;
     case DOLLAR_TAG:
-        take_dollar_tag(script, c);
-        break;
+        return take_dollar_tag(script, c, error);
     case DOLLAR:
         take_dollar(script, c);
         break;
@@ -434,7 +514,7 @@ static const char *take_lines(pb_database_script *script, const char *at, const 
     switch (script->place) {
     case LINE_COMMENT:
     case META:
-        at = take_line(line, at, end, STATEMENT_BYTES_MAX, &ended);
+        at = take_line(line, at, end, LINE_BYTES_MAX, &ended);
         if (ended && script->place == META)
             end_meta(script);
         else if (ended)

@@ -91,6 +91,19 @@ static pb_slice error_line(pb_slice said)
     return (pb_slice){NULL, 0};
 }
 
+/* "detail: server version: 16.1; pg_dump version: 15.8" */
+static pb_slice detail_line(pb_slice said)
+{
+    static const char mark[] = "detail: ";
+    const char *at = memmem(said.data, said.size, mark, sizeof mark - 1);
+    if (!at)
+        return PB_SLICE_LITERAL("server version mismatch");
+    at += sizeof mark - 1;
+    size_t left = (size_t)(said.data + said.size - at);
+    const char *end = memchr(at, '\n', left);
+    return (pb_slice){at, end ? (size_t)(end - at) : left};
+}
+
 void pb_database_judge(pb_slice said, pb_error *error)
 {
     if (error->kind != PB_ERROR_FAILED)
@@ -106,6 +119,12 @@ void pb_database_judge(pb_slice said, pb_error *error)
             error->kind = phrases[i].kind;
             break;
         }
+    if (says(said, "server version mismatch")) {
+        pb_slice versions = detail_line(said);
+        pb_error_set(error, PB_ERROR_USAGE, "older than the server: %.*s",
+                     PB_SLICE_FORMAT(versions));
+        pb_error_hint(error, "install the postgresql-client of the server's version, or later");
+    }
     if (says(said, "FATAL:  database \"") && says(said, "does not exist"))
         error->kind = PB_ERROR_NOT_FOUND;
     if (error->kind == PB_ERROR_REFUSED && !error->hint[0])

@@ -9,7 +9,14 @@ enum {
     WINDOW_LOG_MAX = 27, /* of what is read: 128 MiB, as the zstd program has it */
     PIECE_BYTES = 128 * 1024,
     PENDING_LOW_BYTES = 256 * 1024,
+    DECRYPTED_BYTES_MAX = 1024 * 1024, /* more is left with age */
 };
+
+/* Bytes in order: in at the end, out at the front. */
+typedef struct byte_queue {
+    pb_buffer bytes;
+    size_t begin;
+} byte_queue;
 
 struct pb_seal {
     uv_loop_t *loop;
@@ -17,11 +24,13 @@ struct pb_seal {
     ZSTD_CCtx *compressor; /* one of these */
     ZSTD_DCtx *expander;
     size_t expected; /* of the expander: 0 between frames */
+    bool holds_more; /* the expander, of the input that it has taken */
     pb_child *age;   /* NULL where there is none, or it is over */
-    bool has_age, age_over;
-    /* Bytes wait here for the loop, so that nothing comes inside a call: written and not yet
-     * through zstd (or handed to age). */
-    pb_buffer waiting;
+    bool has_age;
+    /* Bytes wait here for the loop, so that nothing comes inside a call, and in pieces of bounded
+     * size: a few compressed bytes may expand to gigabytes. */
+    byte_queue written;
+    byte_queue decrypted; /* by age, and not expanded yet */
     bool ended, input_done, over, paused;
     uv_idle_t soon;
     char *piece;
@@ -30,6 +39,41 @@ struct pb_seal {
 
 static void wake(pb_seal *seal);
 
+/* ---- queues ---- */
+
+static size_t queue_size(const byte_queue *queue)
+{
+    return queue->bytes.size - queue->begin;
+}
+
+static void queue_add(byte_queue *queue, const void *data, size_t size)
+{
+    pb_buffer *bytes = &queue->bytes;
+    /* As much is moved as was taken before, at most. */
+    if (queue->begin >= bytes->size - queue->begin) {
+        bytes->size -= queue->begin;
+        if (bytes->size)
+            memmove(bytes->data, bytes->data + queue->begin, bytes->size);
+        queue->begin = 0;
+    }
+    pb_buffer_append(bytes, data, size);
+}
+
+/* The front, a piece at most. */
+static pb_slice queue_front(const byte_queue *queue)
+{
+    size_t size = queue_size(queue);
+    if (!size)
+        return (pb_slice){NULL, 0};
+    return (pb_slice){queue->bytes.data + queue->begin, size < PIECE_BYTES ? size : PIECE_BYTES};
+}
+
+static void queue_clear(byte_queue *queue)
+{
+    pb_buffer_clear(&queue->bytes);
+    queue->begin = 0;
+}
+
 /* ---- the end ---- */
 
 static void on_closed(uv_handle_t *handle)
@@ -37,7 +81,8 @@ static void on_closed(uv_handle_t *handle)
     pb_seal *seal = handle->data;
     ZSTD_freeCCtx(seal->compressor);
     ZSTD_freeDCtx(seal->expander);
-    pb_buffer_free(&seal->waiting);
+    pb_buffer_free(&seal->written.bytes);
+    pb_buffer_free(&seal->decrypted.bytes);
     free(seal->piece);
     free(seal);
 }
@@ -60,15 +105,6 @@ static void give(pb_seal *seal, const void *data, size_t size)
 
 /* ---- zstd ---- */
 
-/* Compressed bytes go to age, or out. */
-static void pass_on(pb_seal *seal, const void *data, size_t size)
-{
-    if (seal->age)
-        pb_child_write(seal->age, data, size);
-    else if (!seal->has_age)
-        give(seal, data, size);
-}
-
 static int zstd_failed(pb_seal *seal, size_t result)
 {
     if (!ZSTD_isError(result))
@@ -90,42 +126,54 @@ static void compress(pb_seal *seal, pb_slice bytes, bool ends)
             ZSTD_compressStream2(seal->compressor, &out, &in, ends ? ZSTD_e_end : ZSTD_e_continue);
         if (zstd_failed(seal, left))
             return;
-        pass_on(seal, out.dst, out.pos);
+        if (seal->age)
+            pb_child_write(seal->age, out.dst, out.pos);
+        else if (!seal->has_age)
+            give(seal, out.dst, out.pos);
     } while (!seal->error.kind && (ends ? left != 0 : in.pos < in.size));
 }
 
-static void expand(pb_seal *seal, pb_slice bytes)
+/* One piece of output, of what is in the queue. */
+static void expand(pb_seal *seal, byte_queue *from)
 {
-    ZSTD_inBuffer in = {bytes.data, bytes.size, 0};
-    bool more = true;
-    while (more && !seal->error.kind) {
-        ZSTD_outBuffer out = {seal->piece, PIECE_BYTES, 0};
-        seal->expected = ZSTD_decompressStream(seal->expander, &out, &in);
-        if (zstd_failed(seal, seal->expected))
-            return;
-        give(seal, out.dst, out.pos);
-        more = in.pos < in.size || out.pos == out.size;
-    }
+    pb_slice front = queue_front(from);
+    ZSTD_inBuffer in = {front.data, front.size, 0};
+    ZSTD_outBuffer out = {seal->piece, PIECE_BYTES, 0};
+    seal->expected = ZSTD_decompressStream(seal->expander, &out, &in);
+    if (zstd_failed(seal, seal->expected))
+        return;
+    from->begin += in.pos;
+    /* Asked again behind the end of a frame, it would expect another one. */
+    seal->holds_more = seal->expected && out.pos == out.size;
+    give(seal, out.dst, out.pos);
 }
 
 static void check_whole(pb_seal *seal)
 {
-    pb_error error;
-    if (!seal->options.opens || !seal->expected || seal->error.kind)
-        return;
-    pb_error_set(&error, PB_ERROR_DAMAGED, "it ends in the middle of its compressed data");
-    fail(seal, &error);
+    if (seal->expected)
+        pb_error_set(&seal->error, PB_ERROR_DAMAGED,
+                     "it ends in the middle of its compressed data");
 }
 
 /* ---- age ---- */
 
+static void update_age(pb_seal *seal)
+{
+    if (seal->age)
+        pb_child_pause(seal->age,
+                       seal->paused || queue_size(&seal->decrypted) >= DECRYPTED_BYTES_MAX);
+}
+
 static int on_age_output(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_seal *seal = context;
-    if (seal->options.opens)
-        expand(seal, (pb_slice){data, size});
-    else
+    if (seal->options.opens) {
+        queue_add(&seal->decrypted, data, size);
+        update_age(seal);
+        wake(seal);
+    } else {
         give(seal, data, size);
+    }
     if (!seal->error.kind)
         return 0;
     *error = seal->error;
@@ -137,28 +185,58 @@ static void on_age_drained(void *context)
     wake(context);
 }
 
+static bool says(pb_slice text, const char *phrase)
+{
+    return text.size && memmem(text.data, text.size, phrase, strlen(phrase));
+}
+
+/* What age calls its error; where to report bugs of age comes behind it. */
+static pb_slice age_error(pb_slice said)
+{
+    static const char mark[] = "age: error: ";
+    const char *at = said.size ? memmem(said.data, said.size, mark, sizeof mark - 1) : NULL;
+    if (!at)
+        return (pb_slice){NULL, 0};
+    at += sizeof mark - 1;
+    size_t left = (size_t)(said.data + said.size - at);
+    const char *end = memchr(at, '\n', left);
+    return (pb_slice){at, end ? (size_t)(end - at) : left};
+}
+
+static void judge_age(bool opens, pb_slice said, pb_error *error)
+{
+    pb_slice line = age_error(said);
+    if (error->kind != PB_ERROR_FAILED)
+        return;
+    if (line.size)
+        pb_error_set(error, PB_ERROR_FAILED, "age: %.*s", PB_SLICE_FORMAT(line));
+    if (!opens)
+        return;
+    if (says(line, "no identity matched")) {
+        pb_error_set(error, PB_ERROR_REFUSED,
+                     "the identity is not one of those that it is encrypted to");
+        pb_error_hint(error, "give the key that belongs to the --recipient of the backup");
+    } else if (pb_slice_starts_with(line, PB_SLICE_LITERAL("reading \""))) {
+        error->kind = PB_ERROR_USAGE;
+        pb_error_hint(error, "an identity is a file that age-keygen or ssh-keygen made");
+    } else if (says(line, "passphrase")) {
+        error->kind = PB_ERROR_USAGE;
+        pb_error_hint(error, "nobody can be asked for a passphrase here: give a key without one");
+    } else if (line.size) {
+        error->kind = PB_ERROR_DAMAGED;
+    }
+}
+
 static void on_age_done(void *context, pb_child *child, const pb_error *error)
 {
     pb_seal *seal = context;
-    pb_slice said = pb_child_stderr(child);
     seal->age = NULL;
-    seal->age_over = true;
     if (error->kind && !seal->error.kind) {
-        static const char nobody[] = "no identity matched";
         seal->error = *error;
-        if (!seal->options.opens)
-            ;
-        else if (memmem(said.data ? said.data : "", said.size, nobody, sizeof nobody - 1)) {
-            pb_error_set(&seal->error, PB_ERROR_REFUSED,
-                         "the identity is not one of those that it is encrypted to");
-            pb_error_hint(&seal->error, "give the key that belongs to the --recipient of the "
-                                        "backup");
-        } else if (error->kind == PB_ERROR_FAILED) {
-            seal->error.kind = PB_ERROR_DAMAGED;
-        }
+        judge_age(seal->options.opens, pb_child_stderr(child), &seal->error);
+    } else if (!seal->error.kind && !seal->input_done) {
+        pb_error_set(&seal->error, PB_ERROR_FAILED, "age ended before its input did");
     }
-    if (!seal->error.kind)
-        check_whole(seal);
     wake(seal);
 }
 
@@ -195,20 +273,19 @@ static int start_age(pb_seal *seal, pb_error *error)
 
 /* ---- the pump ---- */
 
-static void take_input(pb_seal *seal)
+/* A piece of what was written goes on its way. */
+static void take_written(pb_seal *seal)
 {
-    /* A piece a turn: other handles of the loop want their share. */
-    size_t size = seal->waiting.size < PIECE_BYTES ? seal->waiting.size : PIECE_BYTES;
-    pb_slice bytes = {seal->waiting.data, size};
-    if (seal->options.opens && seal->age)
-        pb_child_write(seal->age, bytes.data, bytes.size);
-    else if (seal->options.opens)
-        expand(seal, bytes);
-    else
-        compress(seal, bytes, false);
-    if (seal->waiting.size > size)
-        memmove(seal->waiting.data, seal->waiting.data + size, seal->waiting.size - size);
-    seal->waiting.size -= size;
+    pb_slice front = queue_front(&seal->written);
+    if (seal->options.opens && !seal->has_age) {
+        expand(seal, &seal->written);
+        return;
+    }
+    if (!seal->options.opens)
+        compress(seal, front, false);
+    else if (seal->age)
+        pb_child_write(seal->age, front.data, front.size);
+    seal->written.begin += front.size;
 }
 
 static void end_input(pb_seal *seal)
@@ -218,45 +295,75 @@ static void end_input(pb_seal *seal)
         compress(seal, (pb_slice){NULL, 0}, true);
     if (seal->age)
         pb_child_end_input(seal->age);
-    else
-        check_whole(seal);
 }
 
-static bool age_is_busy(const pb_seal *seal)
+static bool has_written(const pb_seal *seal)
 {
-    return seal->age && pb_child_pending(seal->age) > PENDING_LOW_BYTES;
+    return queue_size(&seal->written) || (!seal->has_age && seal->holds_more);
+}
+
+static bool has_decrypted(const pb_seal *seal)
+{
+    return seal->has_age && (queue_size(&seal->decrypted) || seal->holds_more);
+}
+
+static bool may_take_written(const pb_seal *seal)
+{
+    return (has_written(seal) || (seal->ended && !seal->input_done)) &&
+           !(seal->age && pb_child_pending(seal->age) > PENDING_LOW_BYTES);
+}
+
+/* A piece a turn: other handles of the loop want their share. */
+static void take_step(pb_seal *seal)
+{
+    bool was_high = queue_size(&seal->written) >= PENDING_LOW_BYTES;
+    if (has_decrypted(seal)) {
+        expand(seal, &seal->decrypted);
+        update_age(seal);
+    }
+    if (!seal->error.kind && may_take_written(seal)) {
+        if (has_written(seal))
+            take_written(seal);
+        else
+            end_input(seal);
+    }
+    if (was_high && queue_size(&seal->written) < PENDING_LOW_BYTES && seal->options.drained &&
+        !seal->error.kind)
+        seal->options.drained(seal->options.context);
+}
+
+static void end(pb_seal *seal)
+{
+    seal->over = true;
+    if (!seal->error.kind && seal->options.opens)
+        check_whole(seal);
+    seal->options.done(seal->options.context, &seal->error);
+    uv_close((uv_handle_t *)&seal->soon, on_closed);
 }
 
 static void on_soon(uv_idle_t *idle)
 {
     pb_seal *seal = idle->data;
-    bool was_high = seal->waiting.size >= PENDING_LOW_BYTES;
     uv_idle_stop(idle);
-    if (seal->error.kind) {
-        pb_buffer_clear(&seal->waiting);
-        seal->input_done = true;
-    } else if (seal->paused || age_is_busy(seal)) {
+    if (!seal->error.kind && seal->paused)
         return; /* who is waited for wakes */
-    } else if (seal->waiting.size) {
-        take_input(seal);
-    } else if (seal->ended && !seal->input_done) {
-        end_input(seal);
+    if (!seal->error.kind)
+        take_step(seal);
+    if (seal->error.kind) {
+        queue_clear(&seal->written);
+        queue_clear(&seal->decrypted);
+        seal->holds_more = false;
+        seal->input_done = true;
     }
-    if (seal->input_done && !seal->age && !seal->over) {
-        seal->over = true;
-        seal->options.done(seal->options.context, &seal->error);
-        uv_close((uv_handle_t *)idle, on_closed);
-        return;
-    }
-    if (was_high && seal->waiting.size < PENDING_LOW_BYTES && seal->options.drained)
-        seal->options.drained(seal->options.context);
-    if (seal->waiting.size || (seal->ended && !seal->input_done) || seal->error.kind)
+    if (seal->input_done && !seal->age && !has_decrypted(seal))
+        end(seal);
+    else if (has_decrypted(seal) || may_take_written(seal))
         wake(seal);
 }
 
 static void wake(pb_seal *seal)
 {
-    if (!uv_is_closing((uv_handle_t *)&seal->soon))
+    if (!seal->over)
         uv_idle_start(&seal->soon, on_soon);
 }
 
@@ -265,6 +372,10 @@ static void wake(pb_seal *seal)
 int pb_seal_start(uv_loop_t *loop, const pb_seal_options *options, pb_seal **ret_seal,
                   pb_error *error)
 {
+    if (options->opens && options->encrypted && !options->identity) {
+        pb_error_set(error, PB_ERROR_USAGE, "it is encrypted, and no identity is given");
+        return pb_error_hint(error, "--identity names the file with the key");
+    }
     pb_seal *seal = pb_allocate_zeroed(1, sizeof *seal);
     seal->loop = loop;
     seal->options = *options;
@@ -295,7 +406,7 @@ void pb_seal_write(pb_seal *seal, const void *data, size_t size)
 {
     if (seal->error.kind || seal->ended)
         return;
-    pb_buffer_append(&seal->waiting, data, size);
+    queue_add(&seal->written, data, size);
     wake(seal);
 }
 
@@ -307,14 +418,13 @@ void pb_seal_end(pb_seal *seal)
 
 size_t pb_seal_pending(const pb_seal *seal)
 {
-    return seal->waiting.size + (seal->age ? pb_child_pending(seal->age) : 0);
+    return queue_size(&seal->written) + (seal->age ? pb_child_pending(seal->age) : 0);
 }
 
 void pb_seal_pause(pb_seal *seal, bool paused)
 {
     seal->paused = paused;
-    if (seal->age)
-        pb_child_pause(seal->age, paused);
+    update_age(seal);
     if (!paused)
         wake(seal);
 }
@@ -331,8 +441,13 @@ int pb_sealing_check(uv_loop_t *loop, const pb_sealing *sealing, pb_error *error
                                          NULL};
         const pb_child_options options = {.arguments = arguments, .deadline_ms = 30 * 1000};
         pb_error wrong = {0};
-        if (!pb_child_run(loop, &options, PB_SLICE_LITERAL("test"), NULL, PIECE_BYTES, NULL, NULL,
-                          &wrong))
+        pb_buffer said = {0};
+        int refused = pb_child_run(loop, &options, PB_SLICE_LITERAL("test"), NULL, PIECE_BYTES,
+                                   NULL, &said, &wrong);
+        if (refused)
+            judge_age(false, pb_buffer_slice(&said), &wrong);
+        pb_buffer_free(&said);
+        if (!refused)
             continue;
         if (wrong.kind != PB_ERROR_FAILED) {
             *error = wrong;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
+#include "snapshot/cluster.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
@@ -242,6 +243,8 @@ static int verify_database(verify_job *verify, const char *identity, pb_error *e
         return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
                                     "--recipient of the backup");
     }
+    if (dump->encrypted && pb_cluster_identity_check(identity, error))
+        return -1;
     pb_chunk_sort *sort;
     uint64_t missing = 0;
     const pb_undump_options options = {

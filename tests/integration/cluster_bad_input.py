@@ -268,7 +268,19 @@ class BadInput(ClusterScenario):
         key = [k for k in bucket.list("snapshots/") if "database/pachyderm" in k][0]
         body = bytearray(bucket.get(key))
         body[len(body) // 2] ^= 1
+        self.succeed("verify", repository, "--read", "--database", "--identity", self.identity)
         bucket.put(key, bytes(body))
+        # A verify that reads finds it; one that does not sees what is missing.
+        run = self.pbcopy("verify", repository, "--read")
+        self.assertEqual(run.exit_code, scenario.DAMAGED, run)
+        self.assertIn("mismatch: database/pachyderm.dump.zst.age", run.stdout)
+        capture = [k for k in bucket.list("snapshots/") if "kubernetes/objects" in k][0]
+        kept = bucket.get(capture)
+        bucket.delete(capture)
+        run = self.pbcopy("verify", repository)
+        self.assertEqual(run.exit_code, scenario.DAMAGED, run)
+        self.assertIn("missing: kubernetes/objects.ndjson.zst.age", run.stdout)
+        bucket.put(capture, kept)
         run = self.pbcopy("restore", "--config", self.configuration(here), "--namespace", namespace, repository,
                           here.origin.url("restored"), "--database-host", there.host, "--database-port", str(there.port),
                           "--database-user", there.user, "--identity", self.identity, PGPASSWORD=there.password, **self.environment())

@@ -127,7 +127,8 @@ int pb_chunk_sort_next(pb_chunk_sort *sort, pb_slice *ret_key, pb_error *error)
         }
         if (!sort->child)
             return left ? pb_error_set(error, PB_ERROR_FAILED, "sort gave half a line") : 0;
-        memmove(sort->output.data, start, left);
+        if (left)
+            memmove(sort->output.data, start, left);
         sort->output.size = left;
         sort->read = 0;
         if (sort->paused) {

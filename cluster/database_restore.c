@@ -126,7 +126,10 @@ static int on_script(void *context, const void *data, size_t size, pb_error *err
     else if (undump->target)
         hold_end(undump, data, size);
     update_flow(undump);
-    return undump->script ? pb_database_script_feed(undump->script, data, size, error) : 0;
+    if (!undump->script || !pb_database_script_feed(undump->script, data, size, error))
+        return 0;
+    fail(undump, error); /* at once: that pg_restore then dies says nothing about the archive */
+    return -1;
 }
 
 /* ---- plain bytes ---- */
@@ -142,7 +145,7 @@ static int on_opened(void *context, const void *data, size_t size, pb_error *err
 {
     pb_undump *undump = context;
     if (size > undump->artifact_bytes - undump->bytes)
-        return refuse_digest(undump, error); /* the rest can't make it right */
+        return refuse_digest(undump, error);
     pb_hash_update(undump->hash, data, size);
     undump->bytes += size;
     if (undump->kind == PB_ARTIFACT_DUMP_ALL)
@@ -303,9 +306,7 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     undump->hash = pb_hash_new(PB_HASH_SHA256);
     if (options->check_only || options->chunk) {
         const pb_database_script_options script = {
-            .database = !all                ? NULL
-                        : options->database ? options->database
-                                            : "",
+            .database = all ? options->database : NULL,
             .chunk = options->chunk,
             .context = options->context,
         };

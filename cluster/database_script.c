@@ -181,7 +181,7 @@ static void note_setting(pb_database_script *script)
 static int end_statement(pb_database_script *script, pb_error *error)
 {
     char schema[NAME_BYTES_MAX], table[NAME_BYTES_MAX];
-    cursor columns;
+    cursor columns = {NULL};
     bool is_copy = script->statement.size && script->statement.size < STATEMENT_BYTES_MAX &&
                    parse_copy(script->statement.data, schema, table, &columns);
     script->complete = false; /* more came */

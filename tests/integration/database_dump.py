@@ -23,7 +23,7 @@ for tool in ("age", "age-keygen", "psql", "pg_dump", "zstd"):
 if not postgres_server.programs():
     scenario.unavailable("PostgreSQL is not installed (postgresql-15)")
 
-ROWS = 100_000
+ROWS = 10_000 if scenario.is_sanitized() else 100_000
 MARK = "marked-storage-key-c0ffee"
 
 # As Pachyderm's, and beside it whatever could be taken for the table of chunks by who reads carelessly.
@@ -41,11 +41,13 @@ INSERT INTO storage.keys VALUES ('default', '{MARK}');
 CREATE SCHEMA collections;
 CREATE TABLE collections.texts (id int PRIMARY KEY, text text);
 INSERT INTO collections.texts VALUES
-    (1, E'COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;\\n\\\\\\\\xff\\t1\\tt\\tf\\n\\\\.\\n'),
+    (1, E'COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;\\n'
+        '\\\\\\\\xff\\t1\\tt\\tf\\n\\\\.\\n'),
     (2, E'\\\\.\\nCOPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;'),
     (3, repeat('no newline at all ', 1000000)), (4, NULL), (5, E'--\\n-- PostgreSQL database dump complete\\n--\\n'),
     (6, 'ünïcödé');
-COMMENT ON TABLE collections.texts IS E'it''s; COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;\\n';
+COMMENT ON TABLE collections.texts IS
+    E'it''s; COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone) FROM stdin;\\n';
 CREATE FUNCTION collections.looks_like_it() RETURNS text LANGUAGE plpgsql AS $body$
 BEGIN
     RETURN $x$
@@ -70,8 +72,8 @@ class DatabaseDump(scenario.Scenario):
         cls.server.create("pachyderm", "dex", "other")
         cls.server.psql("pachyderm", SCHEMA)
         cls.server.psql("dex", DEX)
-        cls.server.psql("other", "CREATE SCHEMA storage; CREATE TABLE storage.chunk_objects (chunk_id bytea, gen bigint, "
-                                 "uploaded boolean, tombstone boolean); "
+        cls.server.psql("other", "CREATE SCHEMA storage; CREATE TABLE storage.chunk_objects (chunk_id bytea, "
+                                 "gen bigint, uploaded boolean, tombstone boolean); "
                                  "INSERT INTO storage.chunk_objects VALUES ('\\xdd', 1, true, false)")
         cls.wanted = sorted(cls.server.psql("pachyderm", WANTED).split("\n"))
 
@@ -172,7 +174,8 @@ class DatabaseDump(scenario.Scenario):
             self.assertEqual(self.chunks(), self.wanted)
             # The stored bytes are what ordinary tools read, and their digest is that of pg_dump's own archive.
             command = f"age --decrypt --identity {identity} dump | zstd -dc" if seal else "zstd -dc dump"
-            plain = subprocess.run(command, shell=True, cwd=self.folder, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+            plain = subprocess.run(command, shell=True, cwd=self.folder, stdout=subprocess.PIPE, check=True,
+                                   timeout=60).stdout
             self.assertEqual((len(plain), hashlib.sha256(plain).hexdigest()), (made["bytes"], made["sha256"]))
             self.assertTrue(plain.startswith(b"PGDMP"))
             os.remove(self.path("chunks"))
@@ -229,17 +232,17 @@ class DatabaseDump(scenario.Scenario):
         made = self.dump("--slow", "--chunks", self.path("chunks"))
         self.assertEqual(self.chunks(), self.wanted)
         self.succeed_program("check", self.path("dump"), "pachyderm", *self.named(made))
-        self.refuse(scenario.CANCELLED, "given up", "dump", self.path("half"), "pachyderm", "--kill-after", "1000000")
+        self.refuse(scenario.CANCELLED, "given up", "dump", self.path("half"), "pachyderm", "--kill-after", "100000")
         target = self.target()
-        self.refuse(scenario.CANCELLED, "given up", "restore", self.path("dump"), target, "--kill-after", "1000000",
+        self.refuse(scenario.CANCELLED, "given up", "restore", self.path("dump"), target, "--kill-after", "100000",
                     *self.named(made))
         self.assert_empty(target)
 
     def test_memory_stays_flat(self):
         target = self.target()
         megabytes = 30 if scenario.is_sanitized() else 300
-        self.server.psql(target, "CREATE TABLE big (x text); ALTER TABLE big ALTER COLUMN x SET STORAGE EXTERNAL; INSERT INTO "
-                                 "big SELECT repeat(encode(sha256(i::text::bytea), 'hex'), 15625) FROM "
+        self.server.psql(target, "CREATE TABLE big (x text); ALTER TABLE big ALTER COLUMN x SET STORAGE EXTERNAL; "
+                                 "INSERT INTO big SELECT repeat(encode(sha256(i::text::bytea), 'hex'), 15625) FROM "
                                  f"generate_series(1, {megabytes}) i")
         made = self.dump(database=target)
         self.assertGreater(made["bytes"], megabytes * 1_000_000)
@@ -258,8 +261,8 @@ class DatabaseDump(scenario.Scenario):
     def test_pg_dump_that_is_not_whole(self):
         whole = self.path("whole")
         with open(whole, "wb") as file:
-            subprocess.run(["pg_dump", "--format=custom", "--compress=0", "--dbname", "pachyderm"], stdout=file, check=True,
-                           env={**os.environ, **self.server.environment()}, timeout=120)
+            subprocess.run(["pg_dump", "--format=custom", "--compress=0", "--dbname", "pachyderm"], stdout=file,
+                           env={**os.environ, **self.server.environment()}, check=True, timeout=120)
         size = os.path.getsize(whole)
         # It ends with 0 all the same. Behind the head and behind a table's data is where a block ends.
         with open(whole, "rb") as file:
@@ -267,7 +270,8 @@ class DatabaseDump(scenario.Scenario):
         last_block = archive.rindex(b"\0\0\0\0\0", 0, size - 5)
         for cut in (0, 1, 5, 300, size // 3, size // 2, last_block + 5, size - 5, size - 1):
             self.program("pg_dump", f"head -c {cut} {whole}")
-            self.refuse(scenario.DAMAGED, "not whole", "dump", self.path("cut"), "pachyderm", "--chunks", self.path("c"))
+            self.refuse(scenario.DAMAGED, "not whole", "dump", self.path("cut"), "pachyderm", "--chunks",
+                        self.path("chunks"))
         # Killed half way, and by itself.
         self.program("pg_dump", f"head -c {size // 2} {whole}; kill -9 $$")
         self.refuse(scenario.FAILED, "signal 9", "dump", self.path("cut"), "pachyderm")
@@ -330,7 +334,8 @@ class DatabaseDump(scenario.Scenario):
         could end long before the last byte is there."""
         made = self.dump()
         target = self.target()
-        for named in ((made["bytes"], "0" * 64), (made["bytes"] + 1, made["sha256"]), (made["bytes"] - 1, made["sha256"])):
+        for named in ((made["bytes"], "0" * 64), (made["bytes"] + 1, made["sha256"]),
+                      (made["bytes"] - 1, made["sha256"])):
             self.refuse(scenario.DAMAGED, "not the one", "restore", self.path("dump"), target, "--bytes", str(named[0]),
                         "--sha256", named[1])
             self.assert_empty(target)
@@ -338,7 +343,8 @@ class DatabaseDump(scenario.Scenario):
                                stdout=subprocess.PIPE, check=True, timeout=120,
                                env={**os.environ, **self.server.environment()}).stdout
         # All that this archive needs comes first, and then more than any pipe holds.
-        run = subprocess.run(["zstd", "-c"], input=plain + bytes(50_000_000), stdout=subprocess.PIPE, check=True, timeout=60)
+        run = subprocess.run(["zstd", "-c"], input=plain + bytes(50_000_000), stdout=subprocess.PIPE, check=True,
+                             timeout=60)
         with open(self.path("early"), "wb") as file:
             file.write(run.stdout)
         code, answer = self.run_program("restore", self.path("early"), target, "--bytes", str(len(plain) + 50_000_000),
@@ -365,7 +371,8 @@ class DatabaseDump(scenario.Scenario):
         restore = ("restore", self.path("dump"), target, *self.named(made))
         for command in (("dump", self.path("x"), "pachyderm"), restore, ("version", "pachyderm"), ("empty", target)):
             self.refuse(scenario.UNREACHABLE, "onnection", *command, PGPORT="1")
-            self.refuse(scenario.REFUSED, "password authentication failed", *command, PGPASSWORD="wrong", hint="PGPASSWORD")
+            self.refuse(scenario.REFUSED, "password authentication failed", *command, PGPASSWORD="wrong",
+                        hint="PGPASSWORD")
         for command in (("dump", self.path("x"), "nobody"), ("restore", self.path("dump"), "nobody", *self.named(made)),
                         ("version", "nobody"), ("empty", "nobody")):
             self.refuse(scenario.NOT_FOUND, 'database "nobody" does not exist', *command)
@@ -386,11 +393,12 @@ class DatabaseDump(scenario.Scenario):
 
     def test_versions(self):
         version = self.succeed_program("version", "pachyderm")
-        self.assertEqual(version["text"].split(".")[0], self.server.psql("postgres", "SHOW server_version").split(".")[0])
+        self.assertEqual(version["text"], self.server.psql("postgres", "SHOW server_version").split(" ")[0])
         self.assertEqual(version["number"], int(self.server.psql("postgres", "SHOW server_version_num")))
         self.assertEqual(self.succeed_program("client", "pg_dump")["number"] // 10000, version["number"] // 10000)
         self.refuse(scenario.USAGE, "pg_nothing", "client", "pg_nothing", hint="postgresql-client")
-        for says, number in (("pg_dump (PostgreSQL) 17.2 (Debian 17.2-1)", 170002), ("pg_dump (PostgreSQL) 18beta1", 180000)):
+        for says, number in (("pg_dump (PostgreSQL) 17.2 (Debian 17.2-1)", 170002),
+                             ("pg_dump (PostgreSQL) 18beta1", 180000)):
             self.program("pg_dump", f"echo '{says}'")
             self.assertEqual(self.succeed_program("client", "pg_dump")["number"], number)
         self.program("pg_dump", "echo hello")

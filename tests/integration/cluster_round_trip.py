@@ -25,12 +25,17 @@ class RoundTrip(ClusterScenario):
                     return variable.get("value")
         return None
 
-    def round_trip(self, shape):
-        here = self.pachyderm(chunks=2000, shape=shape)
+    def round_trip(self, shape, filled=0):
+        """With so many chunks that the origin has made at its start, beside those that are put."""
+        fill = ["--fill", f"pachyderm:{filled}:512:chunk"] if filled else []
+        origin = self.origin(*fill, buckets=("pachyderm", "repository", "restored"))
+        here = self.pachyderm(chunks=0 if filled else 2000, shape=shape, origin=origin)
+        if filled:
+            self.assertEqual(here.load_what_is_there(), filled)
         here.start_simulation()
         first = self.backup(here, "--json").json()
         cluster = first["snapshot"]["cluster"]
-        self.assertGreater(cluster["chunks_needed"], 2000)
+        self.assertGreater(cluster["chunks_needed"], filled or 2000)
         self.assertEqual(cluster["pachyderm"], here.version)
         self.assertEqual({f"{w['kind']}/{w['name']}": w["replicas"] for w in cluster["workloads"]},
                          {"Deployment/pachd": 1, "Deployment/pachw": 2, "ReplicationController/pipeline-0-v1": 1,
@@ -48,7 +53,8 @@ class RoundTrip(ClusterScenario):
         told = self.succeed("verify", repository, "--read", "--database", "--identity", self.identity, "--json").json()
         self.assertEqual(told["findings_total"], 0)
         self.assertEqual(told["chunks_needed"], second["snapshot"]["cluster"]["chunks_needed"])
-        # Nothing but objects, parts, dumps and the capture is in it: passes are cleared away.
+        # Nothing but objects, parts, dumps and the capture is in it: passes are cleared away, probes left out.
+        self.assertNotEqual(here.bucket.list("test/"), {})
         self.assertEqual([key for key in here.origin.bucket("repository").list("snapshots/") if "/pass-" in key], [])
         self.assertEqual(here.origin.bucket("repository").list(f"data/{first['snapshot']['id']}/test/"), {})
 
@@ -121,7 +127,7 @@ class RoundTrip(ClusterScenario):
         return base64.b64decode(objects["Secret", name]["data"][key]).decode()
 
     def test_shape_of_2_11(self):
-        self.round_trip("2.11")
+        self.round_trip("2.11", filled=100_000)
 
     def test_shape_of_2_8(self):
         self.round_trip("2.8")

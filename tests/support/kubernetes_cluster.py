@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,7 +22,6 @@ import urllib.error
 import urllib.request
 
 import scenario
-from postgres_server import free_port
 
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kubernetes")
 
@@ -47,12 +47,13 @@ def programs():
 
 
 def _port_range():
-    """The first of seven free ports in a row, as kubernetes/up wants them."""
+    """The first of six free ports in a row, as kubernetes/up wants them; below those that connections are made from,
+    which somebody else may get before it starts."""
     for _ in range(200):
-        first = free_port()
-        if first < 65000 and all(_is_free(first + i) for i in range(7)):
+        first = random.randrange(20000, 32000)
+        if all(_is_free(first + i) for i in range(6)):
             return first
-    raise RuntimeError("no seven free ports in a row")
+    raise RuntimeError("no six free ports in a row")
 
 
 def _is_free(port):
@@ -76,14 +77,18 @@ class KubernetesCluster:
             scenario.unavailable(f"no kube-controller-manager in {self.bin}: pods would neither come nor go")
         self.folder = tempfile.mkdtemp(prefix="pbcopy-kube-", dir="/tmp")
         self.directory = os.path.join(self.folder, "k")
-        self.port = _port_range()
         self._stopped = None  # the arguments of an API server that has been stopped
         atexit.register(self.stop)
-        run = subprocess.run([os.path.join(SCRIPTS, "up"), self.directory, self.bin, str(os.getpid())], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
-                             env={**os.environ, "KUBE_PORT": str(self.port)})
-        if run.returncode:
-            raise RuntimeError(f"kubernetes/up: {run.stderr}")
+        for attempt in range(3):
+            self.port = _port_range()
+            run = subprocess.run([os.path.join(SCRIPTS, "up"), self.directory, self.bin, str(os.getpid())],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 timeout=600, check=False, env={**os.environ, "KUBE_PORT": str(self.port)})
+            if not run.returncode:
+                break
+            print(f"kubernetes/up, attempt {attempt + 1}: {run.stderr}")
+        else:
+            raise RuntimeError("Kubernetes does not start")
         self.kubeconfig = os.path.join(self.directory, "kubeconfig")
         self._prepare_requests()
 

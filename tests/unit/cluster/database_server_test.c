@@ -69,8 +69,10 @@ static void test_arguments(void **state)
         .host = "h", .port = 5433, .user = "u", .password = "marked-secret"};
     pb_database_call call;
     bool has_password = false;
-    pb_database_arguments(&server, "d", &call);
+    pb_database_arguments(&server, "it's\\host=h", &call);
     assert_int_equal(call.argument_count, 9);
+    assert_string_equal(call.arguments[6], "--dbname");
+    assert_string_equal(call.arguments[7], "dbname='it\\'s\\\\host=h'");
     for (size_t i = 0; i < call.argument_count; i++)
         assert_null(strstr(call.arguments[i], "marked-secret"));
     for (const char *const *variable = call.environment; *variable; variable++)

@@ -212,6 +212,8 @@ class Pachyderm:
     # ---- its state ----
 
     def make_databases(self):
+        # A probe of pachd's, which no backup wants.
+        self.bucket.put("test/7e57ab1e-0000-4000-8000-000000000000", b"probe")
         self.postgres.create("pachyderm", "dex")
         self.postgres.psql("pachyderm", SCHEMA)
         self.postgres.psql("dex", "CREATE TABLE password (email text PRIMARY KEY, hash bytea); "

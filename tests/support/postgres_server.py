@@ -3,6 +3,7 @@
 import ctypes
 import glob
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,9 +15,16 @@ PASSWORD = "marked-database-password-7d1f"
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that connections are made from: one of these could be taken while the server is halted."""
+    for _ in range(200):
+        port = random.randrange(12000, 20000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
 
 
 def programs():
@@ -99,6 +107,10 @@ class PostgresServer:
         if run.returncode:
             raise RuntimeError(f"psql {database}: {run.stderr}")
         return run.stdout.strip()
+
+    def drop(self, *databases):
+        for database in databases:
+            subprocess.run(["dropdb", database], env={**os.environ, **self.environment()}, check=True, timeout=60)
 
     def create(self, *databases):
         for database in databases:

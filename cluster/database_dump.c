@@ -15,7 +15,6 @@ struct pb_dump {
     pb_database_script *script;
     pb_hash *hash;
     uint64_t bytes;
-    bool dumped; /* the dumper ended well */
     bool user_paused;
     pb_error error;
 };
@@ -120,7 +119,11 @@ static void on_dumper_done(void *context, pb_child *child, const pb_error *error
 static int on_script(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_dump *dump = context;
-    return pb_database_script_feed(dump->script, data, size, error);
+    if (!pb_database_script_feed(dump->script, data, size, error))
+        return 0;
+    pb_error_context(error, "the dump of database %s", dump->database);
+    fail(dump, error); /* at once: that pg_restore then dies says nothing about the archive */
+    return -1;
 }
 
 static void on_checker_done(void *context, pb_child *child, const pb_error *error)

@@ -216,7 +216,10 @@ static int start_target(uv_loop_t *loop, pb_undump *undump, pb_error *error)
 static int on_script(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_undump *undump = context;
-    return pb_database_script_feed(undump->script, data, size, error);
+    if (!pb_database_script_feed(undump->script, data, size, error))
+        return 0;
+    fail(undump, error); /* at once: that pg_restore then dies says nothing about the archive */
+    return -1;
 }
 
 static void on_checker_done(void *context, pb_child *child, const pb_error *error)

@@ -450,7 +450,7 @@ class DatabaseDump(unittest.TestCase):
     # ---- size ----
 
     def test_memory(self):
-        """300 MB that compress to nothing, held up in the middle: what is queued is bounded."""
+        """300 MB that compress to nothing, held up on their way out: what is queued is bounded."""
         source, path = self.target(), self.file("dump")
         self.server.psql(source, "CREATE SCHEMA storage; CREATE TABLE storage.chunk_objects (chunk_id bytea, gen bigint, "
                                  "uploaded boolean, tombstone boolean); CREATE TABLE public.big (a text); INSERT INTO "

@@ -6,7 +6,7 @@
  *
  * The server is that of PGHOST, PGPORT, PGUSER and PGPASSWORD. FILE.artifact is what snapshot.json
  * says of a dump, FILE.chunks the keys of its chunks, in the order in which they came. With
- * --stall-ms N the stream is held up for so long at its middle, and FILE.stalled tells. The last
+ * --stall-ms N the stream is held up for so long near its start, and FILE.stalled tells. The last
  * line on standard output is the peak of memory, in KiB, before it the error, if there was one. */
 #include "base/codec.h"
 #include "cluster/database.h"
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READ_BYTES = 64 * 1024, PENDING_BYTES_MAX = 4 * 1024 * 1024, STALL_AT_BYTES = 64 * 1024 };
+enum { READ_BYTES = 64 * 1024, PENDING_BYTES_MAX = 4 * 1024 * 1024, STALL_AT_BYTES = 8 * 1024 };
 
 typedef struct program_task {
     uv_loop_t loop;

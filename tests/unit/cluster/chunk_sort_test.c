@@ -89,8 +89,10 @@ static void test_many(void **state)
         add(sort, text);
         if (!pb_chunk_sort_is_full(sort))
             continue;
-        for (full++; drained < full;)
+        full++;
+        do
             uv_run(&loop, UV_RUN_ONCE);
+        while (drained < full);
         assert_false(pb_chunk_sort_is_full(sort));
     }
     assert_true(full > 2);

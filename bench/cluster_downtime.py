@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How long a cluster is down: the window of a backup that has copied beforehand, against the plain order (suspend, copy
 all, resume) in the same run.
 
@@ -37,12 +37,9 @@ class Downtime(cluster_scenario.ClusterScenario):
                              buckets=("pachyderm", "repository", "plain"))
         here = pachyderm_fixture.Pachyderm(self.cluster, self.postgres(), origin, "pachyderm", "prod", "2.11", 2)
         here.make_databases()
-        keys = list(here.bucket.list("chunk/"))
-        rows = "".join(f"\\\\x{key[6:70]}\t{int(key[71:], 16)}\tt\tf\t{options.bytes}\n" for key in keys)
-        here.postgres.psql("pachyderm", "COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone, size) FROM stdin;\n"
-                           + rows + "\\.\n")
+        objects = here.load_what_is_there()
         here.deploy()
-        figures = {"objects": len(keys), "latency_ms": options.latency_ms, "parallel": options.parallel}
+        figures = {"objects": objects, "latency_ms": options.latency_ms, "parallel": options.parallel}
         # The plain order: nothing is copied beforehand, everything while it is down.
         plain = self.configuration(here, repository=origin.url("plain"), parallel=options.parallel, passes=0)
         figures["plain_ms"] = self.downtime(plain)
@@ -53,7 +50,7 @@ class Downtime(cluster_scenario.ClusterScenario):
         windows = []
         for run in range(options.runs):
             scenario.wait_until(here.is_up, 120, poll_s=0.5)
-            changed = len(keys) * options.changed // 100
+            changed = objects * options.changed // 100
             here.load(changed, first=10_000_000 + run * changed, salt="new")
             windows.append(self.downtime(self.configuration(here, parallel=options.parallel, passes=0)))
         figures["changed"] = changed

@@ -102,6 +102,17 @@ static int take_edits(pb_options *options, pb_edits *edits, pb_error *error)
 
 /* ---- backup, restore ---- */
 
+static int refuse_prefix(const pb_options *options, pb_error *error)
+{
+    if (!options->prefix || !options->prefix[0])
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "--prefix is not for a whole cluster: a database needs all of its objects");
+    return pb_error_hint(error,
+                         "leave it out; for a part of a bucket alone name both URLs, without "
+                         "--namespace");
+}
+
 int pb_cluster_command_backup(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
@@ -114,13 +125,8 @@ int pb_cluster_command_backup(pb_invocation *self, pb_error *error)
         .take_over = options->take_over,
         .full = options->full,
     };
-    if (options->prefix && options->prefix[0]) {
-        pb_error_set(error, PB_ERROR_USAGE,
-                     "--prefix is not for a whole cluster: a database needs "
-                     "all of its objects");
-        return pb_error_hint(error, "leave it out, or name SOURCE and REPOSITORY to back up a part "
-                                    "of a bucket alone");
-    }
+    if (refuse_prefix(options, error))
+        return -1;
     int failed = pb_cluster_backup(self->session, &wanted, &cluster, (unsigned)options->passes,
                                    &result, error);
     if (!failed) {
@@ -152,7 +158,7 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
         .address = options->address,
         .context = options->cluster,
     };
-    if (take_edits(options, &more.edits, error))
+    if (refuse_prefix(options, error) || take_edits(options, &more.edits, error))
         return -1;
     int failed = pb_cluster_restore(self->session, &wanted, &cluster, &more, &result, error);
     if (!failed || result.failed_objects || result.differing_objects) {

@@ -60,7 +60,12 @@ static void on_signal(uv_signal_t *watcher, int number)
         pb_output_note(&self->output, "stopping");
         return;
     }
-    pb_output_note(&self->output, "stopping; interrupt again to exit at once");
+    pb_output_note(
+        &self->output,
+        self->options.is_cluster
+            ? "stopping; interrupt again to exit at once, and to leave the cluster as it "
+              "is until `pbcopy resume`"
+            : "stopping; interrupt again to exit at once");
     /* The second one must work even where the loop hangs: no watcher for it. */
     uv_signal_stop(watcher);
     struct sigaction action = {.sa_handler = exit_at_once};
@@ -69,10 +74,15 @@ static void on_signal(uv_signal_t *watcher, int number)
 
 static void watch_signals(pb_invocation *self)
 {
-    static const int numbers[PB_INVOCATION_SIGNALS] = {SIGINT, SIGTERM};
+    /* A terminal that is closed must not leave a cluster scaled down, either. */
+    static const int numbers[PB_INVOCATION_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     for (int i = 0; i < PB_INVOCATION_SIGNALS; i++) {
+        struct sigaction before;
         uv_signal_init(pb_session_loop(self->session), &self->watchers[i]);
         self->watchers[i].data = self;
+        if (numbers[i] == SIGHUP && !sigaction(SIGHUP, NULL, &before) &&
+            before.sa_handler == SIG_IGN)
+            continue; /* nohup */
         uv_signal_start(&self->watchers[i], on_signal, numbers[i]);
         uv_unref((uv_handle_t *)&self->watchers[i]);
     }

@@ -165,6 +165,7 @@ void pb_json_add_verify(json_t *object, const pb_verify_result *result)
     add_number(object, "proven_etag", result->proven_etag);
     add_number(object, "proven_key", result->proven_key);
     add_number(object, "unproven", result->unproven);
+    add_number(object, "artifacts", result->artifacts);
     add_number(object, "chunks_needed", result->chunks_needed);
     add_number(object, "findings_total", result->findings);
     add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);

@@ -200,6 +200,8 @@ void pb_text_verify(pb_buffer *buffer, const pb_verify_result *result, const pb_
     else
         append_text_line(buffer, "read",
                          "nothing: presence, size and ETag were compared (--read reads all)");
+    if (result->artifacts)
+        append_count_line(buffer, "artifacts", result->artifacts, "dumps and captures");
     if (result->chunks_needed)
         append_count_line(buffer, "database", result->chunks_needed, "chunks needed, looked for");
     append_count_line(buffer, "findings", result->findings,

@@ -14,6 +14,9 @@ int pb_capture(const pb_kubectl *kubectl, const pb_workloads *workloads, pb_buff
         done = pb_kubectl_list(kubectl, kinds.data, NULL, &items, error);
     if (done == 0)
         pb_capture_append(items, workloads, ret_ndjson, ret_objects);
+    if (done != 0 && strstr(error->message, "list of server APIs"))
+        pb_error_hint(error, "an aggregated API is down, and with it the list of what there is: "
+                             "`kubectl get apiservices` names it");
     json_decref(items);
     pb_buffer_free(&names);
     pb_buffer_free(&kinds);

@@ -194,14 +194,12 @@ static int start_dumper(uv_loop_t *loop, pb_dump *dump, pb_error *error)
     const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 8];
     size_t count = 0;
     pb_database_call call;
-    pb_database_arguments(&dump->options.server, &call);
+    pb_database_arguments(&dump->options.server, all ? NULL : dump->database, &call);
     arguments[count++] = all ? "pg_dumpall" : "pg_dump";
     arguments[count++] = "--lock-wait-timeout=60000";
     if (!all) {
         arguments[count++] = "--format=custom";
         arguments[count++] = "--compress=0"; /* zstd does better, outside */
-        arguments[count++] = "--dbname";
-        arguments[count++] = dump->database;
     }
     for (size_t i = 0; i < call.argument_count; i++)
         arguments[count++] = call.arguments[i];

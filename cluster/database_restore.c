@@ -7,8 +7,8 @@
 
 enum {
     FULL_BYTES = 4 * 1024 * 1024,
-    LOW_BYTES = 256 * 1024,
-    HELD_BYTES = 64 * 1024, /* of the end: given only when the digest is known to be good */
+    /* Of the end of an archive's script, where its COMMIT is: a hundred bytes behind it is all. */
+    HELD_BYTES = 16 * 1024,
 };
 
 struct pb_undump {
@@ -16,15 +16,16 @@ struct pb_undump {
     uint64_t artifact_bytes;
     uint8_t artifact_sha256[PB_SHA256_BYTES];
     pb_artifact_kind kind;
-    pb_seal *seal;     /* these: NULL once they are over */
-    pb_child *target;  /* pg_restore or psql, into the server; NULL with check_only */
-    pb_child *checker; /* pg_restore, which only reads; for DUMP where chunks are wanted */
+    pb_seal *seal;    /* these: NULL once they are over */
+    pb_child *reader; /* pg_restore, which makes an archive a script; for DUMP */
+    pb_child *target; /* psql, which runs the script; NULL with check_only */
     pb_database_script *script;
     pb_role_filter *roles; /* for DUMP_ALL */
     pb_hash *hash;
     uint64_t bytes;
-    pb_buffer held;
-    bool opened; /* all was opened, and is what it should be */
+    pb_buffer held; /* of the script, for DUMP */
+    bool opened;    /* all was opened, and is what it should be */
+    bool told;      /* psql was told everything */
     pb_error error;
 };
 
@@ -34,18 +35,16 @@ static void fail(pb_undump *undump, const pb_error *why)
         undump->error = *why;
     if (undump->target)
         pb_child_kill(undump->target, why);
-    if (undump->checker)
-        pb_child_kill(undump->checker, why);
+    if (undump->reader)
+        pb_child_kill(undump->reader, why);
     if (undump->seal)
         pb_seal_kill(undump->seal, why);
 }
 
 static void end_if_over(pb_undump *undump)
 {
-    if (undump->seal || undump->target || undump->checker)
+    if (undump->seal || undump->reader || undump->target)
         return;
-    if (!undump->error.kind && undump->script)
-        pb_database_script_end(undump->script, &undump->error);
     undump->options.done(undump->options.context, &undump->error);
     pb_database_script_free(undump->script);
     pb_role_filter_free(undump->roles);
@@ -54,15 +53,35 @@ static void end_if_over(pb_undump *undump)
     free(undump);
 }
 
+/* The script was made to its end, of bytes that are those of the snapshot. What was held of it ends
+ * its one transaction: psql that gets no such end changed nothing, whatever went before. */
+static void finish_script(pb_undump *undump)
+{
+    pb_error wrong;
+    if (undump->script && pb_database_script_end(undump->script, &wrong)) {
+        fail(undump, &wrong);
+        return;
+    }
+    undump->told = true;
+    if (!undump->target)
+        return;
+    pb_child_write(undump->target, undump->held.data, undump->held.size);
+    pb_child_end_input(undump->target);
+}
+
 /* ---- flow ---- */
+
+static bool is_full(const pb_child *child)
+{
+    return child && pb_child_pending(child) > FULL_BYTES;
+}
 
 static void update_flow(pb_undump *undump)
 {
-    if (!undump->seal)
-        return;
-    bool full = (undump->target && pb_child_pending(undump->target) > FULL_BYTES) ||
-                (undump->checker && pb_child_pending(undump->checker) > FULL_BYTES);
-    pb_seal_pause(undump->seal, full);
+    if (undump->reader)
+        pb_child_pause(undump->reader, is_full(undump->target));
+    if (undump->seal)
+        pb_seal_pause(undump->seal, is_full(undump->reader ? undump->reader : undump->target));
 }
 
 static void on_child_drained(void *context)
@@ -77,7 +96,7 @@ static void on_seal_drained(void *context)
         undump->options.drained(undump->options.context);
 }
 
-/* ---- plain bytes ---- */
+/* ---- the script ---- */
 
 static void on_filtered(void *context, const void *data, size_t size)
 {
@@ -86,42 +105,55 @@ static void on_filtered(void *context, const void *data, size_t size)
         pb_child_write(undump->target, data, size);
 }
 
-static int pass_on(pb_undump *undump, const void *data, size_t size, pb_error *error)
+/* Gives psql all but the end. */
+static void hold_end(pb_undump *undump, const void *data, size_t size)
 {
+    pb_buffer *held = &undump->held;
+    pb_buffer_append(held, data, size);
+    if (held->size <= HELD_BYTES)
+        return;
+    size_t given = held->size - HELD_BYTES;
+    pb_child_write(undump->target, held->data, given);
+    memmove(held->data, held->data + given, HELD_BYTES);
+    held->size = HELD_BYTES;
+}
+
+static int on_script(void *context, const void *data, size_t size, pb_error *error)
+{
+    pb_undump *undump = context;
     if (undump->roles)
         pb_role_filter_feed(undump->roles, data, size);
     else if (undump->target)
-        pb_child_write(undump->target, data, size);
-    if (undump->checker)
-        pb_child_write(undump->checker, data, size);
-    else if (undump->script && undump->kind == PB_ARTIFACT_DUMP_ALL)
-        return pb_database_script_feed(undump->script, data, size, error);
-    return 0;
+        hold_end(undump, data, size);
+    update_flow(undump);
+    if (!undump->script || !pb_database_script_feed(undump->script, data, size, error))
+        return 0;
+    fail(undump, error); /* at once: that pg_restore then dies says nothing about the archive */
+    return -1;
 }
 
-static int refuse_digest(pb_error *error)
+/* ---- plain bytes ---- */
+
+static int refuse_digest(const pb_undump *undump, pb_error *error)
 {
     return pb_error_set(error, PB_ERROR_DAMAGED,
-                        "the dump is not the one that snapshot.json names: nothing was restored");
+                        "the dump is not the one that snapshot.json names%s",
+                        undump->kind == PB_ARTIFACT_DUMP ? ": nothing was restored" : "");
 }
 
 static int on_opened(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_undump *undump = context;
-    /* The end that is held back is the end only as long as no more comes than there should. */
     if (size > undump->artifact_bytes - undump->bytes)
-        return refuse_digest(error);
+        return refuse_digest(undump, error);
     pb_hash_update(undump->hash, data, size);
     undump->bytes += size;
-    pb_buffer_append(&undump->held, data, size);
-    if (undump->held.size <= HELD_BYTES)
-        return 0;
-    size_t free_bytes = undump->held.size - HELD_BYTES;
-    int failed = pass_on(undump, undump->held.data, free_bytes, error);
-    memmove(undump->held.data, undump->held.data + free_bytes, HELD_BYTES);
-    undump->held.size = HELD_BYTES;
+    if (undump->kind == PB_ARTIFACT_DUMP_ALL)
+        return on_script(undump, data, size, error);
+    if (undump->reader)
+        pb_child_write(undump->reader, data, size);
     update_flow(undump);
-    return failed;
+    return 0;
 }
 
 static int check_digest(pb_undump *undump, pb_error *error)
@@ -131,7 +163,7 @@ static int check_digest(pb_undump *undump, pb_error *error)
     if (undump->bytes == undump->artifact_bytes &&
         memcmp(digest, undump->artifact_sha256, sizeof digest) == 0)
         return 0;
-    return refuse_digest(error);
+    return refuse_digest(undump, error);
 }
 
 static void on_seal_done(void *context, const pb_error *error)
@@ -139,18 +171,18 @@ static void on_seal_done(void *context, const pb_error *error)
     pb_undump *undump = context;
     pb_error wrong = *error;
     undump->seal = NULL;
-    if (!wrong.kind && !undump->error.kind && !check_digest(undump, &wrong))
-        pass_on(undump, undump->held.data, undump->held.size, &wrong);
+    if (!wrong.kind && !undump->error.kind)
+        check_digest(undump, &wrong);
     if (wrong.kind) {
         fail(undump, &wrong);
     } else if (!undump->error.kind) {
         undump->opened = true;
         if (undump->roles)
             pb_role_filter_end(undump->roles);
-        if (undump->target)
-            pb_child_end_input(undump->target);
-        if (undump->checker)
-            pb_child_end_input(undump->checker);
+        if (undump->reader)
+            pb_child_end_input(undump->reader);
+        else
+            finish_script(undump);
     }
     end_if_over(undump);
 }
@@ -165,9 +197,9 @@ static void on_target_done(void *context, pb_child *child, const pb_error *error
         pb_error judged = *error;
         pb_database_judge(pb_child_stderr(child), &judged);
         fail(undump, &judged);
-    } else if (!undump->opened) {
+    } else if (!undump->told) {
         pb_error early;
-        pb_error_set(&early, PB_ERROR_FAILED, "the restore ended before the dump did");
+        pb_error_set(&early, PB_ERROR_FAILED, "psql ended before the dump did");
         fail(undump, &early);
     }
     end_if_over(undump);
@@ -179,24 +211,14 @@ static int start_target(uv_loop_t *loop, pb_undump *undump, pb_error *error)
     const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 12];
     size_t count = 0;
     pb_database_call call;
-    pb_database_arguments(&undump->options.server, &call);
-    if (all) { /* CREATE DATABASE and \connect cannot be in one transaction */
-        arguments[count++] = "psql";
-        arguments[count++] = "--no-psqlrc";
-        arguments[count++] = "--quiet";
-        arguments[count++] = "--set=ON_ERROR_STOP=1";
-        arguments[count++] = "--file=-";
-    } else {
-        arguments[count++] = "pg_restore";
-        arguments[count++] = "--single-transaction";
-        arguments[count++] = "--exit-on-error";
-        if (undump->options.clean) {
-            arguments[count++] = "--clean";
-            arguments[count++] = "--if-exists";
-        }
-    }
-    arguments[count++] = "--dbname";
-    arguments[count++] = all ? "postgres" : undump->options.database;
+    pb_database_arguments(&undump->options.server, all ? "postgres" : undump->options.database,
+                          &call);
+    arguments[count++] = "psql";
+    arguments[count++] = "--no-psqlrc";
+    arguments[count++] = "--quiet";
+    arguments[count++] = "--set=ON_ERROR_STOP=1";
+    arguments[count++] = "--set=VERBOSITY=terse"; /* details quote what is in the tables */
+    arguments[count++] = "--file=-";
     for (size_t i = 0; i < call.argument_count; i++)
         arguments[count++] = call.arguments[i];
     arguments[count] = NULL;
@@ -213,41 +235,41 @@ static int start_target(uv_loop_t *loop, pb_undump *undump, pb_error *error)
     return failed;
 }
 
-static int on_script(void *context, const void *data, size_t size, pb_error *error)
-{
-    pb_undump *undump = context;
-    if (!pb_database_script_feed(undump->script, data, size, error))
-        return 0;
-    fail(undump, error); /* at once: that pg_restore then dies says nothing about the archive */
-    return -1;
-}
-
-static void on_checker_done(void *context, pb_child *child, const pb_error *error)
+static void on_reader_done(void *context, pb_child *child, const pb_error *error)
 {
     pb_undump *undump = context;
     (void)child;
-    undump->checker = NULL;
+    undump->reader = NULL;
     if (error->kind) {
         pb_error why = *error;
         if (why.kind == PB_ERROR_FAILED)
             why.kind = PB_ERROR_DAMAGED;
         fail(undump, &why);
+    } else if (!undump->opened) {
+        pb_error early;
+        pb_error_set(&early, PB_ERROR_DAMAGED, "the archive ended before the dump did");
+        fail(undump, &early);
+    } else if (!undump->error.kind) {
+        finish_script(undump);
     }
     end_if_over(undump);
 }
 
-static int start_checker(uv_loop_t *loop, pb_undump *undump, pb_error *error)
+static int start_reader(uv_loop_t *loop, pb_undump *undump, pb_error *error)
 {
-    static const char *const arguments[] = {"pg_restore", "--file=-", NULL};
+    /* BEGIN and COMMIT are its own: large objects would get a transaction each else. */
+    static const char *const plain[] = {"pg_restore", "--single-transaction", "--file=-", NULL};
+    static const char *const clean[] = {
+        "pg_restore", "--single-transaction", "--clean", "--if-exists", "--file=-", NULL};
     const pb_child_options options = {
-        .arguments = arguments,
+        .arguments = undump->options.clean ? clean : plain,
         .has_input = true,
         .received = on_script,
         .drained = on_child_drained,
-        .done = on_checker_done,
+        .done = on_reader_done,
         .context = undump,
     };
-    return pb_child_start(loop, &options, &undump->checker, error);
+    return pb_child_start(loop, &options, &undump->reader, error);
 }
 
 static int start_seal(uv_loop_t *loop, pb_undump *undump, bool encrypted, pb_error *error)
@@ -284,9 +306,7 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     undump->hash = pb_hash_new(PB_HASH_SHA256);
     if (options->check_only || options->chunk) {
         const pb_database_script_options script = {
-            .database = !all                ? NULL
-                        : options->database ? options->database
-                                            : "",
+            .database = all ? options->database : NULL,
             .chunk = options->chunk,
             .context = options->context,
         };
@@ -295,7 +315,7 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     if (all && !options->check_only)
         undump->roles = pb_role_filter_new(on_filtered, undump);
     if ((!options->check_only && start_target(loop, undump, error)) ||
-        (undump->script && !all && start_checker(loop, undump, error)) ||
+        (!all && start_reader(loop, undump, error)) ||
         start_seal(loop, undump, artifact->encrypted, error)) {
         undump->options.done = ignore_end;
         fail(undump, error);

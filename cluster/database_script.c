@@ -7,8 +7,11 @@
 #include <string.h>
 
 enum {
-    STATEMENT_BYTES_MAX = 64 * 1024, /* a longer one is no COPY */
-    ROW_BYTES_MAX = 4096,            /* of chunk_objects */
+    /* A longer one is no COPY: that of 1600 columns, each with a name of 63 characters that all
+     * need two, has less. */
+    STATEMENT_BYTES_MAX = 256 * 1024,
+    LINE_BYTES_MAX = 64 * 1024, /* kept of a comment or a meta-command */
+    ROW_BYTES_MAX = 4096,       /* of chunk_objects */
     NAME_BYTES_MAX = 128,
     CHUNK_ID_BYTES_MAX = 256,
     COLUMNS_MAX = 64,
@@ -44,7 +47,9 @@ struct pb_database_script {
     char tag[NAME_BYTES_MAX];
     size_t tag_matched; /* characters of the closing $tag$ so far */
     unsigned comment_depth;
-    char before; /* the character before, in SQL and block comments */
+    char before;  /* the character before, in SQL and block comments */
+    char before2; /* the one before that, in SQL */
+    bool escapes; /* the last string, or the one that is being read, is E'...' */
     bool is_chunks, found_chunks, complete, elsewhere;
     bool backslashes_escape; /* in '...': standard_conforming_strings is off */
     int columns[4];          /* places of chunk_id, gen, uploaded, tombstone */
@@ -101,6 +106,12 @@ static bool take_sign(cursor *text, char sign)
     return true;
 }
 
+static bool is_name_part(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || (c & 0x80);
+}
+
+/* A name, or a "name" with each quote in it doubled. */
 static bool take_name(cursor *text, char *ret_name)
 {
     skip_blanks(text);
@@ -110,13 +121,15 @@ static bool take_name(cursor *text, char *ret_name)
         text->at++;
     while (*text->at && size < NAME_BYTES_MAX - 1) {
         char c = *text->at;
-        if (quoted ? c == '"' : !(isalnum((unsigned char)c) || c == '_' || (c & 0x80)))
+        if (quoted && c == '"' && *++text->at != '"')
+            break;
+        if (!quoted && !is_name_part(c))
             break;
         ret_name[size++] = c;
         text->at++;
     }
     ret_name[size] = 0;
-    return size && (!quoted || take_sign(text, '"'));
+    return size && (!quoted || text->at[-1] == '"');
 }
 
 /* Is the statement COPY name.table (columns) FROM stdin? */
@@ -169,10 +182,10 @@ static int end_statement(pb_database_script *script, pb_error *error)
 {
     char schema[NAME_BYTES_MAX], table[NAME_BYTES_MAX];
     cursor columns;
-    script->complete = false; /* more came */
-    note_setting(script);
     bool is_copy = script->statement.size && script->statement.size < STATEMENT_BYTES_MAX &&
                    parse_copy(script->statement.data, schema, table, &columns);
+    script->complete = false; /* more came */
+    note_setting(script);
     pb_buffer_clear(&script->statement);
     script->place = SQL;
     if (!is_copy)
@@ -201,17 +214,21 @@ static bool hex_of(pb_slice field, pb_slice *ret_hex)
     return true;
 }
 
+/* A bigint as COPY has it: a minus and digits. */
 static bool number_of(pb_slice field, unsigned long long *ret_number)
 {
-    char text[24], *end;
-    if (!field.size || field.size >= sizeof text ||
-        !(field.data[0] == '-' || isdigit((unsigned char)field.data[0])))
+    char text[24];
+    size_t minus = field.size && field.data[0] == '-';
+    if (field.size == minus || field.size >= sizeof text)
         return false;
+    for (size_t i = minus; i < field.size; i++)
+        if (!isdigit((unsigned char)field.data[i]))
+            return false;
     memcpy(text, field.data, field.size);
     text[field.size] = 0;
     errno = 0;
-    *ret_number = (unsigned long long)strtoll(text, &end, 10);
-    return end == text + field.size && !errno;
+    *ret_number = (unsigned long long)strtoll(text, NULL, 10);
+    return errno == 0;
 }
 
 static bool is_boolean(pb_slice field)
@@ -244,13 +261,14 @@ static int take_chunk_row(pb_database_script *script, pb_error *error)
         if (!fields[i].data)
             return pb_error_set(error, PB_ERROR_DAMAGED,
                                 "a row of storage.chunk_objects has too few columns");
-    unsigned long long gen;
     if (!is_boolean(fields[UPLOADED]) || !is_boolean(fields[TOMBSTONE]))
         return refuse_row(error);
+    bool uploaded = pb_slice_equal(fields[UPLOADED], PB_SLICE_LITERAL("t"));
+    bool tombstone = !pb_slice_equal(fields[TOMBSTONE], PB_SLICE_LITERAL("f"));
     /* NOT NULL is NULL, and so not true. */
-    if (!pb_slice_equal(fields[UPLOADED], PB_SLICE_LITERAL("t")) ||
-        !pb_slice_equal(fields[TOMBSTONE], PB_SLICE_LITERAL("f")))
+    if (!uploaded || tombstone)
         return 0;
+    unsigned long long gen;
     if (!hex_of(fields[CHUNK_ID], &hex) || !number_of(fields[GEN], &gen))
         return refuse_row(error);
     char key[2 * CHUNK_ID_BYTES_MAX + 64];
@@ -283,48 +301,52 @@ static void end_comment(pb_database_script *script)
         script->complete = true;
 }
 
-/* An argument of psql, quoted or not; and the value of dbname in it, where it is a connection
- * string: '' with backslashes. */
-static void read_database_name(const char *at, pb_buffer *ret_name)
+/* NAME, or "NAME" with each quote in it doubled. */
+static void take_word_of_meta(const char *text, pb_buffer *ret_word)
 {
-    pb_buffer argument = {0};
-    bool quoted = *at == '"';
-    for (at += quoted; *at; at++) {
-        if (*at == '"' && quoted && at[1] == '"')
-            at++;
-        else if (*at == (quoted ? '"' : ' '))
+    bool quoted = *text == '"';
+    for (text += quoted; *text && (quoted || *text != ' '); text++) {
+        if (quoted && *text == '"' && *++text != '"')
             break;
-        pb_buffer_append_char(&argument, *at);
+        pb_buffer_append_char(ret_word, *text);
     }
-    static const char start[] = "dbname='";
-    if (quoted && pb_slice_starts_with(pb_buffer_slice(&argument), PB_SLICE_LITERAL(start))) {
-        for (at = argument.data + sizeof start - 1; *at && *at != '\''; at++) {
-            at += *at == '\\' && at[1];
-            pb_buffer_append_char(ret_name, *at);
-        }
-    } else {
-        pb_buffer_append_slice(ret_name, pb_buffer_slice(&argument));
+}
+
+/* 'NAME' of a connection string, in place: a backslash escapes what follows. */
+static void unquote_value(pb_buffer *value)
+{
+    size_t size = 0;
+    for (size_t i = 1; i < value->size && value->data[i] != '\''; i++) {
+        i += value->data[i] == '\\' && i + 1 < value->size;
+        value->data[size++] = value->data[i];
     }
-    pb_buffer_free(&argument);
+    value->size = size;
 }
 
 /* \connect NAME, or \connect -reuse-previous=on "dbname='NAME'". */
 static void end_meta(pb_database_script *script)
 {
     static const char connect[] = "\\connect ", reuse[] = "-reuse-previous=on ";
-    const char *at = script->line.data;
-    if (strncmp(at, connect, sizeof connect - 1) != 0)
+    static const char dbname[] = "dbname=";
+    const char *text = script->line.data;
+    if (strncmp(text, connect, sizeof connect - 1) != 0)
         return;
     script->complete = false; /* more comes */
     if (!script->options.database)
         return;
-    at += sizeof connect - 1;
-    if (strncmp(at, reuse, sizeof reuse - 1) == 0)
-        at += sizeof reuse - 1;
-    pb_buffer name = {0};
-    read_database_name(at, &name);
-    script->elsewhere =
-        !pb_slice_equal(pb_buffer_slice(&name), pb_slice_of(script->options.database));
+    text += sizeof connect - 1;
+    bool is_connection_string = strncmp(text, reuse, sizeof reuse - 1) == 0;
+    pb_buffer word = {0}, name = {0};
+    take_word_of_meta(is_connection_string ? text + sizeof reuse - 1 : text, &word);
+    pb_slice found = pb_buffer_slice(&word);
+    if (is_connection_string && pb_slice_starts_with(found, PB_SLICE_LITERAL(dbname))) {
+        pb_buffer_append_text(&name, word.data + sizeof dbname - 1);
+        if (name.data[0] == '\'')
+            unquote_value(&name);
+        found = pb_buffer_slice(&name);
+    }
+    script->elsewhere = !pb_slice_equal(found, pb_slice_of(script->options.database));
+    pb_buffer_free(&word);
     pb_buffer_free(&name);
 }
 
@@ -338,22 +360,22 @@ static void keep(pb_database_script *script, char c)
     pb_buffer_append_char(statement, c);
 }
 
-static bool is_name_part(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || (c & 0x80);
-}
-
 /* A character of SQL outside of strings and comments. */
 static int take_sql(pb_database_script *script, char c, pb_error *error)
 {
-    char before = script->before;
+    char before = script->before, before2 = script->before2;
+    script->before2 = before;
     script->before = c;
     switch (c) {
     case ';':
         return end_statement(script, error);
     case '\'':
-        script->place =
-            before == 'E' || before == 'e' || script->backslashes_escape ? ESCAPE_STRING : STRING;
+        /* The E is no end of a name, and a string goes on behind ''. */
+        script->escapes = before == '\''
+                              ? script->escapes
+                              : script->backslashes_escape ||
+                                    ((before == 'E' || before == 'e') && !is_name_part(before2));
+        script->place = script->escapes ? ESCAPE_STRING : STRING;
         break;
     case '"':
         script->place = IDENTIFIER;
@@ -391,15 +413,14 @@ static int take_dollar_tag(pb_database_script *script, char c, pb_error *error)
         snprintf(script->tag, sizeof script->tag, "%s", tag->data ? tag->data : "");
         script->tag_matched = 0;
         script->place = DOLLAR;
-        return 0;
-    }
-    if (is_name_part(c) && tag->size < NAME_BYTES_MAX - 2 &&
-        (tag->size || !isdigit((unsigned char)c))) {
+    } else if (is_name_part(c) && tag->size < NAME_BYTES_MAX - 2 &&
+               (tag->size || !isdigit((unsigned char)c))) {
         pb_buffer_append_char(tag, c);
-        return 0;
+    } else { /* a parameter, $1 */
+        script->place = SQL;
+        return take_sql(script, c, error);
     }
-    script->place = SQL; /* a parameter, $1 */
-    return take_sql(script, c, error);
+    return 0;
 }
 
 /* The end is $tag$; `matched` counts its characters. */
@@ -493,7 +514,7 @@ static const char *take_lines(pb_database_script *script, const char *at, const 
     switch (script->place) {
     case LINE_COMMENT:
     case META:
-        at = take_line(line, at, end, STATEMENT_BYTES_MAX, &ended);
+        at = take_line(line, at, end, LINE_BYTES_MAX, &ended);
         if (ended && script->place == META)
             end_meta(script);
         else if (ended)

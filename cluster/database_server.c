@@ -9,7 +9,19 @@ enum { DEADLINE_MS = 60 * 1000, ANSWER_BYTES_MAX = 64 * 1024 };
 
 /* ---- how children are told of it ---- */
 
-void pb_database_arguments(const pb_database_server *server, pb_database_call *ret_call)
+static void append_quoted(pb_buffer *text, const char *name)
+{
+    pb_buffer_append_text(text, "dbname='");
+    for (; *name; name++) {
+        if (*name == '\'' || *name == '\\')
+            pb_buffer_append_char(text, '\\');
+        pb_buffer_append_char(text, *name);
+    }
+    pb_buffer_append_char(text, '\'');
+}
+
+void pb_database_arguments(const pb_database_server *server, const char *database,
+                           pb_database_call *ret_call)
 {
     pb_database_call *call = ret_call;
     size_t count = 0, variables = 0;
@@ -27,6 +39,11 @@ void pb_database_arguments(const pb_database_server *server, pb_database_call *r
         call->arguments[count++] = "--username";
         call->arguments[count++] = server->user;
     }
+    if (database) {
+        append_quoted(&call->database, database);
+        call->arguments[count++] = "--dbname";
+        call->arguments[count++] = call->database.data;
+    }
     call->arguments[count++] = "--no-password"; /* never asks at the terminal */
     call->argument_count = count;
     if (server->password) {
@@ -35,7 +52,7 @@ void pb_database_arguments(const pb_database_server *server, pb_database_call *r
     }
     call->environment[variables++] = "PGCONNECT_TIMEOUT=15";
     call->environment[variables++] = "PGAPPNAME=pbcopy";
-    call->environment[variables++] = "LC_MESSAGES=C"; /* errors are looked into */
+    call->environment[variables++] = "LC_ALL=C"; /* errors are looked into */
 }
 
 void pb_database_call_free(pb_database_call *call)
@@ -43,6 +60,7 @@ void pb_database_call_free(pb_database_call *call)
     if (call->password.size)
         explicit_bzero(call->password.data, call->password.size);
     pb_buffer_free(&call->password);
+    pb_buffer_free(&call->database);
 }
 
 /* ---- what its errors mean ---- */
@@ -69,6 +87,7 @@ static const phrase phrases[] = {
     {"server closed the connection unexpectedly", PB_ERROR_UNREACHABLE},
     {"terminating connection", PB_ERROR_UNREACHABLE},
     {"could not receive data from server", PB_ERROR_UNREACHABLE},
+    {"No space left on device", PB_ERROR_NO_SPACE},
 };
 
 static bool says(pb_slice line, const char *text)
@@ -141,10 +160,9 @@ static int ask(uv_loop_t *loop, const pb_database_server *server, const char *da
 {
     pb_database_call call;
     const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 10] = {
-        "psql",      "--no-psqlrc", "--tuples-only", "--no-align", "--quiet",
-        "--command", question,      "--dbname",      database};
-    size_t count = 9;
-    pb_database_arguments(server, &call);
+        "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet", "--command", question};
+    size_t count = 7;
+    pb_database_arguments(server, database, &call);
     for (size_t i = 0; i < call.argument_count; i++)
         arguments[count++] = call.arguments[i];
     const pb_child_options options = {

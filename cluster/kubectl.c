@@ -243,28 +243,34 @@ static int attempt(const pb_kubectl *kubectl, const command *line, pb_slice inpu
 
 static void on_awake(uv_timer_t *timer)
 {
-    timer->data = NULL;
+    *(bool *)timer->data = true;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    handle->data = handle;
+    handle->data = NULL;
 }
 
-static void pause_for(const pb_kubectl *kubectl, int64_t pause_ms)
+int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error)
 {
-    enum { SLICE_MS = 100 };
-    for (; pause_ms > 0 && !(kubectl->cancelled && *kubectl->cancelled); pause_ms -= SLICE_MS) {
-        uv_timer_t timer;
-        uv_timer_init(kubectl->loop, &timer);
-        timer.data = &timer;
-        uv_timer_start(&timer, on_awake, SLICE_MS, 0);
-        while (timer.data)
-            uv_run(kubectl->loop, UV_RUN_ONCE);
-        uv_close((uv_handle_t *)&timer, on_closed);
-        while (!timer.data)
-            uv_run(kubectl->loop, UV_RUN_NOWAIT);
-    }
+    enum {
+        LOOK_MS = 100
+    }; /* `cancelled` may be set by another thread, which does not wake the loop */
+    int64_t until_ms = pb_clock_monotonic_ms() + rest_ms;
+    bool awake = false;
+    uv_timer_t timer;
+    uv_timer_init(kubectl->loop, &timer);
+    timer.data = &awake;
+    uv_timer_start(&timer, on_awake, rest_ms < LOOK_MS ? (uint64_t)rest_ms : LOOK_MS, LOOK_MS);
+    while ((!awake || pb_clock_monotonic_ms() < until_ms) &&
+           !(kubectl->cancelled && *kubectl->cancelled))
+        uv_run(kubectl->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, on_closed);
+    while (timer.data)
+        uv_run(kubectl->loop, UV_RUN_NOWAIT);
+    if (kubectl->cancelled && *kubectl->cancelled)
+        return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
+    return 0;
 }
 
 /* pb_kubectl_run; *ret_attempts is how often it was tried. */
@@ -291,7 +297,8 @@ static int call(const pb_kubectl *kubectl, const char *const *arguments, pb_slic
             break;
         pb_log_line(kubectl->log, PB_LOG_WARNING, "kubectl %s: %s; tried again", arguments[0],
                     wrong.message);
-        pause_for(kubectl, pause_ms);
+        if (pb_kubectl_rest(kubectl, pause_ms, &wrong))
+            break;
         pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
     }
     *error = wrong;

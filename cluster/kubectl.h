@@ -45,6 +45,9 @@ int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error);
 
+/* Lets the loop run for so long. -1: CANCELLED, soon after `cancelled` was set. */
+int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error);
+
 /* What kubectl's standard error means, and the line that says so (borrowed); FAILED where there is
  * none that is known, with the line of an error or an empty one. A line may quote a secret. Pure.
  */

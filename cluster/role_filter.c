@@ -8,6 +8,9 @@ struct pb_role_filter {
     void (*write)(void *context, const void *data, size_t size);
     void *context;
     pb_buffer line;
+    char quote;     /* the line begins within '...' or "..."; else 0 */
+    bool continues; /* it has a beginning that was too long */
+    bool is_comment;
     bool passes; /* the first \connect came: no roles behind it */
 };
 
@@ -55,15 +58,32 @@ static bool rewrite(pb_slice line, pb_buffer *text)
     return true;
 }
 
+/* Whoever may comment on a role can write lines that look like others into a string. */
+static void follow_quotes(pb_role_filter *filter, pb_slice line)
+{
+    for (size_t i = 0; i < line.size && !filter->is_comment; i++) {
+        char c = line.data[i];
+        if (filter->quote ? c == filter->quote : c == '\'' || c == '"')
+            filter->quote = filter->quote ? 0 : c;
+    }
+}
+
 static void flush(pb_role_filter *filter)
 {
     pb_buffer text = {0};
     pb_slice line = pb_buffer_slice(&filter->line);
-    if (rewrite(line, &text))
+    bool begins = !filter->quote && !filter->continues;
+    if (begins && rewrite(line, &text))
         filter->write(filter->context, text.data, text.size);
     else if (line.size)
         filter->write(filter->context, line.data, line.size);
-    filter->passes |= pb_slice_starts_with(line, PB_SLICE_LITERAL("\\connect "));
+    if (begins) {
+        filter->is_comment = pb_slice_starts_with(line, PB_SLICE_LITERAL("--"));
+        filter->passes |= pb_slice_starts_with(line, PB_SLICE_LITERAL("\\connect "));
+    }
+    follow_quotes(filter, line);
+    filter->continues = line.size && line.data[line.size - 1] != '\n';
+    filter->is_comment &= filter->continues;
     pb_buffer_free(&text);
     pb_buffer_clear(&filter->line);
 }

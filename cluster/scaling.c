@@ -12,34 +12,6 @@ enum { HEARTBEAT_MS = 30 * 1000, POLL_MS = 500, PODS_NAMED_MAX = 5 };
 
 /* ---- waiting ---- */
 
-static void on_awake(uv_timer_t *timer)
-{
-    *(bool *)timer->data = true;
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    handle->data = NULL;
-}
-
-/* Lets the loop run for a while. -1: cancelled. */
-static int rest(const pb_kubectl *kubectl, pb_error *error)
-{
-    uv_timer_t timer;
-    bool awake = false;
-    uv_timer_init(kubectl->loop, &timer);
-    timer.data = &awake;
-    uv_timer_start(&timer, on_awake, POLL_MS, 0);
-    while (!awake)
-        uv_run(kubectl->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&timer, on_timer_closed);
-    while (timer.data)
-        uv_run(kubectl->loop, UV_RUN_NOWAIT);
-    if (kubectl->cancelled && *kubectl->cancelled)
-        return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
-    return 0;
-}
-
 typedef void (*teller)(void *context, const char *text);
 
 /* Says once a second what is waited for, and since when. */
@@ -198,7 +170,7 @@ static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
                                           "them longer");
             break;
         }
-        failed = rest(kubectl, error);
+        failed = pb_kubectl_rest(kubectl, POLL_MS, error);
         if (failed)
             break;
         if (pb_clock_utc_ms() - suspension->process.heartbeat_ms >= HEARTBEAT_MS) {
@@ -524,7 +496,7 @@ int pb_wait_ready(const pb_kubectl *kubectl, const pb_workloads *workloads, int6
                                   (long long)wait_ms / 1000, names.data);
             break;
         }
-        failed = rest(kubectl, error);
+        failed = pb_kubectl_rest(kubectl, POLL_MS, error);
         if (failed)
             break;
     }

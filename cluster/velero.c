@@ -17,35 +17,6 @@ typedef struct velero_watch {
     void *context;
 } velero_watch;
 
-static void fired(uv_timer_t *timer)
-{
-    *(bool *)timer->data = true;
-}
-
-static void closed(uv_handle_t *handle)
-{
-    *(bool *)handle->data = true;
-}
-
-/* Runs the loop for a while; a signal that sets `cancelled` ends it with the loop's next turn. */
-static int let_pass(const pb_kubectl *kubectl, uint64_t while_ms, pb_error *error)
-{
-    uv_timer_t timer;
-    bool over = false, gone = false;
-    uv_timer_init(kubectl->loop, &timer);
-    timer.data = &over;
-    uv_timer_start(&timer, fired, while_ms, 0);
-    while (!over && !(kubectl->cancelled && *kubectl->cancelled))
-        uv_run(kubectl->loop, UV_RUN_ONCE);
-    timer.data = &gone;
-    uv_close((uv_handle_t *)&timer, closed);
-    while (!gone)
-        uv_run(kubectl->loop, UV_RUN_ONCE);
-    if (kubectl->cancelled && *kubectl->cancelled)
-        return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
-    return 0;
-}
-
 /* With each look, so that who hears it can show that it lives. */
 static void tell(const velero_watch *watch, const json_t *object, pb_buffer *told)
 {
@@ -82,7 +53,7 @@ static int watch_to_end(const velero_watch *watch, pb_error *error)
                                   (long long)(watch->wait_ms / 1000), told.data);
             pb_error_hint(error, "is Velero's server running in namespace %s?",
                           watch->kubectl->name_space);
-        } else if (let_pass(watch->kubectl, LOOK_EVERY_MS, error) != 0)
+        } else if (pb_kubectl_rest(watch->kubectl, LOOK_EVERY_MS, error) != 0)
             judged = -1;
         else
             judged = look(watch, &told, error);

@@ -361,6 +361,12 @@ static int get_piece(pb_repository *repository, pb_slice key, uint64_t offset, u
     return 0;
 }
 
+static int refuse_stored(pb_error *error)
+{
+    return pb_error_set(error, PB_ERROR_DAMAGED,
+                        "its bytes are not those that snapshot.json names");
+}
+
 /* Gets the stored bytes piece by piece, holds them against their digest and hands them on. */
 static int stream_in(pb_repository *repository, const char *id, const pb_artifact *artifact,
                      artifact_in *in, pb_error *error)
@@ -386,8 +392,7 @@ static int stream_in(pb_repository *repository, const char *id, const pb_artifac
             pb_hash_finish(hash, digest);
         if (offset == artifact->stored_bytes &&
             memcmp(digest, artifact->stored_sha256, sizeof digest) != 0) {
-            failed = pb_error_set(error, PB_ERROR_DAMAGED,
-                                  "its bytes are not those that snapshot.json names");
+            failed = refuse_stored(error);
             break;
         }
         write_in(in, pb_buffer_slice(&part.bytes));
@@ -418,6 +423,53 @@ static int stream_in(pb_repository *repository, const char *id, const pb_artifac
     pb_buffer_free(&part.bytes);
     pb_buffer_free(&key);
     return failed;
+}
+
+static int check_bytes(pb_repository *repository, pb_slice key, const pb_artifact *artifact,
+                       pb_error *error)
+{
+    piece part = {0};
+    pb_hash *hash = pb_hash_new(PB_HASH_SHA256);
+    uint8_t digest[PB_SHA256_BYTES];
+    int failed = 0;
+    for (uint64_t offset = 0; offset < artifact->stored_bytes && !failed;) {
+        uint64_t left = artifact->stored_bytes - offset;
+        uint64_t length = left < READ_BYTES ? left : READ_BYTES;
+        failed = repository->session->cancelled
+                     ? pb_error_set(error, PB_ERROR_CANCELLED, "cancelled")
+                     : get_piece(repository, key, offset, length, &part, error);
+        if (!failed)
+            pb_hash_update(hash, part.bytes.data, part.bytes.size);
+        offset += length;
+    }
+    pb_hash_finish(hash, digest);
+    if (!failed && memcmp(digest, artifact->stored_sha256, sizeof digest) != 0)
+        failed = refuse_stored(error);
+    pb_hash_free(hash);
+    pb_buffer_free(&part.bytes);
+    return failed;
+}
+
+int pb_artifact_verify(pb_repository *repository, const char *id, const pb_artifact *artifact,
+                       bool read, const char **ret_finding, pb_error *error)
+{
+    pb_buffer key = {0};
+    pb_layout_snapshot_file(&key, pb_slice_of(id), artifact->path);
+    pb_store_request look = {.operation = PB_STORE_HEAD, .key = pb_buffer_slice(&key)};
+    int failed = pb_store_call(repository->store, &look, error);
+    if (!failed && look.size != artifact->stored_bytes) {
+        failed =
+            pb_error_set(error, PB_ERROR_DAMAGED, "%llu bytes, where the snapshot says %llu",
+                         (unsigned long long)look.size, (unsigned long long)artifact->stored_bytes);
+        snprintf(error->code, sizeof error->code, "truncated");
+    }
+    if (!failed && read)
+        failed = check_bytes(repository, pb_buffer_slice(&key), artifact, error);
+    pb_buffer_free(&key);
+    if (!failed)
+        return 1;
+    *ret_finding = pb_finding_name(error);
+    return error->kind == PB_ERROR_CANCELLED ? -1 : 0;
 }
 
 static void on_in_chunk(void *context, pb_slice key)

@@ -35,6 +35,11 @@ int pb_artifact_end(pb_artifact_out *out, pb_artifact *ret_artifact, pb_error *e
  * the chunks, where not NULL. DAMAGED where the stored bytes are not what the snapshot says. */
 int pb_artifact_undump(pb_repository *repository, const char *id, const pb_artifact *artifact,
                        const pb_undump_options *options, pb_chunk_sort *sort, pb_error *error);
+/* Is it there, and of its size; with `read`, are its stored bytes those of the snapshot? 1: yes; 0:
+ * no, *ret_finding names what is wrong ("missing", "truncated", "mismatch", "unreadable") and
+ * *error says it; -1: cancelled. */
+int pb_artifact_verify(pb_repository *repository, const char *id, const pb_artifact *artifact,
+                       bool read, const char **ret_finding, pb_error *error);
 /* Reads a stored capture, at most max_bytes, and appends it to *ret_bytes. */
 int pb_artifact_read(pb_repository *repository, const char *id, const pb_artifact *artifact,
                      const char *identity, size_t max_bytes, pb_buffer *ret_bytes, pb_error *error);

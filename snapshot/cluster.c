@@ -1,7 +1,9 @@
 #include "snapshot/cluster.h"
 
 #include "snapshot/job.h"
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 60 * 1000, PATIENCE_TO_UNDO_MS = 10 * 60 * 1000 };
 
@@ -104,6 +106,15 @@ int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,
     pb_error wrong = {0};
     if (ret_suspension->holder && pb_cluster_resume(session, options, ret_suspension, &wrong))
         *error = wrong;
+    return -1;
+}
+
+int pb_cluster_identity_check(const char *identity, pb_error *error)
+{
+    if (!access(identity, R_OK))
+        return 0;
+    pb_error_errno(error, errno, "--identity %s", identity);
+    error->kind = PB_ERROR_USAGE;
     return -1;
 }
 

@@ -36,7 +36,7 @@ typedef struct cluster_backup {
     pb_artifact_out *dumps[DUMPS_MAX];
     unsigned dump_count;
     pb_cluster_side side;
-    bool side_runs;
+    int64_t waiting_since_ms; /* for dumps and capture, by the monotonic clock */
 } cluster_backup;
 
 /* ---- before anything is done ---- */
@@ -250,7 +250,6 @@ static void start_side(cluster_backup *self)
         self->record->velero_backup[0] ? strchr(self->record->velero_backup, '/') + 1 : "";
     self->side.wait_ms = self->cluster->wait_ms;
     pb_cluster_side_start(&self->side);
-    self->side_runs = true;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -260,15 +259,18 @@ static void on_timer(uv_timer_t *timer)
     for (unsigned i = 0; i < self->dump_count; i++)
         bytes += pb_artifact_bytes(self->dumps[i]);
     on_tick(self);
-    pb_session_tell(
-        self->session,
-        &(pb_event){.kind = PB_EVENT_PROGRESS, .phase = "dumping and capturing", .bytes = bytes});
+    pb_session_tell(self->session,
+                    &(pb_event){.kind = PB_EVENT_PROGRESS,
+                                .phase = "dumping and capturing",
+                                .bytes = bytes,
+                                .elapsed_ms = pb_clock_monotonic_ms() - self->waiting_since_ms});
 }
 
 /* Waits until the dumps are stored and the capture is made; `failed` says that it's no use. */
 static void await_others(cluster_backup *self, bool failed)
 {
     uv_timer_t timer;
+    self->waiting_since_ms = pb_clock_monotonic_ms();
     uv_timer_init(&self->session->loop, &timer);
     timer.data = self;
     uv_timer_start(&timer, on_timer, TICK_MS, TICK_MS);
@@ -296,7 +298,6 @@ static void await_others(cluster_backup *self, bool failed)
     if (failed)
         self->side.give_up = true;
     pb_cluster_side_end(&self->side);
-    self->side_runs = false;
 }
 
 /* The first error that is one of its own: a pass that was ended for a dump's failure says

@@ -62,8 +62,10 @@ static int check_identity(const cluster_restore *self, pb_error *error)
         const pb_artifact *artifact = &self->record->artifacts[i];
         bool used = artifact->kind == PB_ARTIFACT_OBJECTS ? restores_kubernetes(self)
                                                           : self->cluster->dump != PB_DUMP_NONE;
-        if (!used || !artifact->encrypted || self->cluster->identity)
+        if (!used || !artifact->encrypted)
             continue;
+        if (self->cluster->identity)
+            return pb_cluster_identity_check(self->cluster->identity, error);
         pb_error_set(error, PB_ERROR_USAGE, "%s is encrypted, and no --identity is given",
                      artifact->path);
         return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
@@ -191,7 +193,7 @@ static int check_database(cluster_restore *self, const pb_artifact *artifact, pb
         return pb_error_hint(error, "restore into a server of version %d or later",
                              atoi(self->record->database_version));
     }
-    if (self->wanted->overwrite_database)
+    if (self->wanted->overwrite_database && !all)
         return 0;
     pb_error wrong = {0};
     if (all)

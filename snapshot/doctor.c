@@ -1,9 +1,11 @@
 #include "snapshot/doctor.h"
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/yaml.h"
 #include "cluster/child.h"
 #include "snapshot/repository.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -289,6 +291,21 @@ int pb_doctor(pb_session *session, const pb_doctor_options *options,
 
 /* ---- init ---- */
 
+/* A line that nobody reads as YAML, whatever a cluster says of itself. */
+static void append_comment(pb_buffer *yaml, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void append_comment(pb_buffer *yaml, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pb_text_make_line(text);
+    pb_buffer_append_format(yaml, "# %s\n", text);
+}
+
 static void append_line(pb_buffer *yaml, const char *name, const char *value)
 {
     json_t *object = json_pack("{s:s}", name, value);
@@ -303,39 +320,45 @@ int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
     pb_pachyderm found;
     if (pb_pachyderm_read(&kubectl, &found, error))
         return -1;
-    pb_buffer_append_format(ret_yaml,
-                            "# pbcopy.yaml for Pachyderm %s: `pbcopy doctor` checks it, "
-                            "`pbcopy backup` uses it.\n",
-                            found.version);
+    append_comment(
+        ret_yaml,
+        "pbcopy.yaml for Pachyderm %s: `pbcopy doctor` checks it, `pbcopy backup` uses it.",
+        found.version);
     append_line(ret_yaml, "namespace", cluster->name_space);
     if (cluster->context)
         append_line(ret_yaml, "kube-context", cluster->context);
-    pb_buffer_append_text(ret_yaml, "\n# Where backups go: a bucket or prefix of its own, best in "
-                                    "another region and account.\nrepository: "
-                                    "\"s3://FILL-IN\"\n");
-    pb_buffer_append_text(ret_yaml, "\n# Dumps and captures hold secrets: they are encrypted to "
-                                    "this key (age-keygen -o key.txt).\nrecipient:\n  - "
-                                    "\"age1FILL-IN\"\n");
-    if (found.storage_url[0])
-        pb_buffer_append_format(ret_yaml,
-                                "\n# What is backed up, as the cluster says (%s); say "
-                                "otherwise with `source`.\n# source: \"%s\"\n",
-                                found.storage_in_secret ? "secret " PB_STORAGE_SECRET
-                                                        : "STORAGE_URL",
-                                found.storage_url);
-    pb_buffer_append_format(ret_yaml,
-                            "\n# The database, as the cluster says: from outside of it, "
-                            "forward a port and name that.\n# database-host: \"%s\"\n# "
-                            "database-port: %llu\n",
-                            found.database_host, (unsigned long long)found.database_port);
+    pb_buffer_append_char(ret_yaml, '\n');
+    append_comment(ret_yaml,
+                   "Where backups go: a bucket or prefix of its own, best in another region "
+                   "and account.");
+    append_line(ret_yaml, "repository", "s3://FILL-IN");
+    pb_buffer_append_char(ret_yaml, '\n');
+    append_comment(ret_yaml, "Dumps and captures hold secrets: they are encrypted to this key "
+                             "(age-keygen -o key.txt).");
+    append_line(ret_yaml, "recipient", "age1FILL-IN");
+    if (found.storage_url[0]) {
+        pb_buffer_append_char(ret_yaml, '\n');
+        append_comment(ret_yaml,
+                       "What is backed up, as the cluster says (%s); say otherwise with "
+                       "`source`:",
+                       found.storage_in_secret ? "secret " PB_STORAGE_SECRET : "STORAGE_URL");
+        append_comment(ret_yaml, "source: %s", found.storage_url);
+    }
+    pb_buffer_append_char(ret_yaml, '\n');
+    append_comment(ret_yaml,
+                   "The database, as the cluster says; from outside of it, forward a port and "
+                   "name that:");
+    append_comment(ret_yaml, "database-host: %s", found.database_host);
+    append_comment(ret_yaml, "database-port: %llu", (unsigned long long)found.database_port);
     if (found.password_secret[0])
-        pb_buffer_append_format(ret_yaml, "# Its password is read from secret %s, key %s.\n",
-                                found.password_secret, found.password_key);
-    pb_buffer_append_text(ret_yaml, "\n# Suspended during a backup, in this order:\n");
+        append_comment(ret_yaml, "Its password is read from secret %s, key %s.",
+                       found.password_secret, found.password_key);
+    pb_buffer_append_char(ret_yaml, '\n');
+    append_comment(ret_yaml, "Suspended during a backup, in this order:");
     for (size_t i = 0; i < found.writers.count; i++)
-        pb_buffer_append_format(ret_yaml, "#   %s %s (%llu)\n", found.writers.items[i].kind,
-                                found.writers.items[i].name,
-                                (unsigned long long)found.writers.items[i].replicas);
+        append_comment(ret_yaml, "  %s %s (%llu)", found.writers.items[i].kind,
+                       found.writers.items[i].name,
+                       (unsigned long long)found.writers.items[i].replicas);
     pb_buffer_append_text(ret_yaml, "\nparallel: 256\n");
     pb_pachyderm_free(&found);
     return 0;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
+#include "snapshot/cluster.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
@@ -242,6 +243,8 @@ static int verify_database(verify_job *verify, const char *identity, pb_error *e
         return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
                                     "--recipient of the backup");
     }
+    if (dump->encrypted && pb_cluster_identity_check(identity, error))
+        return -1;
     pb_chunk_sort *sort;
     uint64_t missing = 0;
     const pb_undump_options options = {
@@ -263,6 +266,27 @@ static int verify_database(verify_job *verify, const char *identity, pb_error *e
     return failed;
 }
 
+/* Dumps and captures are stored objects, too. */
+static int verify_artifacts(verify_job *verify, pb_error *error)
+{
+    const pb_cluster_record *cluster = verify->file->cluster;
+    for (size_t i = 0; cluster && i < cluster->artifact_count; i++) {
+        const pb_artifact *artifact = &cluster->artifacts[i];
+        const char *finding;
+        pb_error wrong = {0};
+        int good = pb_artifact_verify(&verify->repository, verify->file->id, artifact, verify->read,
+                                      &finding, &wrong);
+        if (good < 0) {
+            *error = wrong;
+            return -1;
+        }
+        verify->result->artifacts++;
+        if (!good)
+            pb_job_finding(&verify->job, finding, pb_slice_of(artifact->path), wrong.message);
+    }
+    return 0;
+}
+
 int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_result *ret_result,
               pb_error *error)
 {
@@ -282,7 +306,9 @@ int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_r
         pb_repository_find(&verify.repository, options->snapshot, &ret_result->snapshot, error);
     if (!ended) {
         pb_job_init(&verify.job, session);
-        ended = options->database ? verify_database(&verify, options->identity, error) : 0;
+        ended = verify_artifacts(&verify, error);
+        if (!ended && options->database)
+            ended = verify_database(&verify, options->identity, error);
         if (!ended)
             ended = run(&verify, error);
         pb_job_free(&verify.job);

@@ -23,6 +23,7 @@ typedef struct pb_verify_result {
     uint64_t proven_etag;
     uint64_t proven_key;
     uint64_t unproven; /* read, of the right size, but there is nothing to hold the bytes against */
+    uint64_t artifacts;     /* dumps and captures of a cluster: looked at, or read */
     uint64_t chunks_needed; /* by the database: all looked for */
     uint64_t findings;      /* each was told as an event, up to PB_FINDINGS_MAX */
     int64_t elapsed_ms;

@@ -1,5 +1,6 @@
 /* libFuzzer: the first byte picks a parser of the manifest room, the rest is its input. A record
- * that parses must come out of the writer again and parse to the same. */
+ * that parses must come out of the writer again and parse to the same, and an intent and a snapshot
+ * to what is written the same. */
 #include "manifest/intent.h"
 #include "manifest/part.h"
 #include "manifest/repository_file.h"
@@ -45,15 +46,51 @@ static void fuzz_part(pb_slice input)
     pb_part_reader_free(reader);
 }
 
+static void fuzz_intent(pb_slice input)
+{
+    pb_intent intent, again;
+    pb_error error;
+    pb_buffer text = {0}, text_again = {0};
+    if (pb_intent_parse(input, &intent, &error))
+        return;
+    pb_intent_append(&text, &intent);
+    if (pb_intent_parse(pb_buffer_slice(&text), &again, &error))
+        abort();
+    pb_intent_append(&text_again, &again);
+    if (!pb_slice_equal(pb_buffer_slice(&text), pb_buffer_slice(&text_again)))
+        abort();
+    pb_intent_free(&intent);
+    pb_intent_free(&again);
+    pb_buffer_free(&text);
+    pb_buffer_free(&text_again);
+}
+
+static void fuzz_snapshot(pb_slice input)
+{
+    pb_snapshot_file file, again;
+    pb_error error;
+    pb_buffer text = {0}, text_again = {0};
+    if (pb_snapshot_file_parse(input, &file, &error))
+        return;
+    pb_snapshot_file_append(&text, &file);
+    if (pb_snapshot_file_parse(pb_buffer_slice(&text), &again, &error))
+        abort();
+    pb_snapshot_file_append(&text_again, &again);
+    if (!pb_slice_equal(pb_buffer_slice(&text), pb_buffer_slice(&text_again)))
+        abort();
+    pb_snapshot_file_free(&file);
+    pb_snapshot_file_free(&again);
+    pb_buffer_free(&text);
+    pb_buffer_free(&text_again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
     pb_slice input = {(const char *)data + 1, size - 1};
     pb_error error;
-    pb_intent intent;
     pb_repository_file repository;
-    pb_snapshot_file snapshot;
     switch (data[0] % 5) {
     case 0:
         fuzz_record(input);
@@ -62,15 +99,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_part(input);
         break;
     case 2:
-        if (!pb_intent_parse(input, &intent, &error))
-            pb_intent_free(&intent);
+        fuzz_intent(input);
         break;
     case 3:
         pb_repository_file_parse(input, &repository, &error);
         break;
     case 4:
-        if (!pb_snapshot_file_parse(input, &snapshot, &error))
-            pb_snapshot_file_free(&snapshot);
+        fuzz_snapshot(input);
     }
     return 0;
 }

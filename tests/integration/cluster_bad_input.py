@@ -1,6 +1,7 @@
 """What can be wrong with a cluster, its tools and its options: each time one clear error, the right exit code, the
 cluster scaled up again, and nothing committed."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -142,28 +143,78 @@ class BadInput(ClusterScenario):
         self.fails(here, scenario.FAILED, ["Deployment", "pachd", "while the namespace was suspended"], hint="GitOps")
         meddler.join()
 
-    def test_an_api_server_that_goes_away(self):
+    def in_the_window(self, function):
+        """Runs it in a thread, which is returned, once a database is being dumped: nothing writes any more. That dump
+        goes on when the function ends, or removes the file whose path it is given."""
+        held = os.path.join(self.folder, "held")
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(f"{held}-once")
+        self.program("pg_dump", f'[[ $1 == --version ]] || ! mkdir {held}-once 2>/dev/null || touch {held}\n'
+                                f'while [[ $1 != --version && -e {held} ]]; do sleep 0.1; done\nexec "$REAL" "$@"')
+
+        def work():
+            scenario.wait_until(lambda: os.path.exists(held), 60, "the window", poll_s=0.05)
+            try:
+                function(held)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(held)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    def test_an_api_server_that_is_away_for_a_while(self):
         here = self.pachyderm(chunks=50, workers=1)
-        # kubectl, as a run in the window sees it: refused for a while, from the third call of a capture on.
-        outage = os.path.join(self.folder, "outage")
-        self.program("kubectl", f'if [[ -e {outage} ]]; then echo "The connection to the server x was refused" >&2; exit 1; fi\n'
-                                'exec "$REAL" "$@"')
-        self.program("pg_dump", f'if [[ $1 != --version ]]; then touch {outage}; sleep 2; fi\nexec "$REAL" "$@"')
 
-        def mend():
-            scenario.wait_until(lambda: os.path.exists(outage), 60, poll_s=0.1)
+        def hangs(_):
+            self.cluster.hang_api_server()
             time.sleep(12)
-            os.remove(outage)
-            os.remove(os.path.join(self.programs, "pg_dump"))
+            self.cluster.wake_api_server()
 
-        mender = threading.Thread(target=mend)
-        mender.start()
+        def is_gone(_):
+            self.cluster.stop_api_server()
+            time.sleep(12)
+            self.cluster.start_api_server()
+
         # It waits for the API server, and then nothing was amiss: the backup is good.
-        run = self.backup(here, "-v")
-        mender.join()
+        for outage in (hangs, is_gone):
+            thread = self.in_the_window(outage)
+            try:
+                run = self.backup(here, "-v")
+            finally:
+                thread.join()
+            self.assertFalse(here.is_suspended())
+            self.assertTrue(here.is_scaled_up())
+            scenario.wait_until(here.is_up, 60, "all to run again", poll_s=0.3)
         self.assertIn("tried again", run.stderr)
-        self.assertTrue(here.is_scaled_up())
         self.succeed("verify", here.origin.url("repository"), "--database", "--identity", self.identity)
+
+    def test_an_api_server_that_is_away_for_long(self):
+        here = self.pachyderm(chunks=50, workers=1)
+
+        def work(held):
+            self.cluster.stop_api_server()
+            os.remove(held)  # the dumps are done long before it is back
+            time.sleep(80)
+            self.cluster.start_api_server()
+
+        thread = self.in_the_window(work)
+        try:
+            self.fails(here, scenario.UNREACHABLE, "refused", hint="cluster-info")
+        finally:
+            thread.join()
+        self.backup(here)
+
+    def test_a_database_that_goes_away(self):
+        here = self.pachyderm(chunks=50, workers=1)
+        thread = self.in_the_window(lambda _: here.postgres.halt())
+        try:
+            self.fails(here, scenario.UNREACHABLE, "refused")
+        finally:
+            thread.join()
+            here.postgres.start()
+        self.backup(here)
 
     def test_a_second_backup_at_once(self):
         here = self.pachyderm(chunks=50, workers=1)
@@ -268,7 +319,19 @@ class BadInput(ClusterScenario):
         key = [k for k in bucket.list("snapshots/") if "database/pachyderm" in k][0]
         body = bytearray(bucket.get(key))
         body[len(body) // 2] ^= 1
+        self.succeed("verify", repository, "--read", "--database", "--identity", self.identity)
         bucket.put(key, bytes(body))
+        # A verify that reads finds it; one that does not sees what is missing.
+        run = self.pbcopy("verify", repository, "--read")
+        self.assertEqual(run.exit_code, scenario.DAMAGED, run)
+        self.assertIn("mismatch: database/pachyderm.dump.zst.age", run.stdout)
+        capture = [k for k in bucket.list("snapshots/") if "kubernetes/objects" in k][0]
+        kept = bucket.get(capture)
+        bucket.delete(capture)
+        run = self.pbcopy("verify", repository)
+        self.assertEqual(run.exit_code, scenario.DAMAGED, run)
+        self.assertIn("missing: kubernetes/objects.ndjson.zst.age", run.stdout)
+        bucket.put(capture, kept)
         run = self.pbcopy("restore", "--config", self.configuration(here), "--namespace", namespace, repository,
                           here.origin.url("restored"), "--database-host", there.host, "--database-port", str(there.port),
                           "--database-user", there.user, "--identity", self.identity, PGPASSWORD=there.password, **self.environment())

@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
 from cluster_scenario import ClusterScenario
-from pachyderm_fixture import disagreements
+from pachyderm_fixture import chunk, chunk_key, copy_naively, disagreements
 
 
 class Fixture(ClusterScenario):
@@ -32,22 +32,27 @@ class Fixture(ClusterScenario):
         time.sleep(1.5)
         self.assertEqual(here.written(), before)
         self.assertEqual(disagreements(here.postgres, here.bucket), [])
+        # The same copy that the next test finds wrong is right now.
+        other = self.postgres()
+        copy_naively(here, other, "restored")
+        self.assertEqual(disagreements(other, here.origin.bucket("restored")), [])
 
     def test_a_copy_of_what_lives_is_found_out(self):
         here = self.pachyderm(chunks=200)
         here.start_simulation(every_s=0.01)
         other = self.postgres()
         for _ in range(10):
-            # The naive way: the bucket, and then the database, with everything running.
-            copied = here.bucket.list("chunk/")
-            time.sleep(1)
-            needed = here.postgres.psql("pachyderm", "SELECT 'chunk/'||encode(chunk_id,'hex')||'.'||lpad(to_hex(gen),16,'0')"
-                                        " FROM storage.chunk_objects WHERE uploaded AND NOT tombstone").split()
-            if any(key not in copied for key in needed):
+            copy_naively(here, other, "restored")
+            if disagreements(other, here.origin.bucket("restored")):
                 break
         else:
             self.fail("ten naive copies of a cluster that writes were all consistent: the check finds nothing")
-        other.create("pachyderm")
+        # What lives agrees with itself, until a chunk has other bytes than its name says.
+        here.stop_simulation()
+        self.assertEqual(disagreements(here.postgres, here.bucket), [])
+        key = chunk_key(chunk(1), 1)
+        here.bucket.put(key, b"other bytes")
+        self.assertEqual(disagreements(here.postgres, here.bucket), [key])
 
 
 if __name__ == "__main__":

@@ -25,12 +25,15 @@ class RoundTrip(ClusterScenario):
                     return variable.get("value")
         return None
 
-    def round_trip(self, shape):
-        here = self.pachyderm(chunks=2000, shape=shape)
+    def round_trip(self, shape, chunks):
+        """Of so many chunks, which the origin has filled its bucket with."""
+        origin = self.origin("--fill", f"pachyderm:{chunks}:4096:chunk", buckets=("repository", "restored"))
+        here = self.pachyderm(chunks=0, shape=shape, origin=origin)
+        self.assertEqual(here.load_what_is_there(), chunks)
         here.start_simulation()
         first = self.backup(here, "--json").json()
         cluster = first["snapshot"]["cluster"]
-        self.assertGreater(cluster["chunks_needed"], 2000)
+        self.assertGreater(cluster["chunks_needed"], chunks)
         self.assertEqual(cluster["pachyderm"], here.version)
         self.assertEqual({f"{w['kind']}/{w['name']}": w["replicas"] for w in cluster["workloads"]},
                          {"Deployment/pachd": 1, "Deployment/pachw": 2, "ReplicationController/pipeline-0-v1": 1,
@@ -95,6 +98,12 @@ class RoundTrip(ClusterScenario):
         for name in ("pachyderm", "pachyderm-worker", "k8s-cloudsql-auth-proxy"):
             self.assertEqual(objects["ServiceAccount", name]["metadata"]["annotations"]["iam.gke.io/gcp-service-account"],
                              "new@project.iam.gserviceaccount.com")
+        # All that is kept has its values still; workers' ReplicationControllers are no part of it.
+        for item in here.objects():
+            if item["kind"] in ("Secret", "ConfigMap") and item["metadata"]["name"] != "pachyderm-storage-secret":
+                self.assertEqual(objects[item["kind"], item["metadata"]["name"]]["data"], item["data"])
+            elif item["kind"] != "Namespace":
+                self.assertIn((item["kind"], item["metadata"]["name"]), objects)
         self.assertEqual(objects["RoleBinding", "pachyderm"]["subjects"][0]["namespace"], namespace)
         self.assertEqual(there.psql("pachyderm", "SELECT data FROM storage.keys"), "\\x" + MARKS["storage-key"].encode().hex())
         self.assertEqual(there.psql("dex", "SELECT count(*) FROM password"), "1")
@@ -121,10 +130,10 @@ class RoundTrip(ClusterScenario):
         return base64.b64decode(objects["Secret", name]["data"][key]).decode()
 
     def test_shape_of_2_11(self):
-        self.round_trip("2.11")
+        self.round_trip("2.11", 100_000)
 
     def test_shape_of_2_8(self):
-        self.round_trip("2.8")
+        self.round_trip("2.8", 2000)
 
 
 if __name__ == "__main__":

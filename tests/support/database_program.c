@@ -1,288 +1,322 @@
-/* For tests/integration/database_dump.py: dumps into a file, and restores or checks one.
+/* A program for tests/integration/database_dump.py: dumps of a database into a file and back, by
+ * cluster/database.h alone. The server is what libpq finds in the environment.
  *
- *     database_program server DATABASE
- *     database_program dump DATABASE FILE [--all] [--recipient KEY]
- *     database_program undump|check DATABASE FILE [--clean] [--identity FILE]
+ *   database_program dump FILE DATABASE [--all] [--recipient KEY] [--slow]
+ *   database_program restore FILE DATABASE --bytes N --sha256 HEX [--all] [--identity FILE]
+ * [--clean] database_program check FILE DATABASE --bytes N --sha256 HEX [--all] [--identity FILE]
+ *   database_program version DATABASE | empty DATABASE | client PROGRAM
  *
- * The server is that of PGHOST, PGPORT, PGUSER and PGPASSWORD. FILE.artifact is what snapshot.json
- * says of a dump, FILE.chunks the keys of its chunks, in the order in which they came. With
- * --stall-ms N the stream is held up for so long near its start, and FILE.stalled tells. The last
- * line on standard output is the peak of memory, in KiB, before it the error, if there was one. */
+ * --chunks FILE gets the chunks in order, --kill-after BYTES gives it up when as much went by. One
+ * line of JSON is its answer, on standard output; the exit status is that of pbcopy. */
 #include "base/codec.h"
+#include "base/json.h"
+#include "cluster/chunk_sort.h"
 #include "cluster/database.h"
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READ_BYTES = 64 * 1024, PENDING_BYTES_MAX = 4 * 1024 * 1024, STALL_AT_BYTES = 8 * 1024 };
+enum {
+    PIECE_BYTES = 256 * 1024,
+    PENDING_BYTES_MAX = 1024 * 1024,
+    SLOW_BYTES = 2 * 1024 * 1024,
+    SLOW_MS = 20,
+};
 
-typedef struct program_task {
+typedef struct program {
     uv_loop_t loop;
-    const char *database, *path, *identity;
-    const char *recipients[8];
-    size_t recipient_count;
-    bool all, clean, check;
-    uint64_t stall_ms;
-    bool stalled;
-    uv_timer_t stall;
-    pb_database_server server;
+    const char *path, *database, *recipient, *identity, *chunks;
+    bool all, slow, clean;
+    uint64_t kill_after_bytes;
+    pb_artifact artifact;
+    FILE *file;
+    pb_chunk_sort *sort;
     pb_dump *dump;
     pb_undump *undump;
-    FILE *file, *chunks;
-    uint64_t stored_bytes;
-    bool over, held;
-    pb_artifact artifact;
+    uv_timer_t timer;
+    uint64_t stored_bytes, slow_bytes;
+    bool over;
     pb_error error;
-} program_task;
+    json_t *answer;
+} program;
 
-static FILE *open_beside(const program_task *task, const char *ending, const char *mode)
+static void stop(const char *why)
 {
-    pb_buffer path = {0};
-    pb_buffer_append_format(&path, "%s%s", task->path, ending);
-    FILE *file = fopen(path.data, mode);
-    if (!file) {
-        perror(path.data);
-        exit(99);
-    }
-    pb_buffer_free(&path);
-    return file;
+    fprintf(stderr, "database_program: %s\n", why);
+    exit(99);
 }
+
+/* ---- chunks ---- */
 
 static void on_chunk(void *context, pb_slice key)
 {
-    program_task *task = context;
-    fprintf(task->chunks, "%.*s\n", PB_SLICE_FORMAT(key));
+    program *self = context;
+    pb_chunk_sort_add(self->sort, key);
 }
 
-static void on_stall_over(uv_timer_t *timer)
+static int write_chunks(program *self, pb_error *error)
 {
-    program_task *task = timer->data;
-    task->held = false;
-    if (task->dump)
-        pb_dump_pause(task->dump, false);
-}
-
-static void begin_stall(program_task *task)
-{
-    if (task->stalled || !task->stall_ms)
-        return;
-    task->stalled = task->held = true;
-    if (task->dump)
-        pb_dump_pause(task->dump, true);
-    fclose(open_beside(task, ".stalled", "w"));
-    uv_timer_start(&task->stall, on_stall_over, task->stall_ms, 0);
+    pb_slice key;
+    uint64_t count = 0;
+    int more;
+    FILE *file = fopen(self->chunks, "w");
+    if (!file)
+        stop("the file of chunks cannot be made");
+    pb_chunk_sort_end(self->sort);
+    while ((more = pb_chunk_sort_next(self->sort, &key, error)) > 0) {
+        fprintf(file, "%.*s\n", PB_SLICE_FORMAT(key));
+        count++;
+    }
+    fclose(file);
+    json_object_set_new(self->answer, "chunks", json_integer((json_int_t)count));
+    return more;
 }
 
 /* ---- out ---- */
 
-static void on_write(void *context, const void *data, size_t size)
+static void give_up_when_told(program *self)
 {
-    program_task *task = context;
-    if (fwrite(data, 1, size, task->file) != size)
-        abort();
-    task->stored_bytes += size;
-    if (task->stored_bytes >= STALL_AT_BYTES)
-        begin_stall(task);
+    pb_error why;
+    if (!self->kill_after_bytes || self->stored_bytes < self->kill_after_bytes)
+        return;
+    self->kill_after_bytes = 0;
+    pb_error_set(&why, PB_ERROR_CANCELLED, "given up");
+    if (self->dump)
+        pb_dump_kill(self->dump, &why);
+    if (self->undump)
+        pb_undump_kill(self->undump, &why);
+}
+
+static void on_rested(uv_timer_t *timer)
+{
+    program *self = timer->data;
+    if (self->dump)
+        pb_dump_pause(self->dump, false);
+}
+
+static void on_dump_write(void *context, const void *data, size_t size)
+{
+    program *self = context;
+    if (fwrite(data, 1, size, self->file) != size)
+        stop("the file cannot be written");
+    self->stored_bytes += size;
+    self->slow_bytes += size;
+    if (self->slow && self->slow_bytes > SLOW_BYTES) {
+        self->slow_bytes = 0;
+        pb_dump_pause(self->dump, true);
+        uv_timer_start(&self->timer, on_rested, SLOW_MS, 0);
+    }
+    give_up_when_told(self);
 }
 
 static void on_dump_done(void *context, const pb_artifact *artifact, const pb_error *error)
 {
-    program_task *task = context;
-    task->dump = NULL;
-    task->over = true;
-    task->error = *error;
-    task->artifact = *artifact;
+    program *self = context;
+    char hex[2 * PB_SHA256_BYTES + 1];
+    self->dump = NULL;
+    if (self->over)
+        stop("done twice");
+    self->over = true;
+    self->error = *error;
+    if (error->kind)
+        return;
+    pb_hex_encode(artifact->sha256, sizeof artifact->sha256, hex);
+    json_object_set_new(self->answer, "bytes", json_integer((json_int_t)artifact->bytes));
+    json_object_set_new(self->answer, "sha256", json_string(hex));
+    json_object_set_new(self->answer, "encrypted", json_boolean(artifact->encrypted));
+    json_object_set_new(self->answer, "database", json_string(artifact->database));
 }
 
-static void dump(program_task *task)
+static int dump(program *self, pb_error *error)
 {
-    task->file = open_beside(task, "", "w");
-    task->chunks = open_beside(task, ".chunks", "w");
     const pb_dump_options options = {
-        .kind = task->all ? PB_ARTIFACT_DUMP_ALL : PB_ARTIFACT_DUMP,
-        .server = task->server,
-        .database = task->database,
-        .sealing = {task->recipients, task->recipient_count},
-        .write = on_write,
-        .chunk = strcmp(task->database, "dex") != 0 ? on_chunk : NULL,
+        .kind = self->all ? PB_ARTIFACT_DUMP_ALL : PB_ARTIFACT_DUMP,
+        .database = self->database,
+        .sealing = {.recipients = &self->recipient, .recipient_count = self->recipient != NULL},
+        .write = on_dump_write,
+        .chunk = self->sort ? on_chunk : NULL,
         .done = on_dump_done,
-        .context = task,
+        .context = self,
     };
-    if (pb_dump_start(&task->loop, &options, &task->dump, &task->error))
-        return;
-    while (!task->over)
-        uv_run(&task->loop, UV_RUN_ONCE);
-    if (task->error.kind)
-        return;
-    char digest[2 * PB_SHA256_BYTES + 1];
-    pb_hex_encode(task->artifact.sha256, PB_SHA256_BYTES, digest);
-    FILE *file = open_beside(task, ".artifact", "w");
-    fprintf(file, "%d %d %" PRIu64 " %s\n", (int)task->artifact.kind, task->artifact.encrypted,
-            task->artifact.bytes, digest);
-    fclose(file);
+    self->file = fopen(self->path, "wb");
+    if (!self->file)
+        stop("the file cannot be made");
+    int failed = pb_dump_start(&self->loop, &options, &self->dump, error);
+    if (!failed && self->over)
+        stop("done inside the call");
+    while (!failed && !self->over)
+        uv_run(&self->loop, UV_RUN_ONCE);
+    return failed;
 }
 
 /* ---- back ---- */
 
-static void read_artifact(program_task *task)
-{
-    FILE *file = open_beside(task, ".artifact", "r");
-    int kind, encrypted;
-    char digest[2 * PB_SHA256_BYTES + 1];
-    if (fscanf(file, "%d %d %" SCNu64 " %64s", &kind, &encrypted, &task->artifact.bytes, digest) !=
-            4 ||
-        !pb_hex_decode(pb_slice_of(digest), task->artifact.sha256, PB_SHA256_BYTES))
-        exit(99);
-    task->artifact.kind = (pb_artifact_kind)kind;
-    task->artifact.encrypted = encrypted;
-    fclose(file);
-}
-
 static void on_undump_done(void *context, const pb_error *error)
 {
-    program_task *task = context;
-    task->undump = NULL;
-    task->over = true;
-    task->error = *error;
+    program *self = context;
+    self->undump = NULL;
+    if (self->over)
+        stop("done twice");
+    self->over = true;
+    self->error = *error;
 }
 
-static void feed(program_task *task)
+static int undump(program *self, bool check_only, pb_error *error)
 {
-    static char bytes[READ_BYTES];
-    while (task->undump && task->file && !task->held &&
-           pb_undump_pending(task->undump) < PENDING_BYTES_MAX) {
-        size_t size = fread(bytes, 1, sizeof bytes, task->file);
-        if (!size) {
-            fclose(task->file);
-            task->file = NULL;
-            pb_undump_end(task->undump);
-            return;
-        }
-        pb_undump_write(task->undump, bytes, size);
-        task->stored_bytes += size;
-        if (task->stored_bytes >= STALL_AT_BYTES)
-            begin_stall(task);
-    }
-}
-
-static void undump(program_task *task)
-{
-    task->file = open_beside(task, "", "r");
-    if (task->check)
-        task->chunks = open_beside(task, ".chunks", "w");
-    read_artifact(task);
     const pb_undump_options options = {
-        .artifact = &task->artifact,
-        .server = task->server,
-        .database = task->database,
-        .check_only = task->check,
-        .clean = task->clean,
-        .identity = task->identity,
-        .chunk = strcmp(task->database, "dex") != 0 && task->check ? on_chunk : NULL,
+        .artifact = &self->artifact,
+        .database = self->database,
+        .check_only = check_only,
+        .clean = self->clean,
+        .identity = self->identity,
+        .chunk = self->sort ? on_chunk : NULL,
         .done = on_undump_done,
-        .context = task,
+        .context = self,
     };
-    if (pb_undump_start(&task->loop, &options, &task->undump, &task->error))
-        return;
-    while (!task->over) {
-        feed(task);
-        uv_run(&task->loop, UV_RUN_ONCE);
+    static char piece[PIECE_BYTES];
+    size_t size;
+    self->file = fopen(self->path, "rb");
+    if (!self->file)
+        stop("the file cannot be read");
+    if (pb_undump_start(&self->loop, &options, &self->undump, error))
+        return -1;
+    if (self->over)
+        stop("done inside the call");
+    while (!self->over && (size = fread(piece, 1, sizeof piece, self->file)) > 0) {
+        pb_undump_write(self->undump, piece, size);
+        self->stored_bytes += size;
+        give_up_when_told(self);
+        while (!self->over && pb_undump_pending(self->undump) > PENDING_BYTES_MAX)
+            uv_run(&self->loop, UV_RUN_ONCE);
     }
+    if (!self->over)
+        pb_undump_end(self->undump);
+    while (!self->over)
+        uv_run(&self->loop, UV_RUN_ONCE);
+    return 0;
 }
 
-static void tell_server(program_task *task)
+/* ---- questions ---- */
+
+static int tell_version(program *self, int failed, const pb_database_version *version)
 {
-    pb_database_version server, client;
-    bool empty;
-    if (pb_database_server_version(&task->loop, &task->server, task->database, &server,
-                                   &task->error) ||
-        pb_database_client_version(&task->loop, "pg_dump", &client, &task->error) ||
-        pb_database_is_empty(&task->loop, &task->server, task->database, &empty, &task->error))
-        return;
-    printf("server %s %u, client %s %u, %s\n", server.text, server.number, client.text,
-           client.number, empty ? "empty" : "not empty");
+    if (failed)
+        return -1;
+    json_object_set_new(self->answer, "text", json_string(version->text));
+    json_object_set_new(self->answer, "number", json_integer(version->number));
+    return 0;
 }
 
-/* ---- arguments ---- */
-
-static void read_arguments(program_task *task, int count, char **arguments)
+static int ask(program *self, const char *command, pb_error *error)
 {
-    for (int i = 4; i < count; i++) {
-        const char *value = i + 1 < count ? arguments[i + 1] : "";
-        if (strcmp(arguments[i], "--all") == 0)
-            task->all = true;
-        else if (strcmp(arguments[i], "--clean") == 0)
-            task->clean = true;
-        else if (strcmp(arguments[i], "--recipient") == 0 && task->recipient_count < 8)
-            task->recipients[task->recipient_count++] = value;
-        else if (strcmp(arguments[i], "--identity") == 0)
-            task->identity = value;
-        else if (strcmp(arguments[i], "--stall-ms") == 0)
-            task->stall_ms = strtoull(value, NULL, 10);
+    const pb_database_server server = {0};
+    pb_database_version version;
+    bool empty = false;
+    if (strcmp(command, "version") == 0)
+        return tell_version(
+            self, pb_database_server_version(&self->loop, &server, self->path, &version, error),
+            &version);
+    if (strcmp(command, "client") == 0)
+        return tell_version(
+            self, pb_database_client_version(&self->loop, self->path, &version, error), &version);
+    if (pb_database_is_empty(&self->loop, &server, self->path, &empty, error))
+        return -1;
+    json_object_set_new(self->answer, "empty", json_boolean(empty));
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static void read_arguments(program *self, char **argument)
+{
+    for (; *argument; argument++) {
+        const char *name = *argument;
+        if (strcmp(name, "--all") == 0)
+            self->all = true;
+        else if (strcmp(name, "--slow") == 0)
+            self->slow = true;
+        else if (strcmp(name, "--clean") == 0)
+            self->clean = true;
+        else if (name[0] != '-')
+            *(self->path ? &self->database : &self->path) = name;
+        else if (!*++argument)
+            stop("a value is missing");
+        else if (strcmp(name, "--recipient") == 0)
+            self->recipient = *argument;
+        else if (strcmp(name, "--identity") == 0)
+            self->identity = *argument;
+        else if (strcmp(name, "--chunks") == 0)
+            self->chunks = *argument;
+        else if (strcmp(name, "--kill-after") == 0)
+            self->kill_after_bytes = strtoull(*argument, NULL, 10);
+        else if (strcmp(name, "--bytes") == 0)
+            self->artifact.bytes = strtoull(*argument, NULL, 10);
+        else if (strcmp(name, "--sha256") != 0)
+            stop("an unknown option");
+        else if (!pb_hex_decode(pb_slice_of(*argument), self->artifact.sha256, PB_SHA256_BYTES))
+            stop("no digest");
     }
+    if (!self->path)
+        stop("a name is missing");
+    self->artifact.kind = self->all ? PB_ARTIFACT_DUMP_ALL : PB_ARTIFACT_DUMP;
+    self->artifact.encrypted = self->identity != NULL;
 }
 
-/* Out of the environment, so that what reaches the children is what pbcopy gives them. */
-static char *take_variable(const char *name)
+/* Of this process: getrusage tells the most that the one before exec had, too. */
+static uint64_t peak_bytes(void)
 {
-    char *value = getenv(name);
-    value = value ? strdup(value) : NULL;
-    unsetenv(name);
-    return value;
-}
-
-/* getrusage() would tell that of the process which started this one. */
-static void print_peak(void)
-{
-    FILE *file = fopen("/proc/self/status", "r");
     char line[256];
-    unsigned long peak_kib = 0;
+    unsigned long long kibibytes = 0;
+    FILE *file = fopen("/proc/self/status", "r");
     while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "VmHWM: %lu", &peak_kib) == 1)
+        if (sscanf(line, "VmHWM: %llu", &kibibytes) == 1)
             break;
     if (file)
         fclose(file);
-    printf("%lu\n", peak_kib);
+    return kibibytes * 1024;
+}
+
+static void tell(program *self)
+{
+    json_object_set_new(self->answer, "peak_bytes", json_integer((json_int_t)peak_bytes()));
+    json_object_set_new(self->answer, "error", json_string(self->error.message));
+    json_object_set_new(self->answer, "hint", json_string(self->error.hint));
+    json_dumpf(self->answer, stdout, JSON_COMPACT);
+    json_decref(self->answer);
 }
 
 int main(int count, char **arguments)
 {
-    static program_task task;
-    const char *command = count > 2 ? arguments[1] : "";
-    signal(SIGPIPE, SIG_IGN);
-    if (count < 3 || (strcmp(command, "server") != 0 && count < 4))
-        return 99;
-    char *host = take_variable("PGHOST"), *port = take_variable("PGPORT"),
-         *user = take_variable("PGUSER"), *password = take_variable("PGPASSWORD");
-    task.server = (pb_database_server){host, port ? strtoull(port, NULL, 10) : 0, user, password};
-    task.database = arguments[2];
-    task.path = count > 3 ? arguments[3] : NULL;
-    task.check = strcmp(command, "check") == 0;
-    read_arguments(&task, count, arguments);
-    uv_loop_init(&task.loop);
-    uv_timer_init(&task.loop, &task.stall);
-    task.stall.data = &task;
-    if (strcmp(command, "server") == 0)
-        tell_server(&task);
-    else if (strcmp(command, "dump") == 0)
-        dump(&task);
+    program self = {.answer = json_object()};
+    pb_error error = {0};
+    int failed;
+    if (count < 3)
+        stop("a command and a name are missing");
+    const char *command = arguments[1];
+    signal(SIGPIPE, SIG_IGN); /* as pbcopy does: a child may be gone */
+    read_arguments(&self, arguments + 2);
+    uv_loop_init(&self.loop);
+    uv_timer_init(&self.loop, &self.timer);
+    self.timer.data = &self;
+    if (self.chunks && pb_chunk_sort_start(&self.loop, &self.sort, &error))
+        stop(error.message);
+    if (strcmp(command, "dump") == 0)
+        failed = dump(&self, &error);
+    else if (strcmp(command, "restore") == 0 || strcmp(command, "check") == 0)
+        failed = undump(&self, strcmp(command, "check") == 0, &error);
     else
-        undump(&task);
-    uv_close((uv_handle_t *)&task.stall, NULL);
-    uv_run(&task.loop, UV_RUN_DEFAULT);
-    if (uv_loop_close(&task.loop))
-        abort(); /* something is left behind */
-    if (task.file)
-        fclose(task.file);
-    if (task.chunks)
-        fclose(task.chunks);
-    free(host);
-    free(port);
-    free(user);
-    free(password);
-    if (task.error.kind)
-        printf("error: %s\nhint: %s\n", task.error.message, task.error.hint);
-    print_peak();
-    return pb_error_exit_code(task.error.kind);
+        failed = ask(&self, command, &error);
+    if (!failed && !self.error.kind && self.sort)
+        failed = write_chunks(&self, &error);
+    if (failed)
+        self.error = error;
+    if (self.file && fclose(self.file))
+        stop("the file cannot be written");
+    pb_chunk_sort_free(self.sort);
+    uv_close((uv_handle_t *)&self.timer, NULL);
+    uv_run(&self.loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&self.loop))
+        stop("something is still open");
+    tell(&self);
+    return pb_error_exit_code(self.error.kind);
 }

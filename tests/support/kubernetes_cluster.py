@@ -7,10 +7,13 @@ eight minutes, once), and nothing is skipped.
 
 import atexit
 import base64
+import contextlib
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -19,7 +22,6 @@ import urllib.error
 import urllib.request
 
 import scenario
-from postgres_server import free_port
 
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kubernetes")
 
@@ -45,17 +47,18 @@ def programs():
 
 
 def _port_range():
-    """The first of seven free ports in a row, as kubernetes/up wants them."""
+    """The first of six free ports in a row, as kubernetes/up wants them; below those that connections are made from,
+    which somebody else may get before it starts."""
     for _ in range(200):
-        first = free_port()
-        if first < 65000 and all(_is_free(first + i) for i in range(7)):
+        first = random.randrange(20000, 32000)
+        if all(_is_free(first + i) for i in range(6)):
             return first
-    raise RuntimeError("no seven free ports in a row")
+    raise RuntimeError("no six free ports in a row")
 
 
 def _is_free(port):
-    import socket
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -74,19 +77,24 @@ class KubernetesCluster:
             scenario.unavailable(f"no kube-controller-manager in {self.bin}: pods would neither come nor go")
         self.folder = tempfile.mkdtemp(prefix="pbcopy-kube-", dir="/tmp")
         self.directory = os.path.join(self.folder, "k")
-        self.port = _port_range()
+        self._stopped = None  # the arguments of an API server that has been stopped
         atexit.register(self.stop)
-        run = subprocess.run([os.path.join(SCRIPTS, "up"), self.directory, self.bin], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
-                             env={**os.environ, "KUBE_PORT": str(self.port)})
-        if run.returncode:
-            raise RuntimeError(f"kubernetes/up: {run.stderr}")
+        for attempt in range(3):
+            self.port = _port_range()
+            run = subprocess.run([os.path.join(SCRIPTS, "up"), self.directory, self.bin, str(os.getpid())],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 timeout=600, check=False, env={**os.environ, "KUBE_PORT": str(self.port)})
+            if not run.returncode:
+                break
+            print(f"kubernetes/up, attempt {attempt + 1}: {run.stderr}")
+        else:
+            raise RuntimeError("Kubernetes does not start")
         self.kubeconfig = os.path.join(self.directory, "kubeconfig")
         self._prepare_requests()
 
     def stop(self):
         if self.folder:
-            self.start_api_server()
+            self.wake_api_server()
             subprocess.run([os.path.join(SCRIPTS, "down"), self.directory], stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -200,21 +208,48 @@ class KubernetesCluster:
     # ---- outages ----
 
     def _api_server(self):
+        """Its process."""
         with open(os.path.join(self.directory, "pids"), encoding="ascii") as file:
             for line in file:
                 pid, name, _ = line.split(" ", 2)
                 if name == "kube-apiserver":
                     return int(pid)
-        return None
+        raise RuntimeError("no API server is recorded")
 
-    def stop_api_server(self):
-        """It stops answering: connections time out or are reset, as with a machine that hangs."""
+    def hang_api_server(self):
+        """It stops answering, as a machine that hangs: whoever asks waits."""
         os.kill(self._api_server(), signal.SIGSTOP)
 
+    def wake_api_server(self):
+        with contextlib.suppress(OSError, RuntimeError):
+            os.kill(self._api_server(), signal.SIGCONT)
+
+    def stop_api_server(self):
+        """It is gone: connections break, and then they are refused. start_api_server() brings it back, on what it
+        has stored."""
+        pid = self._api_server()
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            self._stopped = file.read().decode().split("\0")[:-1]
+        os.kill(pid, signal.SIGKILL)
+        scenario.wait_until(lambda: _is_free(self.port), 30, "the API server's port to be free", poll_s=0.05)
+
     def start_api_server(self):
+        with open(os.path.join(self.directory, "log", "kube-apiserver.log"), "ab") as log:
+            process = subprocess.Popen(self._stopped, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       start_new_session=True)
+        pids = os.path.join(self.directory, "pids")
+        with open(pids, encoding="ascii") as file:
+            lines = [line.split(" ", 2) for line in file]
+        with open(pids + ".new", "w", encoding="ascii") as file:
+            for pid, name, program in lines:
+                file.write(f"{process.pid if name == 'kube-apiserver' else pid} {name} {program}")
+        os.rename(pids + ".new", pids)
+        scenario.wait_until(self._is_ready, 60, "the API server to be ready again", poll_s=0.2)
+
+    def _is_ready(self):
         try:
-            pid = self._api_server()
-            if pid:
-                os.kill(pid, signal.SIGCONT)
-        except (OSError, ValueError):
-            pass
+            request = urllib.request.Request(self.server + "/readyz", headers={"Authorization": f"Bearer {self.token}"})
+            with self.opener.open(request, timeout=10):
+                return True
+        except OSError:
+            return False

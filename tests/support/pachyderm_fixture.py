@@ -143,6 +143,9 @@ class Pachyderm:
                          labels={"secret-source": "pachyderm-user", "suite": "pachyderm"}),
             self._secret("pachyderm-auth", {"root-token": MARKS["auth"]}),
             self._secret("pachyderm-deployment-id-secret", {"CLUSTER_DEPLOYMENT_ID": "d"}),
+            self._secret("pachyderm-identity", {"clients": "i"}),
+            self._secret("pachyderm-console-secret", {"OAUTH_CLIENT_SECRET": "o"}),
+            self._secret("pachyderm-license", {"enterprise-license-key": "l"}),
             self._secret("sh.helm.release.v1.pachyderm.v1", {"release": "values"}, type="helm.sh/release.v1",
                          labels={"owner": "helm"}),
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pachd-config", "namespace": self.namespace},
@@ -163,6 +166,7 @@ class Pachyderm:
              "metadata": {"name": "etcd-storage-etcd-0", "namespace": self.namespace},
              "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
             self._workload("StatefulSet", "etcd", 1, "pachyderm/etcd:v3.5.5"),
+            self._workload("StatefulSet", "postgres", 1, "pachyderm/postgresql:13.3.0"),
             self._workload("Deployment", "pg-bouncer", 1, "pachyderm/pgbouncer:1.16", [
                 {"name": "DB_HOST", "value": self.postgres.host}, {"name": "POSTGRESQL_HOST",
                                                                    "value": self.postgres.host}]),
@@ -170,6 +174,7 @@ class Pachyderm:
                            proxy[self.shape].get("env", ()), "k8s-cloudsql-auth-proxy",
                            proxy[self.shape].get("arguments", ())),
             self._workload("Deployment", "console", 1, "pachyderm/haberdashery:2"),
+            self._workload("Deployment", "pachyderm-proxy", 1, "envoyproxy/envoy:v1.24.1"),
             self._workload("Deployment", "pachd", 1, pachd_image, storage_env + database_env, "pachyderm"),
             self._workload("Deployment", "pachw", 2, pachd_image, storage_env + database_env, "pachyderm"),
         ]
@@ -207,6 +212,8 @@ class Pachyderm:
     # ---- its state ----
 
     def make_databases(self):
+        # A probe of pachd's, which no backup wants.
+        self.bucket.put("test/7e57ab1e-0000-4000-8000-000000000000", b"probe")
         self.postgres.create("pachyderm", "dex")
         self.postgres.psql("pachyderm", SCHEMA)
         self.postgres.psql("dex", "CREATE TABLE password (email text PRIMARY KEY, hash bytea); "
@@ -214,25 +221,30 @@ class Pachyderm:
 
     def load(self, count, first=1, salt=""):
         """Chunks with their objects: `count` of them, of generations from `first` on."""
-        rows = io.StringIO()
-
         def put(gen):
             body = chunk(gen, salt)
             self.bucket.put(chunk_key(body, gen), body)
 
-        self.origin.client  # made once, for all threads
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(put, range(first, first + count)))
-        for gen in range(first, first + count):
-            body = chunk(gen, salt)
-            digest = hashlib.blake2b(body, digest_size=32).hexdigest()
-            rows.write(f"\\\\x{digest}\t{gen}\tt\tf\t{len(body)}\n")
-        rows.seek(0)
+        bodies = ((gen, chunk(gen, salt)) for gen in range(first, first + count))
+        self._add_rows((hashlib.blake2b(body, digest_size=32).hexdigest(), gen, len(body)) for gen, body in bodies)
+
+    def load_what_is_there(self):
+        """Rows for all chunks that the origin has filled its bucket with; how many."""
+        chunks = self.bucket.list("chunk/")
+        # bigint is signed, and to_hex() of it has the same digits again.
+        self._add_rows((key[6:70], int.from_bytes(bytes.fromhex(key[71:]), "big", signed=True), size)
+                       for key, size in chunks.items())
+        return len(chunks)
+
+    def _add_rows(self, chunks):
+        rows = io.StringIO("".join(f"\\\\x{digest}\t{gen}\tt\tf\t{size}\n" for digest, gen, size in chunks))
         connection = self.postgres.connect("pachyderm")
         with connection, connection.cursor() as cursor:
             cursor.copy_expert("COPY storage.chunk_objects (chunk_id, gen, uploaded, tombstone, size) FROM STDIN", rows)
-            cursor.execute("SELECT setval('storage.chunk_objects_gen_seq', "
-                           "(SELECT max(gen) + 1000000 FROM storage.chunk_objects))")
+            cursor.execute("SELECT setval('storage.chunk_objects_gen_seq', greatest(nextval('storage.chunk_objects_gen_seq'),"
+                           " (SELECT max(gen) + 1000000 FROM storage.chunk_objects WHERE gen < 1::bigint << 60)))")
         connection.close()
 
     def start_simulation(self, **more):
@@ -249,22 +261,50 @@ class Pachyderm:
                                            preexec_fn=scenario._die_with_parent)
         self.simulation.stdin.write(json.dumps(settings) + "\n")
         self.simulation.stdin.close()
-        self.simulation.stdout.readline()  # it writes
+        if not self.simulation.stdout.readline():  # it writes
+            raise RuntimeError("the simulated pachd has ended before it wrote anything")
 
     def stop_simulation(self):
         if self.simulation:
+            ended = self.simulation.poll()
             self.simulation.terminate()
             self.simulation.wait(30)
             self.simulation.stdout.close()
             self.simulation = None
+            if ended is not None:
+                raise RuntimeError(f"the simulated pachd has ended by itself, with {ended}")
 
     def written(self):
         """How many chunks the database has ever had: it grows while the simulation writes."""
         return int(self.postgres.psql("pachyderm", "SELECT last_value FROM storage.chunk_objects_gen_seq"))
 
 
+def copy_naively(here, postgres, bucket):
+    """What one would do without pbcopy: the bucket, and then the database, with everything as it runs."""
+    target, keys = here.origin.bucket(bucket), here.bucket.list("chunk/")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(target.delete, target.list()))
+
+    def copy(key):
+        try:
+            target.put(key, here.bucket.get(key))
+        except here.origin.client.exceptions.NoSuchKey:
+            pass  # collected meanwhile
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(copy, keys))
+    dump = subprocess.run(["pg_dump", "--format=custom", "pachyderm"], stdout=subprocess.PIPE, check=True, timeout=120,
+                          env={**os.environ, **here.postgres.environment()}).stdout
+    subprocess.run(["dropdb", "--if-exists", "pachyderm"], check=True, timeout=60,
+                   env={**os.environ, **postgres.environment(), "PGOPTIONS": "-c client_min_messages=error"})
+    postgres.create("pachyderm")
+    subprocess.run(["pg_restore", "--dbname=pachyderm", "--exit-on-error"], input=dump, check=True, timeout=120,
+                   env={**os.environ, **postgres.environment()})
+
+
 def disagreements(postgres, bucket, bytes_too=True):
-    """Chunks that a database needs and a bucket has not, or has with other bytes than their names say."""
+    """Chunks that a database needs and a bucket has not, or has with other bytes than their names say. Of many, bytes of
+    2,000 are read. While pachd writes, a chunk can be collected between the two questions."""
     needed = postgres.psql("pachyderm", NEEDED).split()
     there = bucket.list("chunk/")
     missing = [key for key in needed if key not in there]

@@ -1,8 +1,11 @@
 """A PostgreSQL server for the length of a test, on a free loopback port, from Debian's package."""
 
-import os
+import ctypes
 import glob
+import os
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -12,9 +15,16 @@ PASSWORD = "marked-database-password-7d1f"
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that connections are made from: one of these could be taken while the server is halted."""
+    for _ in range(200):
+        port = random.randrange(12000, 20000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
 
 
 def programs():
@@ -23,8 +33,17 @@ def programs():
     return os.path.dirname(found[-1]) if found else None
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+def _quit_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)  # to PostgreSQL: at once, taking along what is its own
+
+
 class PostgresServer:
-    """Running from construction to stop(). Logins by password (SCRAM); role pachyderm owns what it makes."""
+    """Running from construction to stop(), and no longer than the thread that made it lives. Logins by password
+    (SCRAM); role pachyderm owns what it makes."""
 
     def __init__(self):
         self.bin = programs()
@@ -53,20 +72,27 @@ class PostgresServer:
             raise RuntimeError(f"{program}: {run.stdout}")
 
     def start(self):
-        options = (f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off "
-                   "-c full_page_writes=off -c synchronous_commit=off -c max_connections=30")
-        self._run("pg_ctl", "--pgdata", self.data, "--log", os.path.join(self.data, "server.log"), "--wait",
-                  "--options", options, "start")
+        settings = [f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1",
+                    "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=30"]
+        account = {"user": "postgres", "group": "postgres", "extra_groups": []} if self.as_user else {}
+        with open(os.path.join(self.folder, "server.log"), "ab") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(self.bin, "postgres"), "-D", self.data, *(word for each in settings for word in ("-c", each))],
+                cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_quit_with_parent, **account)
+        self.connect("postgres").close()
 
     def halt(self):
-        """Stops the server; start() brings it back."""
-        self._run("pg_ctl", "--pgdata", self.data, "--mode", "immediate", "stop")
+        """Stops the server at once, in the middle of what it does; start() brings it back."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
     def stop(self):
-        try:
-            self.halt()
-        except (RuntimeError, subprocess.TimeoutExpired):
-            pass
+        self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
@@ -82,6 +108,10 @@ class PostgresServer:
             raise RuntimeError(f"psql {database}: {run.stderr}")
         return run.stdout.strip()
 
+    def drop(self, *databases):
+        for database in databases:
+            subprocess.run(["dropdb", database], env={**os.environ, **self.environment()}, check=True, timeout=60)
+
     def create(self, *databases):
         for database in databases:
             subprocess.run(["createdb", database], env={**os.environ, **self.environment()}, check=True,
@@ -95,6 +125,6 @@ class PostgresServer:
                 return psycopg2.connect(host=self.host, port=self.port, user=self.user, password=self.password,
                                         dbname=database)
             except psycopg2.OperationalError:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
                 time.sleep(0.2)

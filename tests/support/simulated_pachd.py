@@ -10,6 +10,7 @@ line of JSON on standard input; it ends with its parent, or by SIGTERM.
 """
 
 import hashlib
+import http.client
 import json
 import os
 import random
@@ -27,6 +28,7 @@ SETTINGS = json.loads(sys.stdin.readline())
 NAMESPACE = SETTINGS["namespace"]
 RATE_S = SETTINGS.get("every_s", 0.05)
 LOOK_S = 0.15
+AWAY = (OSError, http.client.HTTPException, ValueError)  # the API server does not answer, or breaks off
 KEPT = SETTINGS.get("kept", 200)  # of its own chunks; beyond it collects
 
 opener = urllib.request.build_opener(
@@ -53,8 +55,8 @@ class Pods:
             try:
                 if self.pachd:
                     self.rescale()
-            except OSError:
-                pass  # the API server is away: a pod that writes does not mind
+            except AWAY:
+                pass  # a pod that writes does not mind
             time.sleep(LOOK_S)
 
     def look(self):
@@ -130,7 +132,7 @@ def main():
         # A pod that is gone has stopped before that: it must not be seen to write a moment longer.
         try:
             pods.look()
-        except OSError:
+        except AWAY:
             pass
         if pods.writers:
             writer.step()

@@ -69,15 +69,17 @@ static void test_arguments(void **state)
         .host = "h", .port = 5433, .user = "u", .password = "marked-secret"};
     pb_database_call call;
     bool has_password = false;
-    pb_database_arguments(&server, &call);
-    assert_int_equal(call.argument_count, 7);
+    pb_database_arguments(&server, "it's\\host=h", &call);
+    assert_int_equal(call.argument_count, 9);
+    assert_string_equal(call.arguments[6], "--dbname");
+    assert_string_equal(call.arguments[7], "dbname='it\\'s\\\\host=h'");
     for (size_t i = 0; i < call.argument_count; i++)
         assert_null(strstr(call.arguments[i], "marked-secret"));
     for (const char *const *variable = call.environment; *variable; variable++)
         has_password |= strcmp(*variable, "PGPASSWORD=marked-secret") == 0;
     assert_true(has_password);
     pb_database_call_free(&call);
-    pb_database_arguments(&(pb_database_server){0}, &call);
+    pb_database_arguments(&(pb_database_server){0}, NULL, &call);
     assert_int_equal(call.argument_count, 1);
     assert_string_equal(call.arguments[0], "--no-password");
     pb_database_call_free(&call);

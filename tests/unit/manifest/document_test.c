@@ -278,6 +278,63 @@ static void an_intent_is_checked(void **state)
     }
 }
 
+static void an_intent_of_a_cluster_round_trips(void **state)
+{
+    (void)state;
+    static char name_space[] = "pachyderm";
+    pb_buffer text = {0};
+    pb_buffer again = {0};
+    pb_error error;
+    pb_intent intent;
+    pb_intent wanted = make_intent();
+    pb_intent_append(&text, &wanted);
+    assert_int_equal(pb_intent_parse(pb_buffer_slice(&text), &intent, &error), 0);
+    assert_string_equal(intent.name_space, "");
+    assert_null(intent.suspension);
+    pb_intent_free(&intent);
+
+    wanted.name_space = name_space;
+    pb_buffer_clear(&text);
+    pb_intent_append(&text, &wanted);
+    assert_non_null(strstr(text.data, ",\"namespace\":\"pachyderm\"}"));
+    assert_int_equal(pb_intent_parse(pb_buffer_slice(&text), &intent, &error), 0);
+    assert_string_equal(intent.name_space, "pachyderm");
+    assert_null(intent.suspension);
+    pb_intent_free(&intent);
+
+    wanted.suspension = json_loads("{\"workloads\":[{\"kind\":\"Deployment\",\"name\":\"pachd\","
+                                   "\"replicas\":1}],\"note\":\"\\u00e4\\n\"}",
+                                   0, NULL);
+    assert_non_null(wanted.suspension);
+    pb_buffer_clear(&text);
+    pb_intent_append(&text, &wanted);
+    assert_int_equal(pb_intent_parse(pb_buffer_slice(&text), &intent, &error), 0);
+    assert_true(json_equal(intent.suspension, wanted.suspension));
+    pb_intent_append(&again, &intent);
+    assert_string_equal(again.data, text.data);
+    pb_intent_free(&intent);
+    assert_null(intent.suspension);
+    json_decref(wanted.suspension);
+    pb_buffer_free(&text);
+    pb_buffer_free(&again);
+}
+
+static void an_intent_of_a_cluster_is_checked(void **state)
+{
+    (void)state;
+    const pb_error_kind damaged = PB_ERROR_DAMAGED;
+    expect_taken(INTENT, "\"host\"", "\"suspension\":{},\"host\"");
+    expect_taken(INTENT, "\"host\"", "\"suspension\":null,\"host\"");
+    expect_refused(INTENT, "\"host\"", "\"suspension\":[],\"host\"", damaged, "suspension");
+    expect_refused(INTENT, "\"host\"", "\"suspension\":\"x\",\"host\"", damaged, "suspension");
+    expect_refused(INTENT, "\"host\"", "\"suspension\":0,\"host\"", damaged, "suspension");
+    expect_taken(INTENT, "\"namespace\":null", "\"other\":null");
+    expect_taken(INTENT, "\"namespace\":null", "\"namespace\":\"prod\"");
+    expect_refused(INTENT, "\"namespace\":null", "\"namespace\":7", damaged, "namespace");
+    expect_refused(INTENT, "\"namespace\":null", "\"namespace\":{}", damaged, "namespace");
+    expect_refused(INTENT, "\"namespace\":null", "\"namespace\":false", damaged, "namespace");
+}
+
 static void a_snapshot_round_trips(void **state)
 {
     (void)state;
@@ -458,6 +515,8 @@ int main(void)
         cmocka_unit_test(the_repository_file_is_checked),
         cmocka_unit_test(an_intent_round_trips),
         cmocka_unit_test(an_intent_is_checked),
+        cmocka_unit_test(an_intent_of_a_cluster_round_trips),
+        cmocka_unit_test(an_intent_of_a_cluster_is_checked),
         cmocka_unit_test(a_snapshot_round_trips),
         cmocka_unit_test(a_snapshot_is_checked),
         cmocka_unit_test(a_hundred_thousand_parts_are_fine),

@@ -6,8 +6,9 @@
  * [--clean] database_program check FILE DATABASE --bytes N --sha256 HEX [--all] [--identity FILE]
  *   database_program version DATABASE | empty DATABASE | client PROGRAM
  *
- * --chunks FILE gets the chunks in order, --kill-after BYTES gives it up when as much went by. One
- * line of JSON is its answer, on standard output; the exit status is that of pbcopy. */
+ * --chunks FILE gets the chunks in order, --kill-after BYTES gives it up when as much went by,
+ * --hold-after BYTES reads no more of FILE then, for good. One line of JSON is its answer, on
+ * standard output; the exit status is that of pbcopy. */
 #include "base/codec.h"
 #include "base/json.h"
 #include "cluster/chunk_sort.h"
@@ -27,7 +28,7 @@ typedef struct program {
     uv_loop_t loop;
     const char *path, *database, *recipient, *identity, *chunks;
     bool all, slow, clean;
-    uint64_t kill_after_bytes;
+    uint64_t kill_after_bytes, hold_after_bytes;
     pb_artifact artifact;
     FILE *file;
     pb_chunk_sort *sort;
@@ -186,6 +187,9 @@ static int undump(program *self, bool check_only, pb_error *error)
         pb_undump_write(self->undump, piece, size);
         self->stored_bytes += size;
         give_up_when_told(self);
+        while (!self->over && self->hold_after_bytes &&
+               self->stored_bytes >= self->hold_after_bytes)
+            uv_run(&self->loop, UV_RUN_ONCE);
         while (!self->over && pb_undump_pending(self->undump) > PENDING_BYTES_MAX)
             uv_run(&self->loop, UV_RUN_ONCE);
     }
@@ -249,6 +253,8 @@ static void read_arguments(program *self, char **argument)
             self->chunks = *argument;
         else if (strcmp(name, "--kill-after") == 0)
             self->kill_after_bytes = strtoull(*argument, NULL, 10);
+        else if (strcmp(name, "--hold-after") == 0)
+            self->hold_after_bytes = strtoull(*argument, NULL, 10);
         else if (strcmp(name, "--bytes") == 0)
             self->artifact.bytes = strtoull(*argument, NULL, 10);
         else if (strcmp(name, "--sha256") != 0)

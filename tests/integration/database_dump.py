@@ -374,6 +374,18 @@ class DatabaseDump(scenario.Scenario):
         scenario.wait_until(lambda: self.server.psql("postgres", activity) == "", 60, "nothing outlives it")
         self.assert_empty(target)
 
+    def test_an_end_that_comes_late(self):
+        """pg_restore has seen all that it needs, and does not wait for the end."""
+        made = self.dump()
+        target = self.target()
+        size = os.path.getsize(self.path("dump"))
+        self.succeed_program("restore", self.path("dump"), target, "--hold-after", str(size), *self.named(made))
+        self.assertEqual(self.contents(target), self.contents("pachyderm"))
+        with open(self.path("dump"), "ab") as file:
+            file.write(b"more")
+        self.refuse(scenario.DAMAGED, "", "restore", self.path("dump"), self.target(), "--hold-after", str(size),
+                    *self.named(made))
+
     def test_another_dump_restores_nothing(self):
         """A whole archive, but not the one that the snapshot names, of one table or of many: not even where pg_restore
         could end long before the last byte is there."""

@@ -7,7 +7,7 @@
  *   database_program version DATABASE | empty DATABASE | client PROGRAM
  *
  * --chunks FILE gets the chunks in order, --kill-after BYTES gives it up when as much went by,
- * --hold-after BYTES reads no more of FILE then, for good. One line of JSON is its answer, on
+ * --hold-after BYTES reads on after five seconds only. One line of JSON is its answer, on
  * standard output; the exit status is that of pbcopy. */
 #include "base/codec.h"
 #include "base/json.h"
@@ -22,6 +22,7 @@ enum {
     PENDING_BYTES_MAX = 1024 * 1024,
     SLOW_BYTES = 2 * 1024 * 1024,
     SLOW_MS = 20,
+    HOLD_MS = 5000,
 };
 
 typedef struct program {
@@ -162,6 +163,16 @@ static void on_undump_done(void *context, const pb_error *error)
     self->error = *error;
 }
 
+static void hold_when_told(program *self)
+{
+    if (!self->hold_after_bytes || self->stored_bytes < self->hold_after_bytes)
+        return;
+    self->hold_after_bytes = 0;
+    uv_timer_start(&self->timer, on_rested, HOLD_MS, 0);
+    while (!self->over && uv_is_active((uv_handle_t *)&self->timer))
+        uv_run(&self->loop, UV_RUN_ONCE);
+}
+
 static int undump(program *self, bool check_only, pb_error *error)
 {
     const pb_undump_options options = {
@@ -187,9 +198,7 @@ static int undump(program *self, bool check_only, pb_error *error)
         pb_undump_write(self->undump, piece, size);
         self->stored_bytes += size;
         give_up_when_told(self);
-        while (!self->over && self->hold_after_bytes &&
-               self->stored_bytes >= self->hold_after_bytes)
-            uv_run(&self->loop, UV_RUN_ONCE);
+        hold_when_told(self);
         while (!self->over && pb_undump_pending(self->undump) > PENDING_BYTES_MAX)
             uv_run(&self->loop, UV_RUN_ONCE);
     }

@@ -51,7 +51,8 @@ class RoundTrip(ClusterScenario):
         told = self.succeed("verify", repository, "--read", "--database", "--identity", self.identity, "--json").json()
         self.assertEqual(told["findings_total"], 0)
         self.assertEqual(told["chunks_needed"], second["snapshot"]["cluster"]["chunks_needed"])
-        # Nothing but objects, parts, dumps and the capture is in it: passes are cleared away.
+        # Nothing but objects, parts, dumps and the capture is in it: passes are cleared away, probes left out.
+        self.assertNotEqual(here.bucket.list("test/"), {})
         self.assertEqual([key for key in here.origin.bucket("repository").list("snapshots/") if "/pass-" in key], [])
         self.assertEqual(here.origin.bucket("repository").list(f"data/{first['snapshot']['id']}/test/"), {})
 

@@ -150,8 +150,9 @@ static int on_opened(void *context, const void *data, size_t size, pb_error *err
     undump->bytes += size;
     if (undump->kind == PB_ARTIFACT_DUMP_ALL)
         return on_script(undump, data, size, error);
-    if (undump->reader)
-        pb_child_write(undump->reader, data, size);
+    if (!undump->reader)
+        return pb_error_set(error, PB_ERROR_DAMAGED, "the archive ended before the dump did");
+    pb_child_write(undump->reader, data, size);
     update_flow(undump);
     return 0;
 }
@@ -245,11 +246,8 @@ static void on_reader_done(void *context, pb_child *child, const pb_error *error
         if (why.kind == PB_ERROR_FAILED)
             why.kind = PB_ERROR_DAMAGED;
         fail(undump, &why);
-    } else if (!undump->opened) {
-        pb_error early;
-        pb_error_set(&early, PB_ERROR_DAMAGED, "the archive ended before the dump did");
-        fail(undump, &early);
-    } else if (!undump->error.kind) {
+    } else if (undump->opened && !undump->error.kind) {
+        /* Else it did not wait for the end of its input, which an archive tells by itself. */
         finish_script(undump);
     }
     end_if_over(undump);

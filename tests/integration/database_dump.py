@@ -4,11 +4,13 @@ cut, damaged or somebody else's never does."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
@@ -63,6 +65,35 @@ SELECT lo_from_bytea(0, 'a large object');
 DEX = "CREATE TABLE password (email text PRIMARY KEY, hash bytea); INSERT INTO password VALUES ('a@b', 'x')"
 WANTED = ("SELECT 'chunk/'||encode(chunk_id,'hex')||'.'||lpad(to_hex(gen),16,'0') FROM storage.chunk_objects "
           "WHERE uploaded AND NOT tombstone")
+
+
+def block_starts(archive):
+    """Where the blocks of data begin in an archive of PostgreSQL's custom format: a kind (1 rows, 3 large objects), an
+    integer (its sign, and four bytes), and counted bytes until there are none."""
+    def skip_counted(at):
+        while at + 5 <= len(archive) and archive[at] == 0:
+            length = int.from_bytes(archive[at + 1:at + 5], "little")
+            at += 5 + length
+            if not length:
+                return at
+        return None
+
+    def skip_block(at):
+        if archive[at] == 1:
+            return skip_counted(at + 6)
+        at += 6
+        while at is not None and archive[at + 1:at + 5] != bytes(4):  # an oid, and its bytes
+            at = skip_counted(at + 5)
+        return at and at + 5
+
+    for match in re.finditer(rb"\x01\0(?=.{3}\0\0)", archive, re.DOTALL):
+        starts, at = [], match.start()
+        while at is not None and at < len(archive) and archive[at] in (1, 3):
+            starts.append(at)
+            at = skip_block(at)
+        if at == len(archive):
+            return starts
+    raise AssertionError("no blocks of data found")
 
 
 class DatabaseDump(scenario.Scenario):
@@ -264,11 +295,13 @@ class DatabaseDump(scenario.Scenario):
             subprocess.run(["pg_dump", "--format=custom", "--compress=0", "--dbname", "pachyderm"], stdout=file,
                            env={**os.environ, **self.server.environment()}, check=True, timeout=120)
         size = os.path.getsize(whole)
-        # It ends with 0 all the same. Behind the head and behind a table's data is where a block ends.
+        # It ends with 0 all the same. Behind the head and behind each table's data is where a block ends.
         with open(whole, "rb") as file:
             archive = file.read()
-        last_block = archive.rindex(b"\0\0\0\0\0", 0, size - 5)
-        for cut in (0, 1, 5, 300, size // 3, size // 2, last_block + 5, size - 5, size - 1):
+        blocks = block_starts(archive)
+        self.assertGreater(len(blocks), 3)
+        for cut in sorted({0, 1, 5, 300, size // 3, size // 2, size - 5, size - 1, *blocks,
+                           *(start + 6 for start in blocks)}):
             self.program("pg_dump", f"head -c {cut} {whole}")
             self.refuse(scenario.DAMAGED, "not whole", "dump", self.path("cut"), "pachyderm", "--chunks",
                         self.path("chunks"))
@@ -328,6 +361,34 @@ class DatabaseDump(scenario.Scenario):
                     file.write(stored + more)
                 self.refuse(scenario.DAMAGED, "", "restore", self.path("longer"), target, *self.named(made), *opening)
                 self.assert_empty(target)
+
+    def test_a_restore_that_is_killed_restores_nothing(self):
+        made = self.dump()
+        target = self.target()
+        command = [PROGRAM, "restore", self.path("dump"), target, *self.named(made), "--hold-after",
+                   str(os.path.getsize(self.path("dump")) - 1)]
+        activity = f"SELECT string_agg(state, ' ') FROM pg_stat_activity WHERE datname = '{target}'"
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              env={**os.environ, **self.server.environment()}) as process:
+            scenario.wait_until(lambda: "idle in transaction" in self.server.psql("postgres", activity) or "active" in
+                                self.server.psql("postgres", activity), 60, "it restores")
+            time.sleep(1)
+            self.assertIsNone(process.poll())
+            process.kill()
+        scenario.wait_until(lambda: self.server.psql("postgres", activity) == "", 60, "nothing outlives it")
+        self.assert_empty(target)
+
+    def test_an_end_that_comes_late(self):
+        """pg_restore has seen all that it needs, and does not wait for the end."""
+        made = self.dump()
+        target = self.target()
+        size = os.path.getsize(self.path("dump"))
+        self.succeed_program("restore", self.path("dump"), target, "--hold-after", str(size), *self.named(made))
+        self.assertEqual(self.contents(target), self.contents("pachyderm"))
+        with open(self.path("dump"), "ab") as file:
+            file.write(b"more")
+        self.refuse(scenario.DAMAGED, "", "restore", self.path("dump"), self.target(), "--hold-after", str(size),
+                    *self.named(made))
 
     def test_another_dump_restores_nothing(self):
         """A whole archive, but not the one that the snapshot names, of one table or of many: not even where pg_restore

@@ -6,8 +6,9 @@
  * [--clean] database_program check FILE DATABASE --bytes N --sha256 HEX [--all] [--identity FILE]
  *   database_program version DATABASE | empty DATABASE | client PROGRAM
  *
- * --chunks FILE gets the chunks in order, --kill-after BYTES gives it up when as much went by. One
- * line of JSON is its answer, on standard output; the exit status is that of pbcopy. */
+ * --chunks FILE gets the chunks in order, --kill-after BYTES gives it up when as much went by,
+ * --hold-after BYTES reads on after five seconds only. One line of JSON is its answer, on
+ * standard output; the exit status is that of pbcopy. */
 #include "base/codec.h"
 #include "base/json.h"
 #include "cluster/chunk_sort.h"
@@ -21,13 +22,14 @@ enum {
     PENDING_BYTES_MAX = 1024 * 1024,
     SLOW_BYTES = 2 * 1024 * 1024,
     SLOW_MS = 20,
+    HOLD_MS = 5000,
 };
 
 typedef struct program {
     uv_loop_t loop;
     const char *path, *database, *recipient, *identity, *chunks;
     bool all, slow, clean;
-    uint64_t kill_after_bytes;
+    uint64_t kill_after_bytes, hold_after_bytes;
     pb_artifact artifact;
     FILE *file;
     pb_chunk_sort *sort;
@@ -161,6 +163,16 @@ static void on_undump_done(void *context, const pb_error *error)
     self->error = *error;
 }
 
+static void hold_when_told(program *self)
+{
+    if (!self->hold_after_bytes || self->stored_bytes < self->hold_after_bytes)
+        return;
+    self->hold_after_bytes = 0;
+    uv_timer_start(&self->timer, on_rested, HOLD_MS, 0);
+    while (!self->over && uv_is_active((uv_handle_t *)&self->timer))
+        uv_run(&self->loop, UV_RUN_ONCE);
+}
+
 static int undump(program *self, bool check_only, pb_error *error)
 {
     const pb_undump_options options = {
@@ -186,6 +198,7 @@ static int undump(program *self, bool check_only, pb_error *error)
         pb_undump_write(self->undump, piece, size);
         self->stored_bytes += size;
         give_up_when_told(self);
+        hold_when_told(self);
         while (!self->over && pb_undump_pending(self->undump) > PENDING_BYTES_MAX)
             uv_run(&self->loop, UV_RUN_ONCE);
     }
@@ -249,6 +262,8 @@ static void read_arguments(program *self, char **argument)
             self->chunks = *argument;
         else if (strcmp(name, "--kill-after") == 0)
             self->kill_after_bytes = strtoull(*argument, NULL, 10);
+        else if (strcmp(name, "--hold-after") == 0)
+            self->hold_after_bytes = strtoull(*argument, NULL, 10);
         else if (strcmp(name, "--bytes") == 0)
             self->artifact.bytes = strtoull(*argument, NULL, 10);
         else if (strcmp(name, "--sha256") != 0)

@@ -44,6 +44,11 @@ def api(method, path, body=None):
         return json.load(answer)
 
 
+def is_pachd_there():
+    return any(pod["metadata"].get("labels", {}).get("app") == "pachd" and pod["status"].get("phase") == "Running"
+               for pod in api("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"])
+
+
 class Pods:
     """Who is there; and, in a thread of its own, what pachd does to the others while it is."""
 
@@ -69,6 +74,14 @@ class Pods:
             writers |= labels.get("app") in ("pachd", "pachw") or labels.get("component") == "worker"
         self.pachd, self.writers = pachd, writers
 
+    def are_writing(self):
+        """A pod that is gone has stopped before that: it must not be seen to write a moment longer."""
+        try:
+            self.look()
+        except AWAY:
+            pass  # what was seen last still holds
+        return self.writers
+
     @staticmethod
     def rescale():
         for name, count in SETTINGS["counts"].items():
@@ -78,14 +91,22 @@ class Pods:
             group = "/apis/apps/v1" if kind == "deployments" else "/api/v1"
             path = f"{group}/namespaces/{NAMESPACE}/{kind}/{workload}"
             try:
-                if api("GET", path)["spec"].get("replicas", 1) != count:
+                if api("GET", path)["spec"].get("replicas", 1) == count:
+                    continue
+                # Asked after that: who waits for pachd's pods to go before the workers are scaled is never undone,
+                # however late this comes, and who does not wait is.
+                if is_pachd_there():
                     api("PATCH", path, {"spec": {"replicas": count}})
             except urllib.error.HTTPError:
                 pass
 
 
 class Writer:
-    def __init__(self):
+    """Looks again in the middle of each step: a busy machine may hold it up, and a pod that was ended there leaves an
+    object without a row behind, as a real one does."""
+
+    def __init__(self, pods):
+        self.pods = pods
         self.s3 = boto3.client("s3", endpoint_url=SETTINGS["endpoint"], region_name="us-east-1",
                                aws_access_key_id=SETTINGS["access_key"],
                                aws_secret_access_key=SETTINGS["secret_key"],
@@ -103,6 +124,8 @@ class Writer:
         gen = self.cursor.fetchone()[0]
         key = f"chunk/{digest.hexdigest()}.{gen:016x}"
         self.s3.put_object(Bucket=SETTINGS["bucket"], Key=key, Body=body)
+        if not self.pods.are_writing():
+            return
         self.cursor.execute("INSERT INTO storage.chunk_objects (chunk_id, gen, uploaded, size) VALUES (%s, %s, true, %s)",
                             (psycopg2.Binary(digest.digest()), gen, len(body)))
         self.chunks.append((digest.digest(), gen, key))
@@ -113,6 +136,8 @@ class Writer:
         digest, gen, key = self.chunks.pop(random.randrange(len(self.chunks) - 20))
         self.cursor.execute("UPDATE storage.chunk_objects SET tombstone = true WHERE chunk_id = %s AND gen = %s",
                             (psycopg2.Binary(digest), gen))
+        if not self.pods.are_writing():
+            return
         self.s3.delete_object(Bucket=SETTINGS["bucket"], Key=key)
         self.cursor.execute("DELETE FROM storage.chunk_objects WHERE chunk_id = %s AND gen = %s",
                             (psycopg2.Binary(digest), gen))
@@ -125,16 +150,12 @@ class Writer:
 
 
 def main():
-    pods, writer = Pods(), Writer()
+    pods = Pods()
+    writer = Writer(pods)
     threading.Thread(target=pods.govern, daemon=True).start()
     told = False
     while True:
-        # A pod that is gone has stopped before that: it must not be seen to write a moment longer.
-        try:
-            pods.look()
-        except AWAY:
-            pass
-        if pods.writers:
+        if pods.are_writing():
             writer.step()
             if not told and writer.written >= 5:
                 print("writing", flush=True)

@@ -98,16 +98,6 @@ const char *pb_container_variable(const json_t *container, const char *name)
     return variable ? pb_object_text(variable, "value") : NULL;
 }
 
-const char *pb_object_variable(const json_t *object, const char *name)
-{
-    json_t *containers = pb_object_containers(object);
-    const char *value = NULL;
-    for (size_t i = 0; value == NULL && i < json_array_size(containers); i++)
-        value = pb_container_variable(json_array_get(containers, i), name);
-    json_decref(containers);
-    return value;
-}
-
 bool pb_container_set_variable(json_t *container, const char *name, const char *value)
 {
     json_t *variable = variable_of(container, name);

@@ -23,10 +23,9 @@ json_t *pb_object_pod_template(const json_t *object);
 /* The containers of a workload, those of its start included: an array that the caller owns, of
  * objects that are the workload's own. Empty where there are none. */
 json_t *pb_object_containers(const json_t *object);
-/* The value of a variable of a container or (the first that has it) of a workload's containers;
- * NULL where there is none, or where it is taken from elsewhere (valueFrom). */
+/* The value of a variable of a container; NULL where there is none, or where it is taken from
+ * elsewhere (valueFrom). */
 const char *pb_container_variable(const json_t *container, const char *name);
-const char *pb_object_variable(const json_t *object, const char *name);
 /* Gives a container's variable another value. False, and nothing is changed, where
  * pb_container_variable finds none. */
 bool pb_container_set_variable(json_t *container, const char *name, const char *value);

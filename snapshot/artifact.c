@@ -18,7 +18,6 @@ struct pb_artifact_out {
     pb_dump *dump; /* one of these, until it is over */
     pb_seal *seal;
     pb_slice rest; /* of a capture */
-    pb_hash *hash; /* likewise */
     pb_upload *upload;
     pb_chunk_sort *sort;
     pb_artifact artifact;
@@ -361,45 +360,58 @@ static int get_piece(pb_repository *repository, pb_slice key, uint64_t offset, u
     return 0;
 }
 
-static int refuse_stored(pb_error *error)
+/* Hands a piece on, and waits until there is room for the next. */
+static void hand_on(pb_session *session, artifact_in *in, pb_slice bytes)
 {
-    return pb_error_set(error, PB_ERROR_DAMAGED,
-                        "its bytes are not those that snapshot.json names");
+    write_in(in, bytes);
+    while (!in->over && !session->cancelled &&
+           (pending(in) > PENDING_BYTES_MAX || (in->sort && pb_chunk_sort_is_full(in->sort))))
+        uv_run(&session->loop, UV_RUN_ONCE);
 }
 
-/* Gets the stored bytes piece by piece, holds them against their digest and hands them on. */
+/* Gets the stored bytes piece by piece and holds them against their digest. Where `in` is not NULL
+ * it gets each, but the last only when the digest is good; where that is over, the rest is not got.
+ */
+static int get_pieces(pb_repository *repository, pb_slice key, const pb_artifact *artifact,
+                      artifact_in *in, pb_error *error)
+{
+    pb_session *session = repository->session;
+    piece part = {0};
+    pb_hash *hash = pb_hash_new(PB_HASH_SHA256);
+    uint8_t digest[PB_SHA256_BYTES];
+    int failed = 0;
+    for (uint64_t offset = 0; offset < artifact->stored_bytes && !(in && in->over);) {
+        uint64_t left = artifact->stored_bytes - offset;
+        uint64_t length = left < READ_BYTES ? left : READ_BYTES;
+        failed = session->cancelled ? pb_error_set(error, PB_ERROR_CANCELLED, "cancelled")
+                                    : get_piece(repository, key, offset, length, &part, error);
+        if (failed)
+            break;
+        offset += length;
+        pb_hash_update(hash, part.bytes.data, part.bytes.size);
+        if (offset == artifact->stored_bytes) {
+            pb_hash_finish(hash, digest);
+            if (memcmp(digest, artifact->stored_sha256, sizeof digest) != 0) {
+                failed = pb_error_set(error, PB_ERROR_DAMAGED,
+                                      "its bytes are not those that snapshot.json names");
+                break;
+            }
+        }
+        if (in)
+            hand_on(session, in, pb_buffer_slice(&part.bytes));
+    }
+    pb_hash_free(hash);
+    pb_buffer_free(&part.bytes);
+    return failed;
+}
+
 static int stream_in(pb_repository *repository, const char *id, const pb_artifact *artifact,
                      artifact_in *in, pb_error *error)
 {
     pb_session *session = repository->session;
     pb_buffer key = {0};
-    piece part = {0};
-    pb_hash *hash = pb_hash_new(PB_HASH_SHA256);
-    uint8_t digest[PB_SHA256_BYTES];
-    int failed = 0;
     pb_layout_snapshot_file(&key, pb_slice_of(id), artifact->path);
-    for (uint64_t offset = 0; offset < artifact->stored_bytes && !failed && !in->over;) {
-        uint64_t left = artifact->stored_bytes - offset;
-        uint64_t length = left < READ_BYTES ? left : READ_BYTES;
-        failed = session->cancelled
-                     ? pb_error_set(error, PB_ERROR_CANCELLED, "cancelled")
-                     : get_piece(repository, pb_buffer_slice(&key), offset, length, &part, error);
-        if (failed)
-            break;
-        offset += length;
-        pb_hash_update(hash, part.bytes.data, part.bytes.size);
-        if (offset == artifact->stored_bytes)
-            pb_hash_finish(hash, digest);
-        if (offset == artifact->stored_bytes &&
-            memcmp(digest, artifact->stored_sha256, sizeof digest) != 0) {
-            failed = refuse_stored(error);
-            break;
-        }
-        write_in(in, pb_buffer_slice(&part.bytes));
-        while (!in->over && !session->cancelled &&
-               (pending(in) > PENDING_BYTES_MAX || (in->sort && pb_chunk_sort_is_full(in->sort))))
-            uv_run(&session->loop, UV_RUN_ONCE);
-    }
+    int failed = get_pieces(repository, pb_buffer_slice(&key), artifact, in, error);
     if (failed)
         kill_in(in, error);
     else
@@ -419,34 +431,7 @@ static int stream_in(pb_repository *repository, const char *id, const pb_artifac
         error->kind = PB_ERROR_DAMAGED;
     if (failed)
         pb_error_context(error, "%s", artifact->path);
-    pb_hash_free(hash);
-    pb_buffer_free(&part.bytes);
     pb_buffer_free(&key);
-    return failed;
-}
-
-static int check_bytes(pb_repository *repository, pb_slice key, const pb_artifact *artifact,
-                       pb_error *error)
-{
-    piece part = {0};
-    pb_hash *hash = pb_hash_new(PB_HASH_SHA256);
-    uint8_t digest[PB_SHA256_BYTES];
-    int failed = 0;
-    for (uint64_t offset = 0; offset < artifact->stored_bytes && !failed;) {
-        uint64_t left = artifact->stored_bytes - offset;
-        uint64_t length = left < READ_BYTES ? left : READ_BYTES;
-        failed = repository->session->cancelled
-                     ? pb_error_set(error, PB_ERROR_CANCELLED, "cancelled")
-                     : get_piece(repository, key, offset, length, &part, error);
-        if (!failed)
-            pb_hash_update(hash, part.bytes.data, part.bytes.size);
-        offset += length;
-    }
-    pb_hash_finish(hash, digest);
-    if (!failed && memcmp(digest, artifact->stored_sha256, sizeof digest) != 0)
-        failed = refuse_stored(error);
-    pb_hash_free(hash);
-    pb_buffer_free(&part.bytes);
     return failed;
 }
 
@@ -464,7 +449,7 @@ int pb_artifact_verify(pb_repository *repository, const char *id, const pb_artif
         snprintf(error->code, sizeof error->code, "truncated");
     }
     if (!failed && read)
-        failed = check_bytes(repository, pb_buffer_slice(&key), artifact, error);
+        failed = get_pieces(repository, pb_buffer_slice(&key), artifact, NULL, error);
     pb_buffer_free(&key);
     if (!failed)
         return 1;

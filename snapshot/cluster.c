@@ -20,14 +20,6 @@ pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *opt
     };
 }
 
-pb_kubectl pb_cluster_kubectl_to_undo(pb_session *session, const pb_cluster_options *options)
-{
-    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
-    kubectl.patience_ms = PATIENCE_TO_UNDO_MS;
-    kubectl.cancelled = NULL;
-    return kubectl;
-}
-
 static void on_told(void *context, const char *text)
 {
     pb_session_note(context, "%s", text);
@@ -36,7 +28,10 @@ static void on_told(void *context, const char *text)
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                       const pb_suspension *suspension, pb_error *error)
 {
-    pb_kubectl kubectl = pb_cluster_kubectl_to_undo(session, options);
+    /* To be done whatever happens: nothing cancels it, and it is patient. */
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    kubectl.patience_ms = PATIENCE_TO_UNDO_MS;
+    kubectl.cancelled = NULL;
     pb_session_phase(session, "resuming");
     if (!pb_resume(&kubectl, suspension, on_told, session, error))
         return 0;
@@ -109,8 +104,16 @@ int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,
     return -1;
 }
 
-int pb_cluster_identity_check(const char *identity, pb_error *error)
+int pb_cluster_identity_check(const pb_artifact *artifact, const char *identity, pb_error *error)
 {
+    if (!artifact->encrypted)
+        return 0;
+    if (!identity) {
+        pb_error_set(error, PB_ERROR_USAGE, "%s is encrypted, and no --identity is given",
+                     artifact->path);
+        return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
+                                    "--recipient of the backup");
+    }
     if (!access(identity, R_OK))
         return 0;
     pb_error_errno(error, errno, "--identity %s", identity);

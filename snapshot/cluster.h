@@ -39,11 +39,10 @@ typedef struct pb_cluster_options {
 
 /* kubectl for the cluster: calls end when the session is cancelled. */
 pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *options);
-/* The same for what must be done whatever happens: never cancelled, and patient for ten minutes. */
-pb_kubectl pb_cluster_kubectl_to_undo(pb_session *session, const pb_cluster_options *options);
 
-/* Can age's key file be read? USAGE where not. */
-int pb_cluster_identity_check(const char *identity, pb_error *error);
+/* Can what is stored be opened? USAGE where it is encrypted and `identity`, age's key file, is NULL
+ * or cannot be read. */
+int pb_cluster_identity_check(const pb_artifact *artifact, const char *identity, pb_error *error);
 
 /* The databases of the cluster, and how they are reached: what the options say, else what the
  * cluster says. The password is that of PGPASSWORD where it is set, else of the cluster's secret,

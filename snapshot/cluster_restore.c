@@ -62,14 +62,8 @@ static int check_identity(const cluster_restore *self, pb_error *error)
         const pb_artifact *artifact = &self->record->artifacts[i];
         bool used = artifact->kind == PB_ARTIFACT_OBJECTS ? restores_kubernetes(self)
                                                           : self->cluster->dump != PB_DUMP_NONE;
-        if (!used || !artifact->encrypted)
-            continue;
-        if (self->cluster->identity)
-            return pb_cluster_identity_check(self->cluster->identity, error);
-        pb_error_set(error, PB_ERROR_USAGE, "%s is encrypted, and no --identity is given",
-                     artifact->path);
-        return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
-                                    "--recipient of the backup");
+        if (used && pb_cluster_identity_check(artifact, self->cluster->identity, error))
+            return -1;
     }
     return 0;
 }

@@ -237,13 +237,7 @@ static int verify_database(verify_job *verify, const char *identity, pb_error *e
         return pb_error_set(error, PB_ERROR_USAGE,
                             "snapshot %s holds no dump: --database has nothing to look at",
                             file->id);
-    if (dump->encrypted && !identity) {
-        pb_error_set(error, PB_ERROR_USAGE, "%s is encrypted, and no --identity is given",
-                     dump->path);
-        return pb_error_hint(error, "--identity FILE: the private key that belongs to the "
-                                    "--recipient of the backup");
-    }
-    if (dump->encrypted && pb_cluster_identity_check(identity, error))
+    if (pb_cluster_identity_check(dump, identity, error))
         return -1;
     pb_chunk_sort *sort;
     uint64_t missing = 0;

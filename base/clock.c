@@ -25,7 +25,7 @@ static int64_t read_clock_ms(clockid_t id)
 {
     struct timespec now;
     if (clock_gettime(id, &now) != 0)
-        abort(); /* both clocks exist on every system this builds for */
+        abort(); /* these clocks exist on every system this builds for */
     return now.tv_sec * SECOND_MS + now.tv_nsec / 1000000;
 }
 
@@ -37,6 +37,11 @@ int64_t pb_clock_utc_ms(void)
 int64_t pb_clock_monotonic_ms(void)
 {
     return read_clock_ms(CLOCK_MONOTONIC);
+}
+
+int64_t pb_clock_boottime_ms(void)
+{
+    return read_clock_ms(CLOCK_BOOTTIME);
 }
 
 /* Days in the Gregorian years before March of `year`; years begin in March here, so that the leap

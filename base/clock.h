@@ -10,6 +10,9 @@ int64_t pb_clock_utc_ms(void);
 /* A clock that only goes forward, for durations; its zero means nothing. */
 int64_t pb_clock_monotonic_ms(void);
 
+/* The same, but it goes on while the machine is suspended (CLOCK_BOOTTIME). */
+int64_t pb_clock_boottime_ms(void);
+
 enum { PB_TIME_TEXT_MAX = 32 };
 
 /* Times outside the years 0000 to 9999 are written as the nearest one inside. */

@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,24 +32,27 @@ static char *name_this_boot(void)
     return text;
 }
 
-/* Start time of a process in clock ticks since boot (proc(5), field 22); 0 where there is no such
- * one, or it has ended and only waits for its parent to ask. */
-static uint64_t start_of(uint64_t pid)
+/* Start time of a process in clock ticks since boot (proc(5), field 22); 0 for one that has ended and
+ * only waits for its parent to ask. False where it cannot be read. */
+static bool read_start(uint64_t pid, uint64_t *ret_start)
 {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)pid);
     FILE *file = fopen(path, "re");
     if (!file)
-        return 0;
+        return false;
     size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[size] = 0;
     char *field = strrchr(text, ')'); /* the name before it may hold anything */
-    if (!field || strncmp(field, ") Z", 3) == 0 || strncmp(field, ") X", 3) == 0)
-        return 0;
+    *ret_start = 0;
+    if (field && (strncmp(field, ") Z", 3) == 0 || strncmp(field, ") X", 3) == 0))
+        return true;
     for (int i = 2; field && i < 22; i++)
         field = strchr(field + 1, ' ');
-    return field ? strtoull(field + 1, NULL, 10) : 0;
+    if (field)
+        *ret_start = strtoull(field + 1, NULL, 10);
+    return field != NULL;
 }
 
 void pb_process_this(pb_process *ret_process)
@@ -57,7 +62,8 @@ void pb_process_this(pb_process *ret_process)
     ret_process->host = pb_duplicate(pb_slice_of(host));
     ret_process->boot_id = name_this_boot();
     ret_process->pid = (uint64_t)getpid();
-    ret_process->pid_start = start_of(ret_process->pid);
+    if (!read_start(ret_process->pid, &ret_process->pid_start))
+        ret_process->pid_start = 0;
     ret_process->heartbeat_ms = pb_clock_utc_ms();
 }
 
@@ -79,15 +85,19 @@ static bool is_of_here(const pb_process *process)
     return here;
 }
 
+bool pb_process_is_gone(const pb_process *process)
+{
+    if (!is_of_here(process) || !process->pid || process->pid > INT32_MAX)
+        return false;
+    if (kill((pid_t)process->pid, 0) && errno == ESRCH)
+        return true;
+    uint64_t start;
+    return read_start(process->pid, &start) && start != process->pid_start;
+}
+
 bool pb_process_is_alive(const pb_process *process)
 {
     if (is_of_here(process))
-        return process->pid_start && start_of(process->pid) == process->pid_start;
+        return !pb_process_is_gone(process);
     return pb_clock_utc_ms() - process->heartbeat_ms < HEARTBEAT_STALE_MS;
-}
-
-bool pb_process_is_this(const pb_process *process)
-{
-    return is_of_here(process) && process->pid == (uint64_t)getpid() &&
-           process->pid_start == start_of(process->pid);
 }

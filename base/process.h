@@ -19,9 +19,12 @@ typedef struct pb_process {
 void pb_process_this(pb_process *ret_process);
 void pb_process_free(pb_process *process); /* back to {0} */
 
-/* A process of this machine is asked after by its number and start, one of another by its
- * heartbeat: it counts as alive for three minutes. */
+/* True where the process provably is no more: it was one of this machine, this boot and this
+ * namespace of processes, and its number is free or another's. What cannot be seen (a process of
+ * another user under hidepid) is not proven. */
+bool pb_process_is_gone(const pb_process *process);
+/* What may live: one of this machine that is not gone, one of another whose heartbeat is no older
+ * than three minutes. */
 bool pb_process_is_alive(const pb_process *process);
-bool pb_process_is_this(const pb_process *process);
 
 #endif

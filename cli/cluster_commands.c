@@ -123,6 +123,8 @@ int pb_cluster_command_backup(pb_invocation *self, pb_error *error)
         .repository = options->repository,
         .checksum = options->checksum,
         .take_over = options->take_over,
+        .no_wait = options->no_wait,
+        .exclusive = options->exclusive,
         .full = options->full,
     };
     if (refuse_prefix(options, error))

@@ -95,7 +95,7 @@ static const pb_command_entry commands[] = {
             "and hashed. With --database, the dumps of a cluster's snapshot are read to their end, "
             "and every chunk that they need must be among the objects; nothing is restored.\n\n"
             "What is found is printed as \"NAME: KEY: what is wrong\", where NAME is missing, "
-            "truncated, mismatch, unreadable, orphan or manifest-damaged; up to 1,000 are named. "
+            "truncated, mismatch, unreadable or manifest-damaged; up to 1,000 are named. "
             "Any finding makes the exit code 3.",
         .examples =
             {
@@ -311,8 +311,18 @@ enum {
 
 static const pb_option_entry options[] = {
     {"take-over", 0, NULL, PB_OPTION_FLAG, AT(take_over), 0, 0, 0, PLAIN, BACKUP | RESUME,
-     "go on with an unfinished run of another machine, or undo its suspension, though it seems to "
-     "be alive: say this only when you know that it is dead"},
+     "go on at once where another run holds the source, or undo its suspension, without watching "
+     "whether it lives. What it copied is used, and it can harm no snapshot if it does live: it "
+     "ends with exit code 6"},
+    {"no-wait", 0, NULL, PB_OPTION_FLAG, AT(no_wait), 0, 0, 0, PLAIN, BACKUP,
+     "end with exit code 6 at once where another run holds the source, instead of waiting until it "
+     "ends or turns out to be dead"},
+    {"exclusive", 0, NULL, PB_OPTION_FLAG, AT(exclusive), 0, 0, 0, PLAIN, BACKUP,
+     "use a repository whose store does not honour create-only writes, and promise that no other "
+     "backup into it runs at the same time"},
+    {"all", 0, NULL, PB_OPTION_FLAG, AT(all), 0, 0, 0, PLAIN, SNAPSHOTS,
+     "list abandoned attempts too: runs that ended without a snapshot, and passes of a cluster's "
+     "backup, whose copies later snapshots may use"},
     {"full", 0, NULL, PB_OPTION_FLAG, AT(full), 0, 0, 0, PLAIN, BACKUP,
      "copy every object again, whatever earlier snapshots hold: this is how damage that verify "
      "found is made good"},

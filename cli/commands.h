@@ -54,6 +54,9 @@ typedef struct pb_options {
     bool dry_run;
     bool unsigned_payload;
     bool take_over;
+    bool no_wait;
+    bool exclusive;
+    bool all;
     bool full;
     bool read;
     bool overwrite;

@@ -110,6 +110,8 @@ static int backup(pb_invocation *self, pb_error *error)
         .prefix = options->prefix,
         .checksum = options->checksum,
         .take_over = options->take_over,
+        .no_wait = options->no_wait,
+        .exclusive = options->exclusive,
         .full = options->full,
     };
     int failed = pb_backup(self->session, &wanted, &result, error);

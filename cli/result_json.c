@@ -167,6 +167,7 @@ void pb_json_add_verify(json_t *object, const pb_verify_result *result)
     add_number(object, "unproven", result->unproven);
     add_number(object, "artifacts", result->artifacts);
     add_number(object, "chunks_needed", result->chunks_needed);
+    add_number(object, "orphans", result->orphans);
     add_number(object, "findings_total", result->findings);
     add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
 }

@@ -122,7 +122,7 @@ void pb_text_backup(pb_buffer *buffer, const pb_backup_result *result, const pb_
     append_count_line(buffer, "gone", result->gone_objects, NULL);
     if (result->resumed)
         append_count_line(buffer, "resumed", result->resumed_objects,
-                          "objects of an unfinished run were there already");
+                          "of the copied objects were there already, of attempts that ended without a snapshot");
     if (!dry) {
         append_proofs(buffer, file);
         append_way(buffer, result->server_side, file->copied_objects);
@@ -204,6 +204,9 @@ void pb_text_verify(pb_buffer *buffer, const pb_verify_result *result, const pb_
         append_count_line(buffer, "artifacts", result->artifacts, "dumps and captures");
     if (result->chunks_needed)
         append_count_line(buffer, "database", result->chunks_needed, "chunks needed, looked for");
+    if (result->orphans)
+        append_count_line(buffer, "orphans", result->orphans,
+                          "stored, and in no record: what was copied twice; no damage");
     append_count_line(buffer, "findings", result->findings,
                       result->findings > PB_FINDINGS_MAX ? "the first 1,000 are named above"
                                                          : NULL);

@@ -1,5 +1,6 @@
 #include "manifest/intent.h"
 
+#include "base/codec.h"
 #include "manifest/document.h"
 #include <stdlib.h>
 
@@ -20,6 +21,8 @@ void pb_intent_append(pb_buffer *buffer, const pb_intent *intent)
     pb_document_add_time(buffer, "started", intent->started_ms);
     pb_document_add_time(buffer, "heartbeat", intent->process.heartbeat_ms);
     pb_document_add_text(buffer, "program", intent->program);
+    if (intent->lease[0])
+        pb_document_add_text(buffer, "lease", intent->lease);
     pb_document_add_text_or_null(buffer, "namespace", intent->name_space);
     if (intent->suspension) {
         pb_buffer_append_text(buffer, ",\"suspension\":");
@@ -44,6 +47,19 @@ static int read_cluster(const json_t *object, pb_intent *intent, pb_error *error
     return 0;
 }
 
+static int read_lease(const json_t *object, pb_intent *intent, pb_error *error)
+{
+    const char *lease = "";
+    uint8_t id[(PB_SOURCE_ID_SIZE - 1) / 2];
+    if (pb_json_string_if(object, "lease", what, &lease, error) != 0)
+        return -1;
+    if (lease[0] && !pb_hex_decode(pb_slice_of(lease), id, sizeof id))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"lease\" is not 32 hex digits", what);
+    if (lease[0])
+        pb_hex_encode(id, sizeof id, intent->lease);
+    return 0;
+}
+
 static int read_members(const json_t *object, pb_intent *intent, pb_error *error)
 {
     bool whole =
@@ -58,7 +74,8 @@ static int read_members(const json_t *object, pb_intent *intent, pb_error *error
         pb_document_time(object, "started", what, &intent->started_ms, error) == 0 &&
         pb_document_time(object, "heartbeat", what, &intent->process.heartbeat_ms, error) == 0 &&
         pb_document_text(object, "program", what, &intent->program, error) == 0;
-    return whole ? read_cluster(object, intent, error) : -1;
+    return whole && read_lease(object, intent, error) == 0 ? read_cluster(object, intent, error)
+                                                           : -1;
 }
 
 int pb_intent_parse(pb_slice text, pb_intent *ret_intent, pb_error *error)

@@ -5,8 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/process.h"
-#include "manifest/snapshot_id.h"
+#include "manifest/run_file.h"
 
 enum { PB_INTENT_VERSION = 1 };
 
@@ -20,6 +19,8 @@ typedef struct pb_intent {
     pb_process process;             /* the run */
     int64_t started_ms;
     char *program;      /* "pbcopy 0.1.0" */
+    char lease[PB_SOURCE_ID_SIZE]; /* the id of the source, whose lease the run has; "" of one by a
+                                      program that knew no leases */
     char *name_space;   /* of the cluster that is backed up; "" for a bucket alone */
     json_t *suspension; /* what was scaled down, before it is; NULL: nothing (yet) */
 } pb_intent;

@@ -28,7 +28,6 @@ typedef struct pb_snapshot_file {
     uint64_t proofs_sha256;
     uint64_t proofs_key;
     pb_cluster_record *cluster; /* NULL for a bucket alone; freed with the file */
-    const char *folder;         /* in memory alone: where the parts are, as pb_layout_part has it */
     pb_part *parts;             /* in key order, each range beginning where the one before ends */
     size_t part_count;
 } pb_snapshot_file;

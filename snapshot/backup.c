@@ -2,57 +2,46 @@
 
 #include "base/clock.h"
 #include "snapshot/backup_ends.h"
-#include "snapshot/commit.h"
+#include "snapshot/pass.h"
 #include "snapshot/run.h"
 #include <stdlib.h>
 
 static bool on_tick(void *context)
 {
-    pb_run_heartbeat(context);
-    return false;
+    return pb_run_is_lost(context);
 }
 
 static int run(pb_session *session, const pb_backup_options *options, pb_backup_ends *ends,
-               pb_run *run, pb_backup_result *result, pb_error *error)
+               const pb_run_options *wanted, pb_run *run, pb_backup_result *result, pb_error *error)
 {
-    const pb_run_options wanted = {
-        .source = ends->source_identity,
-        .prefix = options->prefix ? options->prefix : "",
-        .name_space = "",
-        .full = options->full,
-        .take_over = options->take_over,
-    };
     bool dry_run = session->options.dry_run;
-    int ended = pb_run_begin(&ends->repository, &wanted, run, error);
-    result->resumed = run->resumed;
-    result->resumed_objects = run->found.tally.objects;
     result->server_side = ends->server_side;
-    if (ended)
-        return ended;
-    if (run->resumed)
-        pb_session_note(session, "taking up the unfinished snapshot %s: %llu objects are there",
-                        run->intent.id, (unsigned long long)run->found.tally.objects);
+    if (pb_run_begin(&ends->repository, wanted, run, error))
+        return -1;
     const pb_pass pass = {
         .session = session,
         .intent = &run->intent,
         .source = ends->source_config,
         .repository = ends->repository.config,
         .server_side = ends->server_side,
+        .create_only = ends->repository.file.create_only,
         .checksum = options->checksum,
-        .folder = PB_MANIFEST_FOLDER,
         .phase = dry_run ? "comparing" : "copying",
-        .base = run->has_base ? &run->base : NULL,
-        .merges_found = run->resumed,
+        .base = run->survey.has_base ? &run->survey.base : NULL,
+        .donors = run->donors,
+        .donor_count = run->donor_count,
         .tick = dry_run ? NULL : on_tick,
         .context = run,
     };
     pb_pass_result passed;
-    ended = pb_pass_run(&pass, &run->found, &result->snapshot, &passed, error);
+    int ended = pb_pass_run(&pass, &result->snapshot, &passed, error);
     result->gone_objects = passed.gone_objects;
     result->failed_objects = passed.failed_objects;
+    result->resumed_objects = passed.resumed_objects;
+    result->resumed = run->donor_count > 0;
     if (!ended && !dry_run) {
         result->snapshot.committed_ms = pb_clock_utc_ms();
-        ended = pb_commit(&ends->repository, &result->snapshot, error);
+        ended = pb_run_commit(run, &result->snapshot, error);
     }
     if (ended)
         result->snapshot.committed_ms = 0;
@@ -69,10 +58,18 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
     pb_session_phase(session, "opening");
     int ended =
         pb_backup_ends_open(session, options->source, options->repository, NULL, &ends, error);
+    const pb_run_options wanted = {
+        .source = ends.source_identity,
+        .prefix = options->prefix ? options->prefix : "",
+        .name_space = "",
+        .full = options->full,
+        .take_over = options->take_over,
+        .no_wait = options->no_wait,
+        .exclusive = options->exclusive,
+    };
     if (!ended)
-        ended = run(session, options, &ends, &the_run, ret_result, error);
-    if (the_run.repository)
-        pb_run_free(&the_run);
+        ended = run(session, options, &ends, &wanted, &the_run, ret_result, error);
+    pb_run_end(&the_run, ended ? error : NULL);
     if (ended && error->kind == PB_ERROR_DAMAGED && !error->hint[0])
         pb_error_hint(error, "`pbcopy backup --full` makes a snapshot that needs none of the "
                              "damaged one");

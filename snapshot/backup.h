@@ -12,13 +12,16 @@ typedef struct pb_backup_options {
     const char *prefix;    /* only keys that begin with this; NULL or "" for all */
     pb_hash_kind checksum; /* SHA256 or CRC32C: what relayed bytes are hashed with */
     bool full;             /* take nothing over from earlier snapshots: every object is copied */
-    bool take_over; /* resume an unfinished run of another machine though its heartbeat is fresh */
+    bool take_over; /* of a run that holds the lease of the source, without watching whether it
+                       lives */
+    bool no_wait;   /* for such a run: BUSY at once */
+    bool exclusive; /* on a store that does not honour create-only writes: no other backup runs */
 } pb_backup_options;
 
 typedef struct pb_backup_result {
     pb_snapshot_file snapshot; /* as committed (dry run: as it would be, without id and parts) */
-    bool resumed;              /* an unfinished snapshot was finished */
-    uint64_t resumed_objects;  /* of it: records that were there already */
+    bool resumed;              /* attempts that had ended without a snapshot were of use */
+    uint64_t resumed_objects;  /* that they had copied */
     bool server_side;          /* copied inside the store, not through this machine */
     uint64_t
         gone_objects; /* in the base and not in the source any more, as far as this run looked */

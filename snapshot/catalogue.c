@@ -64,7 +64,7 @@ static int show_part(pb_repository *repository, const pb_snapshot_file *file, co
 {
     pb_buffer key = {0}, stored = {0};
     pb_part_reader *reader = NULL;
-    pb_layout_part(&key, pb_slice_of(file->id), file->folder, part->name);
+    pb_layout_part(&key, pb_slice_of(file->id), part->name);
     int more =
         pb_store_read(repository->store, pb_buffer_slice(&key), PB_PART_BYTES_MAX, &stored, error);
     if (!more)

@@ -5,7 +5,7 @@
 #include "snapshot/artifact.h"
 #include "snapshot/backup_ends.h"
 #include "snapshot/cluster_side.h"
-#include "snapshot/commit.h"
+#include "snapshot/pass.h"
 #include "snapshot/run.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +27,8 @@ typedef struct cluster_backup {
     pb_cluster_database database;
     bool has_dex;
     pb_backup_ends ends;
+    pb_run_options wanted;
     pb_run run;
-    bool knows_data; /* no object lies in data/<id>/ that no record speaks of */
     pb_cluster_record *record;
     /* The window. */
     pb_suspension suspension;
@@ -99,23 +99,18 @@ static int open_ends(cluster_backup *self, pb_error *error)
 
 static int begin_run(cluster_backup *self, pb_error *error)
 {
-    const pb_run_options wanted = {
+    self->wanted = (pb_run_options){
         .source = self->ends.source_identity,
         .prefix = "",
         .name_space = self->cluster->name_space,
         .full = self->options->full,
         .take_over = self->options->take_over,
+        .no_wait = self->options->no_wait,
+        .exclusive = self->options->exclusive,
     };
-    int failed = pb_run_begin(&self->ends.repository, &wanted, &self->run, error);
-    self->result->resumed = self->run.resumed;
-    self->result->resumed_objects =
-        self->run.pass ? self->run.pass_file.objects : self->run.found.tally.objects;
+    int failed = pb_run_begin(&self->ends.repository, &self->wanted, &self->run, error);
+    self->result->resumed = self->run.donor_count > 0;
     self->result->server_side = self->ends.server_side;
-    self->knows_data = !self->run.resumed;
-    if (!failed && self->run.resumed)
-        pb_session_note(self->session,
-                        "taking up the unfinished snapshot %s: %llu objects are there",
-                        self->run.intent.id, (unsigned long long)self->result->resumed_objects);
     return failed;
 }
 
@@ -124,16 +119,16 @@ static int begin_run(cluster_backup *self, pb_error *error)
 static bool on_tick(void *context)
 {
     cluster_backup *self = context;
-    if (!self->session->options.dry_run)
-        pb_run_heartbeat(&self->run);
+    if (pb_run_is_lost(&self->run))
+        return true;
     for (unsigned i = 0; i < self->dump_count; i++)
         if (pb_artifact_has_failed(self->dumps[i]))
             return true; /* no use in going on while the cluster is down */
     return false;
 }
 
-static int run_pass(cluster_backup *self, const char *folder, const char *phase, bool live,
-                    pb_snapshot_file *ret_file, pb_error *error)
+static int run_pass(cluster_backup *self, const char *phase, bool live, pb_snapshot_file *ret_file,
+                    pb_error *error)
 {
     const pb_pass pass = {
         .session = self->session,
@@ -141,38 +136,35 @@ static int run_pass(cluster_backup *self, const char *folder, const char *phase,
         .source = self->ends.source_config,
         .repository = self->ends.repository.config,
         .server_side = self->ends.server_side,
+        .create_only = self->ends.repository.file.create_only,
         .checksum = self->options->checksum,
         .left_out = PB_SLICE_LITERAL(PROBES_PREFIX),
-        .folder = folder,
         .phase = phase,
-        .base = self->run.pass       ? &self->run.pass_file
-                : self->run.has_base ? &self->run.base
-                                     : NULL,
-        .merges_found = !self->knows_data,
+        .base = self->run.survey.has_base ? &self->run.survey.base : NULL,
+        .donors = self->run.donors,
+        .donor_count = self->run.donor_count,
         .live = live,
         .tick = on_tick,
         .context = self,
     };
     pb_pass_result passed;
-    int ended = pb_pass_run(&pass, &self->run.found, ret_file, &passed, error);
-    pb_pass_parts_free(&self->run.found);
+    int ended = pb_pass_run(&pass, ret_file, &passed, error);
     self->result->gone_objects = passed.gone_objects;
     self->result->failed_objects = passed.failed_objects;
     self->result->vanished_objects += passed.vanished_objects;
-    self->knows_data = !ended;
+    self->result->resumed_objects += passed.resumed_objects;
     return ended;
 }
 
-/* Whatever is copied while the cluster lives need not be copied while it is down. */
+/* Whatever is copied while the cluster lives need not be copied while it is down: each pass is an
+ * attempt that ends as a donor of the next. */
 static int copy_beforehand(cluster_backup *self, pb_error *error)
 {
     for (unsigned i = 0; i < self->passes; i++) {
-        char folder[PB_RUN_FOLDER_SIZE];
         pb_snapshot_file file = {0};
-        pb_run_pass_folder(self->run.pass + 1, folder);
-        int failed = run_pass(self, folder, "copying beforehand", true, &file, error);
+        int failed = run_pass(self, "copying beforehand", true, &file, error);
         if (!failed)
-            failed = pb_run_pass_done(&self->run, &file, error);
+            failed = pb_run_next_attempt(&self->run, &file, true, error);
         pb_snapshot_file_free(&file);
         if (failed)
             return failed;
@@ -193,7 +185,6 @@ static int on_recorded(void *context, const pb_suspension *suspension, pb_error 
 static void on_waiting(void *context, const char *text)
 {
     cluster_backup *self = context;
-    pb_run_heartbeat(&self->run);
     pb_session_tell(self->session, &(pb_event){.kind = PB_EVENT_WAITING, .text = text});
 }
 
@@ -330,8 +321,7 @@ static int work_in_window(cluster_backup *self, pb_error *error)
     start_side(self);
     int failed = start_dumps(self, &wrong);
     if (!failed)
-        failed = run_pass(self, PB_MANIFEST_FOLDER, "copying what is new", false,
-                          &self->result->snapshot, &wrong);
+        failed = run_pass(self, "copying what is new", false, &self->result->snapshot, &wrong);
     if (!failed)
         pb_session_phase(self->session, "dumping and capturing");
     await_others(self, failed);
@@ -360,7 +350,7 @@ static int resume(cluster_backup *self, pb_error *error)
     self->session->suspended_ms = 0;
     json_decref(self->run.intent.suspension);
     self->run.intent.suspension = NULL;
-    pb_run_write(&self->run, &wrong); /* a run that takes this one up finds it undone anyway */
+    pb_run_write(&self->run, &wrong); /* whoever reads the intent finds it undone anyway */
     return 0;
 }
 
@@ -445,14 +435,10 @@ static int commit(cluster_backup *self, pb_error *error)
                          workloads->items[i].name, workloads->items[i].replicas);
     file->committed_ms = pb_clock_utc_ms();
     file->cluster = self->record;
-    if (pb_commit(&self->ends.repository, file, error)) {
+    if (pb_run_commit(&self->run, file, error)) {
         file->committed_ms = 0;
         return -1;
     }
-    pb_error wrong = {0};
-    if (pb_run_forget_passes(&self->run, &wrong))
-        pb_session_note(self->session, "the passes' files stay behind, which does no harm: %s",
-                        wrong.message);
     return 0;
 }
 
@@ -461,9 +447,9 @@ static int commit(cluster_backup *self, pb_error *error)
 static int dry_run(cluster_backup *self, pb_error *error)
 {
     int64_t started_ms = pb_clock_monotonic_ms();
-    if (run_pass(self, PB_MANIFEST_FOLDER, "comparing", true, &self->result->snapshot, error))
+    if (run_pass(self, "comparing", true, &self->result->snapshot, error))
         return -1;
-    const pb_cluster_record *last = self->run.has_base ? self->run.base.cluster : NULL;
+    const pb_cluster_record *last = self->run.survey.has_base ? self->run.survey.base.cluster : NULL;
     self->result->downtime_expected_ms =
         last ? last->resumed_ms - last->suspended_ms
              : PODS_STOP_EXPECTED_MS + pb_clock_monotonic_ms() - started_ms;
@@ -511,8 +497,7 @@ int pb_cluster_backup(pb_session *session, const pb_backup_options *options,
     pb_chunk_sort_free(self.sort);
     pb_suspension_free(&self.suspension);
     pb_buffer_free(&self.side.objects);
-    if (self.run.repository)
-        pb_run_free(&self.run);
+    pb_run_end(&self.run, ended ? error : NULL);
     pb_backup_ends_close(&self.ends);
     pb_cluster_database_close(&self.database);
     pb_pachyderm_free(&self.pachyderm);

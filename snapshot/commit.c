@@ -50,6 +50,28 @@ static int check_parts(pb_repository *repository, const pb_snapshot_file *file, 
     return failed;
 }
 
+/* The commit key is taken: by this very commit, whose answer was lost, or by a note that closes the
+ * attempt. */
+static int look_what_is_there(pb_repository *repository, pb_slice key, pb_slice text,
+                              pb_error *error)
+{
+    pb_buffer there = {0};
+    char by[PB_CLOSED_BY_SIZE];
+    int failed = pb_store_read(repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &there, error);
+    bool same = !failed && pb_slice_equal(pb_buffer_slice(&there), text);
+    if (!failed && !same && pb_closing_note_parse(pb_buffer_slice(&there), by)) {
+        failed = pb_error_set(error, PB_ERROR_BUSY,
+                              "this attempt was closed by %s, which goes on with what it copied",
+                              by);
+        pb_error_hint(error, "a run that is stopped for a minute, or that --take-over was said of, "
+                             "counts as dead; run it again to back up what is new since");
+    } else if (!failed && !same) {
+        failed = pb_error_set(error, PB_ERROR_BUSY, "somebody else has committed it");
+    }
+    pb_buffer_free(&there);
+    return failed;
+}
+
 int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error *error)
 {
     pb_buffer text = {0}, key = {0};
@@ -78,7 +100,8 @@ int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error 
         failed = pb_store_write(repository->store, pb_buffer_slice(&key), pb_buffer_slice(&text),
                                 true, error);
     if (failed && error->kind == PB_ERROR_EXISTS)
-        error->kind = PB_ERROR_BUSY; /* another run of this source took it over */
+        failed = look_what_is_there(repository, pb_buffer_slice(&key), pb_buffer_slice(&text),
+                                    error);
     if (failed)
         pb_error_context(error, "committing snapshot %s", file->id);
     pb_buffer_free(&text);

@@ -67,6 +67,10 @@ void pb_session_tell(pb_session *session, const pb_event *event);
 void pb_session_phase(pb_session *session, const char *phase);
 void pb_session_note(pb_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* For clients of other loops, with the session's limits left out. */
+pb_http_options pb_session_http_options(const pb_session *session);
+/* Runs the loop for so long, or until the session is cancelled. */
+void pb_session_sleep(pb_session *session, int64_t delay_ms);
 /* Resolves a URL (with `keys` where they are known, else NULL) and opens it on the session's loop:
  * both are the caller's to close and free. */
 int pb_session_store(pb_session *session, const char *url, const char *role,

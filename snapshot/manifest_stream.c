@@ -119,7 +119,7 @@ static void fetch(void *state, pb_stream *pages)
     }
     const pb_part *part = &stream->file->parts[stream->part];
     pb_buffer_clear(&stream->key);
-    pb_layout_part(&stream->key, pb_slice_of(stream->file->id), stream->file->folder, part->name);
+    pb_layout_part(&stream->key, pb_slice_of(stream->file->id), part->name);
     pb_store_request *request = &stream->request;
     memset(request, 0, sizeof *request);
     request->operation = PB_STORE_GET;

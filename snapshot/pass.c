@@ -2,9 +2,9 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
-#include "copier/store/etag.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
+#include "snapshot/reuse.h"
 #include "snapshot/tally.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,9 @@ enum { RANGES_MAX = 256 };      /* that the base's parts are cut into */
 enum { PAGES_BEFORE_SPLIT_OF_PART = 64 };
 enum { SOURCE, REPOSITORY }; /* numbers of the job's stores */
 
-typedef enum verdict { UNCHANGED, MOVED, FOUND, STRAY } verdict;
+/* KEPT: the base's record holds; TAKEN: a donor's does; FOUND: a donor stored the object, which the
+ * transfer proves, if there is one; MOVED: it is copied, as often as it says. */
+typedef enum verdict { KEPT, TAKEN, FOUND, FOUND_BY_BOTH, MOVED, MOVED_AGAIN } verdict;
 
 typedef struct pass_job {
     const pb_pass *pass;
@@ -32,7 +34,7 @@ typedef struct pass_job {
     unsigned next_part;
     pb_range *voids; /* ranges that hold no object: split.h's guesses that failed */
     size_t void_count, void_capacity;
-    uint64_t gone_objects, vanished_objects, failed_objects;
+    uint64_t gone_objects, vanished_objects, failed_objects, resumed_objects;
 } pass_job;
 
 /* One range on one loop. */
@@ -40,7 +42,9 @@ typedef struct pass_shard {
     pass_job *owner;
     pb_worker *worker;
     pb_shard *shard;
-    int base_stream, found_stream; /* their numbers, -1 for none */
+    pb_reuse_ends ends;
+    /* Numbers of the streams: the base's, and those of each donor's records and listing; 0: none. */
+    unsigned base_stream, record_streams[PB_DONORS_MAX], stored_streams[PB_DONORS_MAX];
     pb_part_writer *writer;
     pb_snapshot_file tally; /* of the part being written */
     pb_buffer after;        /* where that part begins */
@@ -48,7 +52,7 @@ typedef struct pass_shard {
     pb_buffer scratch;
     int64_t part_started_ms;
     bool ended, broken; /* the last part was begun to be written; some object failed */
-    uint64_t gone_objects, vanished_objects;
+    uint64_t gone_objects, vanished_objects, resumed_objects;
     /* a finished part on its way: */
     bool storing;
     pb_part part;
@@ -56,63 +60,106 @@ typedef struct pass_shard {
     pb_buffer part_key, part_body;
     pb_store_request request;
     pb_error error;
-    unsigned deletes; /* under way */
 } pass_shard;
 
 /* ---- decide ---- */
-
-/* True where the listing of what is stored proves that it is the source's object. */
-static bool etag_proves(const pass_shard *shard, const pb_entry *source, const pb_entry *found)
-{
-    return found->size == source->size && pb_slice_equal(found->etag, source->etag) &&
-           pb_etag_parts(source->etag) >= 0 &&
-           pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
-           pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_md5;
-}
-
-static bool unchanged(const pb_entry *source, const pb_entry *base)
-{
-    return source->size == base->size && pb_slice_equal(source->etag, base->etag) &&
-           (source->etag.size || source->mtime_ms == base->mtime_ms);
-}
 
 static pb_slice id_of(const pass_job *self)
 {
     return pb_slice_of(self->pass->intent->id);
 }
 
-/* Where the object goes; *ret_long says that its record must name the place. */
-static pb_slice stored_key(pass_shard *shard, pb_slice key, pb_arena *arena, bool *ret_long)
+/* Where the object goes. */
+static pb_slice stored_key(pass_shard *shard, pb_slice key, pb_arena *arena)
 {
     pb_store *repository = shard->worker->stores[REPOSITORY];
     pb_buffer_clear(&shard->scratch);
-    *ret_long = pb_layout_data_key(&shard->scratch, id_of(shard->owner), key,
-                                   pb_store_capabilities_of(repository)->key_bytes_max);
+    pb_layout_data_key(&shard->scratch, id_of(shard->owner), key,
+                       pb_store_capabilities_of(repository)->key_bytes_max);
     return pb_arena_copy(arena, pb_buffer_slice(&shard->scratch));
 }
 
-static void plan_transfer(pass_shard *shard, pb_transfer_kind kind, pb_arena *arena, pb_item *item)
+/* What any transfer of the item has. */
+static void begin_plan(pass_shard *shard, pb_transfer_kind kind, pb_item *item)
 {
     pb_transfer *transfer = &item->transfer;
-    bool is_long;
+    memset(transfer, 0, offsetof(pb_transfer, done));
     transfer->kind = shard->owner->dry_run ? PB_TRANSFER_NONE : kind;
     transfer->name = item->entry->key;
     transfer->size = item->entry->size;
     transfer->etag = item->entry->etag;
     transfer->digest_kind = shard->owner->pass->checksum;
-    pb_slice stored = stored_key(shard, item->entry->key, arena, &is_long);
-    if (kind == PB_TRANSFER_READ) {
-        transfer->source = shard->worker->stores[REPOSITORY];
-        transfer->source_key = stored;
-        transfer->expected_etag = item->entry->etag;
-        transfer->hash_as_relayed = true;
-        return;
-    }
+}
+
+static void plan_move(pass_shard *shard, pb_slice stored, pb_item *item)
+{
+    pb_transfer *transfer = &item->transfer;
+    begin_plan(shard, shard->owner->pass->server_side ? PB_TRANSFER_COPY : PB_TRANSFER_RELAY, item);
     transfer->source = shard->worker->stores[SOURCE];
     transfer->source_key = item->entry->key;
     transfer->destination = shard->worker->stores[REPOSITORY];
     transfer->destination_key = stored;
     transfer->must_match = item->entry->etag.size > 0;
+    transfer->writes_once = shard->owner->pass->create_only;
+}
+
+/* Reads what a donor stored, to prove that it is the source's object; `etag` is that which the bytes
+ * must have, empty where none tells. */
+static void plan_read_stored(pass_shard *shard, pb_slice etag, pb_arena *arena, pb_item *item)
+{
+    pb_transfer *transfer = &item->transfer;
+    const pb_donor *donor = item->detail;
+    begin_plan(shard, PB_TRANSFER_READ, item);
+    pb_buffer_clear(&shard->scratch);
+    pb_layout_data_prefix(&shard->scratch, pb_slice_of(donor->id));
+    pb_buffer_append_slice(&shard->scratch, item->entry->key);
+    transfer->source = shard->worker->stores[REPOSITORY];
+    transfer->source_key = pb_arena_copy(arena, pb_buffer_slice(&shard->scratch));
+    transfer->expected_etag = etag;
+    transfer->hash_as_relayed = true;
+}
+
+/* Reads the source itself. */
+static void plan_read_source(pass_shard *shard, pb_slice etag, pb_item *item)
+{
+    pb_transfer *transfer = &item->transfer;
+    begin_plan(shard, PB_TRANSFER_READ, item);
+    transfer->source = shard->worker->stores[SOURCE];
+    transfer->source_key = item->entry->key;
+    transfer->must_match = item->entry->etag.size > 0;
+    transfer->expected_etag = etag;
+    transfer->hash_as_relayed = true;
+}
+
+static void plan(pass_shard *shard, const pb_reuse *reuse, const pb_entry *stored, pb_arena *arena,
+                 pb_item *item)
+{
+    static pb_slice none = {NULL, 0};
+    item->verdict = FOUND;
+    switch (reuse->kind) {
+    case PB_REUSE_KEEP:
+        item->verdict = KEPT;
+        return;
+    case PB_REUSE_TAKE:
+        item->verdict = TAKEN;
+        return;
+    case PB_REUSE_FOUND:
+        return;
+    case PB_REUSE_READ_STORED:
+        plan_read_stored(shard, item->entry->etag, arena, item);
+        return;
+    case PB_REUSE_READ_SOURCE:
+        plan_read_source(shard, stored->etag, item);
+        return;
+    case PB_REUSE_READ_BOTH:
+        item->verdict = FOUND_BY_BOTH;
+        plan_read_source(shard, none, item);
+        return;
+    case PB_REUSE_MOVE:
+        break;
+    }
+    item->verdict = MOVED;
+    plan_move(shard, stored_key(shard, item->entry->key, arena), item);
 }
 
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
@@ -120,41 +167,88 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
 {
     (void)error;
     pass_shard *shard = context;
-    const pb_entry *source = heads[0];
-    const pb_entry *base = shard->base_stream >= 0 ? heads[shard->base_stream] : NULL;
-    const pb_entry *found = shard->found_stream >= 0 ? heads[shard->found_stream] : NULL;
+    const pb_pass *pass = shard->owner->pass;
+    const pb_entry *source = heads[0], *base = shard->base_stream ? heads[shard->base_stream] : NULL;
+    const pb_entry *records[PB_DONORS_MAX], *stored[PB_DONORS_MAX];
     if (!source) {
-        if (base)
-            shard->gone_objects++;
-        /* Copied for this snapshot, by an earlier pass or a run that died, and gone since. */
-        bool copied =
-            base && pb_slice_equal(((const pb_record *)base->record)->at, id_of(shard->owner));
-        item->entry = copied ? base : found;
-        item->verdict = STRAY;
+        shard->gone_objects += base != NULL;
         return 0;
     }
-    pb_slice left_out = shard->owner->pass->left_out;
-    if (left_out.size && pb_slice_starts_with(source->key, left_out))
+    if (pass->left_out.size && pb_slice_starts_with(source->key, pass->left_out))
         return 0;
+    for (unsigned i = 0; i < pass->donor_count; i++) {
+        records[i] = shard->record_streams[i] ? heads[shard->record_streams[i]] : NULL;
+        stored[i] = shard->stored_streams[i] ? heads[shard->stored_streams[i]] : NULL;
+    }
+    pb_reuse reuse = pb_reuse_choose(&shard->ends, source, base, records, stored, pass->donor_count);
     item->entry = source;
-    if (base && unchanged(source, base)) {
+    if (reuse.kind == PB_REUSE_KEEP) {
         item->other = base;
-        item->verdict = UNCHANGED;
-        return 0;
+    } else if (reuse.kind != PB_REUSE_MOVE) {
+        item->other = reuse.kind == PB_REUSE_TAKE ? records[reuse.donor] : stored[reuse.donor];
+        item->detail = &pass->donors[reuse.donor];
     }
-    /* A multipart object is moved again: its listing does not say in what parts it is stored, which
-     * its record should. */
-    bool taken_up = found && etag_proves(shard, source, found) && pb_etag_parts(source->etag) == 0;
-    if (taken_up) {
-        item->verdict = FOUND;
-        if (!shard->owner->pass->server_side)
-            plan_transfer(shard, PB_TRANSFER_READ, arena, item); /* for its digest */
-        return 0;
-    }
-    item->verdict = MOVED;
-    plan_transfer(shard, shard->owner->pass->server_side ? PB_TRANSFER_COPY : PB_TRANSFER_RELAY,
-                  arena, item);
+    plan(shard, &reuse, item->other, arena, item);
     return 0;
+}
+
+/* True for what the same object under another key, or its copy instead of a donor's, may survive. */
+static bool is_of_these_bytes(const pb_error *error)
+{
+    return error->kind == PB_ERROR_DAMAGED || error->kind == PB_ERROR_NOT_FOUND ||
+           error->kind == PB_ERROR_EXISTS;
+}
+
+static bool move_instead(pass_shard *shard, pb_item *item, pb_arena *arena)
+{
+    item->verdict = MOVED;
+    item->other = NULL;
+    item->detail = NULL;
+    plan_move(shard, stored_key(shard, item->entry->key, arena), item);
+    return true;
+}
+
+/* A transfer is over: what was found may have to be read twice, or be copied after all; a copy that
+ * turned out wrong is taken once more, under another key, as none is written twice. */
+static bool again(void *context, pb_item *item, pb_arena *arena)
+{
+    pass_shard *shard = context;
+    const pb_transfer *transfer = &item->transfer;
+    const pb_error *error = transfer->error;
+    if (error && !is_of_these_bytes(error))
+        return false;
+    switch ((verdict)item->verdict) {
+    case FOUND_BY_BOTH: {
+        if (error)
+            return move_instead(shard, item, arena);
+        uint8_t *digest = pb_arena_allocate(arena, sizeof transfer->digest);
+        memcpy(digest, transfer->digest, sizeof transfer->digest);
+        uint64_t part_bytes = transfer->part_bytes;
+        plan_read_stored(shard, (pb_slice){NULL, 0}, arena, item);
+        item->transfer.hash_as_relayed = false;
+        item->transfer.expected_digest = digest;
+        item->transfer.expected_part_bytes = part_bytes;
+        item->verdict = FOUND;
+        return true;
+    }
+    case FOUND: {
+        bool proven = !error && (transfer->expected_digest || transfer->proof & PB_MOVED_ETAG);
+        return !proven && move_instead(shard, item, arena);
+    }
+    case MOVED: {
+        bool wrong = error && (error->kind == PB_ERROR_DAMAGED ||
+                               strcmp(error->code, PB_CODE_OCCUPIED) == 0);
+        if (!wrong || !transfer->writes_once)
+            return false;
+        pb_buffer_clear(&shard->scratch);
+        pb_layout_other_key(&shard->scratch, id_of(shard->owner), item->entry->key, 1);
+        item->verdict = MOVED_AGAIN;
+        plan_move(shard, pb_arena_copy(arena, pb_buffer_slice(&shard->scratch)), item);
+        return true;
+    }
+    default:
+        return false;
+    }
 }
 
 /* ---- parts ---- */
@@ -199,7 +293,7 @@ static void store_part(pass_shard *shard, pb_slice through, bool open_above)
     snprintf(shard->part.name, sizeof shard->part.name, "%06u.ndjson.zst", self->next_part++);
     pthread_mutex_unlock(&self->job.lock);
     pb_buffer_clear(&shard->part_key);
-    pb_layout_part(&shard->part_key, id_of(self), self->pass->folder, shard->part.name);
+    pb_layout_part(&shard->part_key, id_of(self), shard->part.name);
     memset(&shard->request, 0, sizeof shard->request);
     shard->request.operation = PB_STORE_PUT;
     shard->request.key = pb_buffer_slice(&shard->part_key);
@@ -221,58 +315,18 @@ static bool part_is_full(const pass_shard *shard)
 
 /* ---- emit ---- */
 
-typedef struct stray_deletion {
-    pass_shard *shard;
-    char *key;
-    pb_slice slice;
-    pb_store_request request;
-} stray_deletion;
-
-static void on_deleted(pb_store_request *request)
-{
-    stray_deletion *deletion = request->context;
-    pass_shard *shard = deletion->shard;
-    if (request->error.kind && !shard->error.kind) {
-        shard->error = request->error;
-        pb_error_context(&shard->error, "deleting %s", deletion->key);
-    }
-    free(deletion->key);
-    free(deletion);
-    shard->deletes--;
-    pb_shard_wake(shard->shard);
-}
-
-static void delete_stray(pass_shard *shard, const pb_entry *entry)
-{
-    stray_deletion *stray = pb_allocate_zeroed(1, sizeof *stray);
-    pb_buffer_clear(&shard->scratch);
-    if (entry->record)
-        pb_layout_record_key(&shard->scratch, entry->record);
-    else
-        pb_layout_data_key(&shard->scratch, id_of(shard->owner), entry->key, SIZE_MAX);
-    stray->shard = shard;
-    stray->key = pb_duplicate(pb_buffer_slice(&shard->scratch));
-    stray->slice = pb_slice_of(stray->key);
-    stray->request.operation = PB_STORE_DELETE;
-    stray->request.keys = &stray->slice;
-    stray->request.key_count = 1;
-    stray->request.done = on_deleted;
-    stray->request.context = stray;
-    shard->deletes++;
-    pb_store_submit(shard->worker->stores[REPOSITORY], &stray->request);
-}
-
-/* The record of an object that this snapshot is the first to hold. */
+/* The record of an object that no record that could be taken over speaks of. */
 static pb_record new_record(pass_shard *shard, const pb_item *item)
 {
     const pb_transfer *transfer = &item->transfer;
     const pb_entry *source = item->entry;
+    const pb_donor *donor = item->detail;
     pb_record record = {
         .key = source->key,
         .size = source->size,
         .mtime_ms = source->mtime_ms,
         .etag = source->etag,
-        .at = id_of(shard->owner),
+        .at = donor ? pb_slice_of(donor->id) : id_of(shard->owner),
         .part_bytes = transfer->part_bytes,
         .proof = transfer->proof,
     };
@@ -284,17 +338,18 @@ static pb_record new_record(pass_shard *shard, const pb_item *item)
         memcpy(record.sha256, transfer->digest, sizeof record.sha256);
     }
     if (transfer->kind == PB_TRANSFER_NONE)
-        record.proof = PB_PROOF_SIZE | PB_PROOF_ETAG; /* as etag_proves found */
-    pb_slice stored_etag = pb_slice_of(transfer->stored_etag);
+        record.proof = PB_PROOF_SIZE | PB_PROOF_ETAG; /* as reuse.h found */
+    else if (transfer->kind == PB_TRANSFER_READ && !shard->ends.source_etag_is_md5)
+        record.proof &= ~(unsigned)PB_PROOF_ETAG; /* it was compared with the stored object's */
+    pb_slice stored_etag = donor ? item->other->etag : pb_slice_of(transfer->stored_etag);
     /* Other ETags (a file's inode and time) say nothing of the bytes. */
-    if (pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_md5 &&
-        !pb_slice_equal(stored_etag, record.etag))
+    if (shard->ends.repository_etag_is_md5 && !pb_slice_equal(stored_etag, record.etag))
         record.stored_etag = stored_etag;
     pb_buffer_clear(&shard->scratch);
-    if (pb_layout_data_key(
-            &shard->scratch, record.at, record.key,
-            pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->key_bytes_max))
-        record.path = pb_buffer_slice(&shard->scratch);
+    pb_layout_data_prefix(&shard->scratch, record.at);
+    pb_buffer_append_slice(&shard->scratch, record.key);
+    if (!donor && !pb_slice_equal(transfer->destination_key, pb_buffer_slice(&shard->scratch)))
+        record.path = transfer->destination_key;
     return record;
 }
 
@@ -302,30 +357,30 @@ static int emit(void *context, pb_item *item, pb_error *error)
 {
     pass_shard *shard = context;
     pass_job *self = shard->owner;
+    const pb_donor *donor = item->detail;
+    bool has_record = item->verdict == KEPT || item->verdict == TAKEN;
     if (shard->error.kind) {
         *error = shard->error;
         return -1;
     }
-    if (item->verdict == STRAY) {
-        if (!self->dry_run)
-            delete_stray(shard, item->entry);
-        return 0;
-    }
-    atomic_fetch_add_explicit(&self->job.counters.keys, 1, memory_order_relaxed);
-    if (shard->broken)
+    if (shard->broken) {
+        atomic_fetch_add_explicit(&self->job.counters.keys, 1, memory_order_relaxed);
         return 0; /* no part may say that it is whole */
+    }
     if (!self->dry_run && part_is_full(shard)) {
         if (shard->storing)
             return 1;
         store_part(shard, pb_buffer_slice(&shard->last_key), false);
     }
-    pb_record record = item->verdict == UNCHANGED ? *(const pb_record *)item->other->record
-                                                  : new_record(shard, item);
+    atomic_fetch_add_explicit(&self->job.counters.keys, 1, memory_order_relaxed);
+    pb_record record = has_record ? *(const pb_record *)item->other->record
+                                  : new_record(shard, item);
     const char *flaw = pb_record_flaw(&record);
     if (flaw)
         return pb_error_set(error, PB_ERROR_FAILED, "object '%.*s': %s",
                             PB_SLICE_FORMAT(record.key), flaw);
-    pb_tally_record(&shard->tally, &record, id_of(self));
+    shard->resumed_objects += donor && !donor->own;
+    pb_tally_record(&shard->tally, &record, item->verdict != KEPT);
     if (self->dry_run)
         return 0;
     if (!pb_part_writer_records(shard->writer))
@@ -384,7 +439,7 @@ static bool note_void(pass_job *self, const pb_range *range)
 static int finish(void *context, pb_error *error)
 {
     pass_shard *shard = context;
-    if (shard->storing || shard->deletes)
+    if (shard->storing)
         return 1;
     if (shard->error.kind) {
         *error = shard->error;
@@ -413,6 +468,7 @@ static void over(void *context, const pb_error *error)
     pthread_mutex_lock(&shard->owner->job.lock);
     shard->owner->gone_objects += shard->gone_objects;
     shard->owner->vanished_objects += shard->vanished_objects;
+    shard->owner->resumed_objects += shard->resumed_objects;
     pthread_mutex_unlock(&shard->owner->job.lock);
     pb_part_writer_free(shard->writer);
     pb_buffer_free(&shard->after);
@@ -423,45 +479,100 @@ static void over(void *context, const pb_error *error)
     free(shard);
 }
 
-static const pb_shard_work work = {decide, emit, failed, finish, over};
+static const pb_shard_work work = {
+    .decide = decide,
+    .again = again,
+    .emit = emit,
+    .failed = failed,
+    .finish = finish,
+    .over = over,
+};
+
+static bool lists_from_anywhere(const pb_worker *worker, unsigned store)
+{
+    return pb_store_capabilities_of(worker->stores[store])->lists_from_anywhere;
+}
+
+static void add_manifest(pass_shard *self, const pb_snapshot_file *file)
+{
+    const pb_range *range = pb_shard_range(self->shard);
+    pb_shard_add_stream(self->shard,
+                        pb_manifest_stream_open(self->worker->stores[REPOSITORY],
+                                                &self->worker->loop, file,
+                                                pb_slice_of(range->after),
+                                                pb_slice_of(range->through), pb_shard_wake,
+                                                self->shard));
+}
+
+/* Donors' records, and what they stored that no record speaks of. Returns whether the shard may be
+ * split as far as these streams go. */
+static bool add_donors(pass_shard *self, unsigned streams)
+{
+    const pb_pass *pass = self->owner->pass;
+    const pb_range *range = pb_shard_range(self->shard);
+    bool lists = false;
+    for (unsigned i = 0; i < pass->donor_count; i++) {
+        const pb_donor *donor = &pass->donors[i];
+        if (donor->file.part_count) {
+            self->record_streams[i] = streams++;
+            add_manifest(self, &donor->file);
+        }
+        if (!donor->lists)
+            continue;
+        lists = true;
+        self->stored_streams[i] = streams++;
+        pb_buffer_clear(&self->scratch);
+        pb_layout_data_prefix(&self->scratch, pb_slice_of(donor->id));
+        size_t strip = self->scratch.size;
+        pb_buffer_append_text(&self->scratch, pass->intent->prefix);
+        pb_shard_add_stream(self->shard,
+                            pb_listing_open(self->worker->stores[REPOSITORY],
+                                            pb_buffer_slice(&self->scratch), strip,
+                                            pb_slice_of(range->after),
+                                            pb_slice_of(range->through), pb_shard_wake,
+                                            self->shard));
+    }
+    return !lists || lists_from_anywhere(self->worker, REPOSITORY);
+}
+
+static unsigned manifests_of(const pb_pass *pass)
+{
+    unsigned manifests = pass->base != NULL;
+    for (unsigned i = 0; i < pass->donor_count; i++)
+        manifests += pass->donors[i].file.part_count > 0;
+    return manifests;
+}
 
 static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
-    pass_job *self = context;
-    const pb_pass *pass = self->pass;
+    pass_job *owner = context;
+    const pb_pass *pass = owner->pass;
     pb_slice prefix = pb_slice_of(pass->intent->prefix);
-    pass_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
+    pass_shard *self = pb_allocate_zeroed(1, sizeof *self);
     const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
-    context_of->owner = self;
-    context_of->worker = worker;
-    context_of->shard = shard;
-    context_of->base_stream = context_of->found_stream = -1;
-    context_of->writer = self->dry_run ? NULL : pb_part_writer_new();
-    pb_buffer_append_slice(&context_of->after, after);
-    pb_shard_set_work(shard, &work, context_of);
-    if (pb_store_capabilities_of(worker->stores[SOURCE])->lists_from_anywhere &&
-        (!pass->merges_found ||
-         pb_store_capabilities_of(worker->stores[REPOSITORY])->lists_from_anywhere))
-        pb_shard_allow_split(shard, pass->base ? PAGES_BEFORE_SPLIT_OF_PART : 1, prefix.size);
-    int streams = 0;
+    self->owner = owner;
+    self->worker = worker;
+    self->shard = shard;
+    self->writer = owner->dry_run ? NULL : pb_part_writer_new();
+    self->ends = (pb_reuse_ends){
+        .source_etag_is_md5 = pb_store_capabilities_of(worker->stores[SOURCE])->etag_is_md5,
+        .repository_etag_is_md5 =
+            pb_store_capabilities_of(worker->stores[REPOSITORY])->etag_is_md5,
+        .server_side = pass->server_side,
+    };
+    pb_buffer_append_slice(&self->after, after);
+    pb_shard_set_work(shard, &work, self);
     pb_shard_add_stream(shard, pb_listing_open(worker->stores[SOURCE], prefix, 0, after, through,
                                                pb_shard_wake, shard));
-    streams++;
+    unsigned streams = 1;
     if (pass->base) {
-        context_of->base_stream = streams++;
-        pb_shard_add_stream(shard, pb_manifest_stream_open(worker->stores[REPOSITORY],
-                                                           &worker->loop, pass->base, after,
-                                                           through, pb_shard_wake, shard));
+        self->base_stream = streams++;
+        add_manifest(self, pass->base);
     }
-    if (pass->merges_found) {
-        context_of->found_stream = streams++;
-        pb_layout_data_prefix(&context_of->scratch, id_of(self));
-        pb_shard_add_stream(shard, pb_listing_open(worker->stores[REPOSITORY],
-                                                   pb_buffer_slice(&context_of->scratch),
-                                                   context_of->scratch.size, after, through,
-                                                   pb_shard_wake, shard));
-    }
+    if (add_donors(self, streams) && lists_from_anywhere(worker, SOURCE))
+        pb_shard_allow_split(shard, manifests_of(pass) ? PAGES_BEFORE_SPLIT_OF_PART : 1,
+                             prefix.size);
 }
 
 /* ---- the whole ---- */
@@ -472,27 +583,28 @@ static bool on_tick(void *context)
     return self->pass->tick && self->pass->tick(self->pass->context);
 }
 
-/* The ranges that no part covers yet; cut where the base's parts are. */
-static void plan_ranges(pass_job *self, const pb_pass_parts *found)
+/* All keys, cut where the parts are of what is likely to know most of them. */
+static void plan_ranges(pass_job *self)
 {
-    const pb_snapshot_file *base = self->pass->base;
+    const pb_pass *pass = self->pass;
+    const pb_snapshot_file *known = pass->base;
     pb_arena arena = {0};
     pb_slice *cuts = NULL;
     size_t count = 0;
-    if (base)
-        pb_repository_cuts(base, base->objects / RANGES_MAX, &arena, &cuts, &count);
-    const char *from = NULL;
-    bool covered = false;
-    for (size_t i = 0; i < found->count && !covered; i++) {
-        const pb_range *part = &found->items[i].range;
-        if (pb_slice_compare(pb_slice_of(from), pb_slice_of(part->after)) < 0)
-            pb_job_add_cuts(&self->job, &(pb_range){(char *)from, part->after}, cuts, count);
-        from = part->through;
-        covered = !from;
-    }
-    if (!covered)
-        pb_job_add_cuts(&self->job, &(pb_range){(char *)from, NULL}, cuts, count);
+    for (unsigned i = 0; i < pass->donor_count; i++)
+        if (!known || pass->donors[i].file.part_count > known->part_count)
+            known = &pass->donors[i].file;
+    if (known)
+        pb_repository_cuts(known, known->objects / RANGES_MAX, &arena, &cuts, &count);
+    pb_job_add_cuts(&self->job, &(pb_range){0}, cuts, count);
     pb_arena_free(&arena);
+}
+
+/* A shard keeps a whole part of each manifest as it is stored: fewer at once. */
+static unsigned shards_most(const pb_pass *pass)
+{
+    unsigned manifests = manifests_of(pass);
+    return manifests ? PB_SHARDS_WITH_MANIFEST / (manifests < 4 ? manifests : 4) : 0;
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -525,7 +637,7 @@ static void cover_voids(pass_job *self, pb_snapshot_file *file)
     }
 }
 
-static void describe(pass_job *self, pb_pass_parts *found, pb_snapshot_file *file)
+static void describe(pass_job *self, pb_snapshot_file *file)
 {
     const pb_intent *intent = self->pass->intent;
     memcpy(file->id, intent->id, sizeof file->id);
@@ -535,40 +647,32 @@ static void describe(pass_job *self, pb_pass_parts *found, pb_snapshot_file *fil
     memcpy(file->base_sha256, intent->base_sha256, sizeof file->base_sha256);
     file->started_ms = intent->started_ms;
     file->program = pb_duplicate(pb_slice_of(intent->program));
-    file->folder = self->pass->folder;
     pb_tally_move(file, &self->tally);
-    pb_tally_move(file, &found->tally);
-    /* Parts of the run before and of this one. */
-    size_t count = found->count + self->part_count;
-    file->parts = pb_allocate_zeroed(count + 1, sizeof *file->parts);
-    if (found->count)
-        memcpy(file->parts, found->items, found->count * sizeof *file->parts);
+    file->parts = self->parts;
+    file->part_count = self->part_count;
     if (self->part_count)
-        memcpy(file->parts + found->count, self->parts, self->part_count * sizeof *file->parts);
-    file->part_count = count;
-    found->count = self->part_count = 0;
-    qsort(file->parts, count, sizeof *file->parts, pb_part_compare);
+        qsort(file->parts, file->part_count, sizeof *file->parts, pb_part_compare);
     cover_voids(self, file);
 }
 
-int pb_pass_run(const pb_pass *pass, pb_pass_parts *found, pb_snapshot_file *ret_file,
-                pb_pass_result *ret_result, pb_error *error)
+int pb_pass_run(const pb_pass *pass, pb_snapshot_file *ret_file, pb_pass_result *ret_result,
+                pb_error *error)
 {
     pass_job self = {
         .pass = pass,
         .session = pass->session,
         .dry_run = pass->session->options.dry_run,
-        .next_part = found->next ? found->next : 1,
+        .next_part = 1,
     };
     pb_job *job = &self.job;
     pb_job_init(job, pass->session);
     job->stores[SOURCE] = pass->source;
     job->stores[REPOSITORY] = pass->repository;
     job->store_count = 2;
-    plan_ranges(&self, found);
+    plan_ranges(&self);
     job->phase = pass->phase;
     job->keys_total = pass->base ? pass->base->objects : 0;
-    job->shards_most = pass->base ? PB_SHARDS_WITH_MANIFEST : 0;
+    job->shards_most = shards_most(pass);
     job->open = open_shard;
     job->tick = on_tick;
     job->context = &self;
@@ -577,6 +681,7 @@ int pb_pass_run(const pb_pass *pass, pb_pass_parts *found, pb_snapshot_file *ret
         .gone_objects = self.gone_objects,
         .vanished_objects = self.vanished_objects,
         .failed_objects = self.failed_objects,
+        .resumed_objects = self.resumed_objects,
     };
     if (!ended && self.failed_objects) {
         pb_error_set(error, PB_ERROR_FAILED,
@@ -585,19 +690,10 @@ int pb_pass_run(const pb_pass *pass, pb_pass_parts *found, pb_snapshot_file *ret
         ended = pb_job_hint(
             job, error, "what was copied stays: run the same command again to go on from there");
     }
-    describe(&self, found, ret_file);
+    describe(&self, ret_file);
     pb_job_free(job);
-    free(self.parts);
     for (size_t i = 0; i < self.void_count; i++)
         pb_range_free(&self.voids[i]);
     free(self.voids);
     return ended;
-}
-
-void pb_pass_parts_free(pb_pass_parts *parts)
-{
-    for (size_t i = 0; i < parts->count; i++)
-        pb_part_free(&parts->items[i]);
-    free(parts->items);
-    *parts = (pb_pass_parts){0};
 }

@@ -1,66 +1,8 @@
 #include "snapshot/repository.h"
 
 #include "base/codec.h"
-#include "base/random.h"
-#include "snapshot/tally.h"
+#include "snapshot/creation.h"
 #include <stdlib.h>
-
-/* Learns whether the store refuses to write a key that exists, when asked to. */
-static int probe_create_only(pb_repository *repository, bool *ret_honoured, pb_error *error)
-{
-    uint8_t random[8];
-    char name[17], key[32];
-    pb_random_bytes(random, sizeof random);
-    pb_hex_encode(random, sizeof random, name);
-    snprintf(key, sizeof key, "probe-%s", name);
-    pb_slice probe = pb_slice_of(key), body = PB_SLICE_LITERAL("{\"pbcopy\":\"probe\"}\n");
-    if (pb_store_write(repository->store, probe, body, true, error))
-        return -1;
-    pb_error refused = {0};
-    int again = pb_store_write(repository->store, probe, PB_SLICE_LITERAL("{}\n"), true, &refused);
-    if (again && refused.kind != PB_ERROR_EXISTS) {
-        *error = refused;
-        return -1;
-    }
-    *ret_honoured = again != 0;
-    pb_store_request request = {.operation = PB_STORE_DELETE, .keys = &probe, .key_count = 1};
-    return pb_store_call(repository->store, &request, error);
-}
-
-static int is_empty(pb_repository *repository, bool *ret_empty, pb_error *error)
-{
-    pb_store_request request = {.operation = PB_STORE_LIST};
-    request.list.keys_max = 1;
-    if (pb_store_call(repository->store, &request, error))
-        return -1;
-    *ret_empty = request.page->count == 0;
-    pb_page_release(request.page);
-    return 0;
-}
-
-static int make(pb_repository *repository, pb_error *error)
-{
-    uint8_t id[16];
-    pb_random_bytes(id, sizeof id);
-    pb_hex_encode(id, sizeof id, repository->file.id);
-    repository->file.version = PB_REPOSITORY_VERSION;
-    if (probe_create_only(repository, &repository->file.create_only, error))
-        return pb_error_context(error, "cannot write to the repository");
-    pb_buffer text = {0};
-    pb_repository_file_append(&text, &repository->file);
-    int failed = pb_store_write(repository->store, PB_SLICE_LITERAL(PB_REPOSITORY_FILE),
-                                pb_buffer_slice(&text), true, error);
-    pb_buffer_free(&text);
-    if (failed)
-        return pb_error_context(error, "making the repository");
-    repository->made = true;
-    pb_session_note(repository->session, "made a new %s%s", pb_store_name(repository->store),
-                    repository->file.create_only
-                        ? ""
-                        : " (the store does not honour create-only writes: never run two "
-                          "backups into it at once)");
-    return 0;
-}
 
 static int open_file(pb_repository *repository, bool may_make, pb_error *error)
 {
@@ -79,19 +21,13 @@ static int open_file(pb_repository *repository, bool may_make, pb_error *error)
         *error = wrong;
         return -1;
     }
-    bool empty = false;
-    if (is_empty(repository, &empty, error))
+    if (pb_creation_check(repository, error))
         return -1;
-    if (empty && may_make)
-        return repository->session->options.dry_run ? 0 : make(repository, error);
-    if (empty) {
-        pb_error_set(error, PB_ERROR_NOT_FOUND, "%s is empty: there is no repository",
-                     pb_store_name(repository->store));
-        return pb_error_hint(error, "`pbcopy backup SOURCE REPOSITORY` makes one");
-    }
-    pb_error_set(error, PB_ERROR_USAGE, "%s is not a pbcopy repository: it holds objects but no %s",
-                 pb_store_name(repository->store), PB_REPOSITORY_FILE);
-    return pb_error_hint(error, "name an empty bucket or prefix, or an existing repository");
+    if (may_make)
+        return repository->session->options.dry_run ? 0 : pb_creation_make(repository, error);
+    pb_error_set(error, PB_ERROR_NOT_FOUND, "%s is empty: there is no repository",
+                 pb_store_name(repository->store));
+    return pb_error_hint(error, "`pbcopy backup SOURCE REPOSITORY` makes one");
 }
 
 int pb_repository_open(pb_session *session, const char *url, bool may_make,
@@ -182,6 +118,12 @@ int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_f
     pb_buffer text = {0};
     int failed =
         read_file(repository, id, "snapshot.json", PB_SNAPSHOT_FILE_BYTES_MAX, &text, error);
+    char by[PB_CLOSED_BY_SIZE];
+    if (!failed && pb_closing_note_parse(pb_buffer_slice(&text), by)) {
+        failed = pb_error_set(error, PB_ERROR_NOT_FOUND, "attempt %.*s was closed by %s",
+                              PB_SLICE_FORMAT(id), by);
+        snprintf(error->code, sizeof error->code, "%s", PB_CODE_ABANDONED);
+    }
     if (!failed && ret_sha256) {
         uint8_t digest[PB_SHA256_BYTES];
         pb_sha256(text.data, text.size, digest);
@@ -255,8 +197,7 @@ int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_
 }
 
 /* Reads all records, so that nothing that a damaged part says is taken over. */
-static int examine_part(pb_slice stored, pb_slice id, pb_part *part, pb_snapshot_file *tally,
-                        pb_error *error)
+static int examine_part(pb_slice stored, pb_slice id, pb_part *part, pb_error *error)
 {
     pb_part_reader *reader;
     if (pb_part_reader_open(stored, &reader, error))
@@ -265,11 +206,8 @@ static int examine_part(pb_slice stored, pb_slice id, pb_part *part, pb_snapshot
     while (more > 0) {
         pb_arena arena = {0};
         pb_record record;
-        for (int i = 0; i < 1000 && more > 0; i++) {
+        for (int i = 0; i < 1000 && more > 0; i++)
             more = pb_part_reader_next(reader, &arena, &record, error);
-            if (more > 0)
-                pb_tally_record(tally, &record, id);
-        }
         pb_arena_free(&arena);
     }
     if (!more && !pb_slice_equal(pb_part_reader_snapshot(reader), id))
@@ -289,15 +227,15 @@ static int examine_part(pb_slice stored, pb_slice id, pb_part *part, pb_snapshot
     return more;
 }
 
-int pb_repository_part(pb_repository *repository, pb_slice id, const char *folder, pb_part *part,
-                       pb_snapshot_file *tally, pb_error *error)
+int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
+                       pb_error *error)
 {
     pb_buffer key = {0}, stored = {0};
-    pb_layout_part(&key, id, folder, part->name);
+    pb_layout_part(&key, id, part->name);
     int failed =
         pb_store_read(repository->store, pb_buffer_slice(&key), PB_PART_BYTES_MAX, &stored, error);
     if (!failed)
-        failed = examine_part(pb_buffer_slice(&stored), id, part, tally, error);
+        failed = examine_part(pb_buffer_slice(&stored), id, part, error);
     if (failed)
         pb_error_context(error, "manifest part %.*s", PB_SLICE_FORMAT(pb_buffer_slice(&key)));
     pb_buffer_free(&key);

@@ -3,6 +3,7 @@
 #ifndef PB_SNAPSHOT_REPOSITORY_H
 #define PB_SNAPSHOT_REPOSITORY_H
 
+#include "manifest/closing_note.h"
 #include "manifest/intent.h"
 #include "manifest/layout.h"
 #include "manifest/repository_file.h"
@@ -29,6 +30,9 @@ void pb_repository_close(pb_repository *repository); /* a zeroed one is allowed 
 int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *arena,
                       pb_slice **ret_ids, size_t *ret_count, pb_error *error);
 
+/* The code of a NOT_FOUND for an attempt that was closed: it never can be committed. */
+#define PB_CODE_ABANDONED "abandoned"
+
 /* A committed snapshot's description; NOT_FOUND where it is not committed. ret_sha256 (65 bytes:
  * hex of the file, NULL allowed). */
 int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_file *ret_file,
@@ -39,10 +43,10 @@ int pb_repository_find(pb_repository *repository, const char *id, pb_snapshot_fi
 int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_intent,
                          pb_error *error);
 
-/* Reads a whole part (part->name is set), checks every record, describes it in *part and counts the
- * records in *tally: for parts that a resumed run finds. */
-int pb_repository_part(pb_repository *repository, pb_slice id, const char *folder, pb_part *part,
-                       pb_snapshot_file *tally, pb_error *error);
+/* Reads a whole part (part->name is set), checks every record, and describes it in *part: for parts
+ * of attempts, which no snapshot.json names. */
+int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
+                       pb_error *error);
 
 /* Cuts for a run over a manifest: the ends of its parts, gathered so that a shard has at least
  * `records` of them. In the arena. */

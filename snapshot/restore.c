@@ -147,7 +147,12 @@ static void over(void *context, const pb_error *error)
     free(shard);
 }
 
-static const pb_shard_work work = {decide, emit, failed, NULL, over};
+static const pb_shard_work work = {
+    .decide = decide,
+    .emit = emit,
+    .failed = failed,
+    .over = over,
+};
 
 static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {

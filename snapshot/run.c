@@ -3,368 +3,463 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "snapshot/commit.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HEARTBEAT_MS = 15 * 1000 };
+enum { WATCH_MS = 2 * 1000, ID_WAIT_MS = 5 * 1000 };
 
-static void name_this_process(pb_intent *intent)
+static const char program[] = "pbcopy " PB_VERSION;
+
+static bool is_dry(const pb_run *run)
 {
-    pb_process_free(&intent->process);
-    pb_process_this(&intent->process);
-    free(intent->program);
-    intent->program = pb_duplicate(PB_SLICE_LITERAL("pbcopy " PB_VERSION));
+    return run->repository->session->options.dry_run;
 }
 
-/* ---- base and unfinished run ---- */
+/* ---- ids ---- */
 
-static bool same_source(const pb_run_options *options, const char *source, const char *prefix)
+/* Gives an attempt its id: the second of its start. It must sort behind `newest`, which may be its
+ * base: within one second the run waits for the next one. */
+static int name_attempt(pb_run *run, pb_slice newest, char ret_id[PB_SNAPSHOT_ID_SIZE],
+                        int64_t *ret_started_ms, pb_error *error)
 {
-    return strcmp(options->source, source) == 0 && strcmp(options->prefix, prefix) == 0;
+    pb_session *session = run->repository->session;
+    uint16_t random;
+    pb_random_bytes(&random, sizeof random);
+    int64_t now_ms = pb_clock_utc_ms(), free_ms = 0; /* from when on an id sorts behind */
+    if (newest.size && pb_snapshot_id_time(newest, &free_ms))
+        free_ms += 1000;
+    while (now_ms < free_ms && free_ms - now_ms <= ID_WAIT_MS && !is_dry(run)) {
+        pb_session_sleep(session, free_ms - now_ms);
+        if (session->cancelled)
+            return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
+        now_ms = pb_clock_utc_ms();
+    }
+    if (free_ms - now_ms > ID_WAIT_MS)
+        pb_session_note(session,
+                        "the clock is %lld s behind the newest attempt, %.*s: the id of this one "
+                        "follows that, and is not the time of its start",
+                        (long long)(free_ms - now_ms) / 1000, PB_SLICE_FORMAT(newest));
+    *ret_started_ms = now_ms;
+    pb_snapshot_id_make(now_ms < free_ms ? free_ms : now_ms, random, ret_id);
+    return 0;
 }
 
-/* Looks at one snapshot, newest first: 1 where the search is over (the base was found). */
-static int consider(pb_run *run, pb_slice id, const pb_run_options *options, bool *ret_unfinished,
-                    pb_error *error)
+static int newest_id(pb_run *run, char ret_id[PB_SNAPSHOT_ID_SIZE], pb_error *error)
 {
+    pb_arena arena = {0};
+    pb_slice *ids;
+    size_t count;
+    ret_id[0] = 0;
+    int failed =
+        pb_repository_ids(run->repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
+    if (!failed && count) {
+        memcpy(ret_id, ids[count - 1].data, PB_SNAPSHOT_ID_SIZE - 1);
+        ret_id[PB_SNAPSHOT_ID_SIZE - 1] = 0;
+    }
+    pb_arena_free(&arena);
+    return failed;
+}
+
+/* ---- the lease ---- */
+
+static int read_lease(pb_run *run, pb_error *error)
+{
+    pb_lease_seen seen;
+    pb_lease_view view = PB_LEASE_ABSENT;
+    run->holder[0] = 0;
+    if (pb_lease_read(run->repository, run->source_id, &seen, error))
+        return -1;
+    if (seen.there) {
+        bool dead = run->options->take_over || pb_lease_is_dead(&run->watch, seen.digest,
+                                                                pb_clock_monotonic_ms());
+        view = dead ? PB_LEASE_DEAD : PB_LEASE_ALIVE;
+    }
+    if (seen.readable) {
+        memcpy(run->holder, seen.file.run, sizeof run->holder);
+        if (strcmp(seen.file.run, run->lease_file.run) == 0)
+            view = PB_LEASE_MINE;
+        else if (seen.file.over)
+            view = PB_LEASE_OVER;
+        else if (pb_process_is_gone(&seen.file.process))
+            view = PB_LEASE_DEAD;
+        pb_process_free(&run->holder_process);
+        run->holder_process = seen.file.process;
+        seen.file.process = (pb_process){0};
+    }
+    pb_protocol_lease_read(&run->protocol, view, run->holder[0] != 0);
+    pb_lease_seen_free(&seen);
+    return 0;
+}
+
+static int watch_holder(pb_run *run, pb_error *error)
+{
+    pb_session *session = run->repository->session;
+    char text[512];
+    int64_t left_ms = PB_LEASE_DEAD_MS - (pb_clock_monotonic_ms() - run->watch.since_ms);
+    if (run->holder[0])
+        snprintf(text, sizeof text,
+                 "waiting for another backup of this source: %s, by %s, process %llu; if it does "
+                 "not renew its lease it counts as dead in %lld s",
+                 run->holder, run->holder_process.host,
+                 (unsigned long long)run->holder_process.pid, (long long)left_ms / 1000);
+    else
+        snprintf(text, sizeof text,
+                 "waiting for whoever wrote %s%s/run.json, which cannot be read: it counts as dead "
+                 "in %lld s",
+                 PB_SOURCES_PREFIX, run->source_id, (long long)left_ms / 1000);
+    pb_text_make_line(text);
+    pb_session_tell(session, &(pb_event){.kind = PB_EVENT_WAITING, .text = text});
+    pb_session_sleep(session, left_ms < WATCH_MS ? left_ms + 1 : WATCH_MS);
+    if (session->cancelled)
+        return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
+    pb_protocol_watched(&run->protocol);
+    return 0;
+}
+
+static int take_lease(pb_run *run, pb_error *error)
+{
+    char newest[PB_SNAPSHOT_ID_SIZE];
+    pb_run_file *file = &run->lease_file;
     pb_error wrong = {0};
-    pb_snapshot_file file = {0};
-    char sha256[65];
-    if (!pb_repository_snapshot(run->repository, id, &file, sha256, &wrong)) {
-        if (!same_source(options, file.source, file.prefix)) {
-            pb_snapshot_file_free(&file);
-            return 0;
-        }
-        run->has_base = true;
-        run->base = file;
-        memcpy(run->base_sha256, sha256, sizeof run->base_sha256);
-        return 1;
-    }
-    if (wrong.kind == PB_ERROR_DAMAGED && options->full)
-        return 0; /* it would have been the base at most */
-    if (wrong.kind != PB_ERROR_NOT_FOUND) {
-        *error = wrong;
+    if (newest_id(run, newest, error) ||
+        name_attempt(run, pb_slice_of(newest), file->run, &run->intent.started_ms, error))
         return -1;
-    }
-    if (*ret_unfinished)
-        return 0; /* a later one is taken up already */
-    pb_intent intent = {0};
-    if (pb_repository_intent(run->repository, id, &intent, &wrong)) {
-        if (wrong.kind == PB_ERROR_NOT_FOUND)
-            return 0;
+    if (pb_lease_write(run->repository, run->source_id, file,
+                       run->protocol.lease == PB_LEASE_ABSENT, &wrong) &&
+        wrong.kind != PB_ERROR_EXISTS) {
         *error = wrong;
-        return -1;
+        return pb_error_context(error, "taking the lease of the source");
     }
-    /* A cluster's run leaves passes behind, a bucket's parts that are final: neither can use the
-     * other's. */
-    if (same_source(options, intent.source, intent.prefix) &&
-        strcmp(options->name_space, intent.name_space) == 0) {
-        run->intent = intent;
-        *ret_unfinished = true;
-    } else {
-        pb_intent_free(&intent);
-    }
+    pb_protocol_lease_taken(&run->protocol);
     return 0;
 }
 
-/* Calls `each` with the names (from behind `folder` on) of what lies in a folder of the snapshot.
- */
-static int list_folder(pb_run *run, const char *folder,
-                       int (*each)(pb_run *run, const char *folder, pb_slice name, pb_error *error),
-                       pb_error *error)
+static void fill_lease_file(pb_run *run)
 {
-    pb_buffer prefix = {0}, after = {0};
-    int failed = 0;
-    bool more = true;
-    pb_layout_snapshot_file(&prefix, pb_slice_of(run->intent.id), folder);
-    while (more && !failed) {
-        pb_store_request request = {.operation = PB_STORE_LIST};
-        request.list.prefix = pb_buffer_slice(&prefix);
-        request.list.after = pb_buffer_slice(&after);
-        failed = pb_store_call(run->repository->store, &request, error);
-        if (failed)
-            break;
-        pb_page *page = request.page;
-        for (size_t i = 0; i < page->count && !failed; i++) {
-            pb_slice name = page->entries[i].key;
-            name.data += prefix.size;
-            name.size -= prefix.size;
-            failed = each(run, folder, name, error);
-        }
-        more = page->more && page->count;
-        pb_buffer_clear(&after);
-        if (page->count)
-            pb_buffer_append_slice(&after, page->entries[page->count - 1].key);
-        pb_page_release(page);
-    }
-    pb_buffer_free(&prefix);
-    pb_buffer_free(&after);
+    pb_run_file *file = &run->lease_file;
+    file->source = pb_duplicate(pb_slice_of(run->options->source));
+    file->prefix = pb_duplicate(pb_slice_of(run->options->prefix));
+    pb_process_this(&file->process);
+    file->program = pb_duplicate(pb_slice_of(program));
+}
+
+/* ---- closing attempts ---- */
+
+/* Reads what stands at the commit key of an attempt. NOT_FOUND where nothing does. */
+static int read_commit_key(pb_run *run, pb_slice key, pb_close_outcome *ret_outcome,
+                           pb_error *error)
+{
+    pb_buffer text = {0};
+    int failed = pb_store_read(run->repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &text,
+                               error);
+    if (!failed)
+        *ret_outcome = pb_closing_note_parse(pb_buffer_slice(&text), NULL) ? PB_CLOSE_DONE
+                                                                           : PB_CLOSE_COMMITTED;
+    pb_buffer_free(&text);
     return failed;
 }
 
-static int take_part(pb_run *run, const char *folder, pb_slice name, pb_error *error)
+/* The fence: from here on the attempt cannot commit, unless it has. */
+static int close_attempt(pb_run *run, const char *id, const char *by,
+                         pb_close_outcome *ret_outcome, pb_error *error)
 {
-    pb_pass_parts *found = &run->found;
-    pb_part part = {0};
-    unsigned number;
-    char tail;
-    snprintf(part.name, sizeof part.name, "%.*s", PB_SLICE_FORMAT(name));
-    if (sscanf(part.name, "%u.ndjson.zs%c", &number, &tail) != 2)
-        return 0;
-    if (number >= found->next)
-        found->next = number + 1;
-    if (pb_repository_part(run->repository, pb_slice_of(run->intent.id), folder, &part,
-                           &found->tally, error))
-        return -1;
-    /* Grown by doubling: the capacity is the next power of two. */
-    if ((found->count & (found->count - 1)) == 0)
-        found->items = pb_reallocate(found->items,
-                                     (found->count ? found->count * 2 : 1) * sizeof *found->items);
-    found->items[found->count++] = part;
-    return 0;
-}
-
-static int find_parts(pb_run *run, const char *folder, pb_error *error)
-{
-    pb_pass_parts *found = &run->found;
-    int failed = list_folder(run, folder, take_part, error);
-    if (found->count)
-        qsort(found->items, found->count, sizeof *found->items, pb_part_compare);
-    for (size_t i = 1; i < found->count && !failed; i++) {
-        const pb_part *before = &found->items[i - 1], *part = &found->items[i];
-        const char *through = before->range.through;
-        if (!through || pb_slice_compare(pb_slice_of(through), pb_slice_of(part->range.after)) > 0)
-            failed = pb_error_set(error, PB_ERROR_DAMAGED,
-                                  "the unfinished snapshot %s has manifest parts that overlap (%s "
-                                  "and %s): two runs wrote it at once",
-                                  run->intent.id, before->name, part->name);
+    pb_buffer key = {0}, note = {0};
+    pb_error wrong = {0};
+    pb_layout_snapshot_file(&key, pb_slice_of(id), "snapshot.json");
+    pb_closing_note_append(&note, id, by, run->lease_file.process.host, pb_clock_utc_ms());
+    *ret_outcome = PB_CLOSE_DONE;
+    int failed = -1;
+    if (run->repository->file.create_only)
+        pb_error_set(&wrong, PB_ERROR_NOT_FOUND, "not looked at");
+    else
+        failed = read_commit_key(run, pb_buffer_slice(&key), ret_outcome, &wrong);
+    if (failed && wrong.kind == PB_ERROR_NOT_FOUND) {
+        failed = pb_store_write(run->repository->store, pb_buffer_slice(&key),
+                                pb_buffer_slice(&note), true, &wrong);
+        if (failed && wrong.kind == PB_ERROR_EXISTS)
+            failed = read_commit_key(run, pb_buffer_slice(&key), ret_outcome, &wrong);
     }
-    if (failed && error->kind == PB_ERROR_DAMAGED && !error->hint[0])
-        pb_error_hint(error, "delete snapshots/%s/ from the repository and run again",
-                      run->intent.id);
-    return failed;
-}
-
-/* ---- passes of a cluster's run ---- */
-
-void pb_run_pass_folder(unsigned pass, char ret_folder[PB_RUN_FOLDER_SIZE])
-{
-    snprintf(ret_folder, PB_RUN_FOLDER_SIZE, "pass-%u/", pass);
-}
-
-static void pass_file_key(const pb_run *run, unsigned pass, pb_buffer *key)
-{
-    char name[PB_RUN_FOLDER_SIZE];
-    snprintf(name, sizeof name, "pass-%u.json", pass);
-    pb_layout_snapshot_file(key, pb_slice_of(run->intent.id), name);
-}
-
-static int note_pass(pb_run *run, const char *folder, pb_slice name, pb_error *error)
-{
-    (void)folder;
-    (void)error;
-    char text[64];
-    unsigned number;
-    char tail;
-    snprintf(text, sizeof text, "%.*s", PB_SLICE_FORMAT(name));
-    if (sscanf(text, "%u.jso%c", &number, &tail) == 2 && number > run->pass)
-        run->pass = number;
-    return 0;
-}
-
-static int delete_file(pb_run *run, const char *folder, pb_slice name, pb_error *error)
-{
-    pb_buffer key = {0};
-    pb_layout_snapshot_file(&key, pb_slice_of(run->intent.id), folder);
-    pb_buffer_append_slice(&key, name);
-    pb_slice slice = pb_buffer_slice(&key);
-    pb_store_request request = {.operation = PB_STORE_DELETE, .keys = &slice, .key_count = 1};
-    int failed = pb_store_call(run->repository->store, &request, error);
+    if (failed) {
+        *error = wrong;
+        pb_error_context(error, "closing attempt %s", id);
+    }
     pb_buffer_free(&key);
+    pb_buffer_free(&note);
     return failed;
 }
 
-static void take_pass(pb_run *run, const pb_snapshot_file *file)
+static int close_holder(pb_run *run, pb_error *error)
 {
-    run->pass_file = *file;
-    pb_run_pass_folder(run->pass, run->folder);
-    run->pass_file.folder = run->folder;
-}
-
-/* The last complete pass of the run that died, and the parts of the one that followed. Its final
- * parts say what the cluster held while it was suspended, and it has lived on since: they go. */
-static int find_passes(pb_run *run, pb_error *error)
-{
-    if (list_folder(run, PB_MANIFEST_FOLDER, delete_file, error) ||
-        list_folder(run, "pass-", note_pass, error))
+    pb_close_outcome outcome;
+    if (close_attempt(run, run->holder, "", &outcome, error))
         return -1;
-    if (run->pass) {
-        pb_buffer key = {0}, text = {0};
-        pb_snapshot_file file;
-        pass_file_key(run, run->pass, &key);
-        int failed = pb_store_read(run->repository->store, pb_buffer_slice(&key),
-                                   PB_SNAPSHOT_FILE_BYTES_MAX, &text, error);
-        if (!failed)
-            failed = pb_snapshot_file_parse(pb_buffer_slice(&text), &file, error);
-        pb_buffer_free(&key);
-        pb_buffer_free(&text);
-        if (failed)
-            return pb_error_context(error, "pass %u of the unfinished snapshot %s", run->pass,
-                                    run->intent.id);
-        take_pass(run, &file);
-    }
-    char folder[PB_RUN_FOLDER_SIZE];
-    pb_run_pass_folder(run->pass + 1, folder);
-    return find_parts(run, folder, error);
+    pb_protocol_holder_closed(&run->protocol);
+    return 0;
 }
 
-int pb_run_pass_done(pb_run *run, pb_snapshot_file *file, pb_error *error)
+static int close_candidate(pb_run *run, pb_error *error)
+{
+    pb_close_outcome outcome;
+    if (close_attempt(run, run->survey.candidates[run->protocol.closed], run->intent.id, &outcome,
+                      error))
+        return -1;
+    pb_protocol_donor_closed(&run->protocol, outcome);
+    return 0;
+}
+
+/* ---- the attempt ---- */
+
+static int survey(pb_run *run, pb_error *error)
+{
+    const pb_survey_options wanted = {
+        .source = run->options->source,
+        .prefix = run->options->prefix,
+        .full = run->options->full,
+        .take_over = run->options->take_over,
+        .own = run->lease_file.run,
+    };
+    pb_survey_free(&run->survey);
+    if (pb_survey_make(run->repository, &wanted, &run->survey, error))
+        return -1;
+    pb_protocol_surveyed(&run->protocol, run->survey.candidate_count);
+    return 0;
+}
+
+static int write_intent(pb_run *run, bool create_only, pb_error *error)
 {
     pb_buffer key = {0}, text = {0};
-    run->pass++;
-    pb_snapshot_file_free(&run->pass_file);
-    take_pass(run, file);
-    *file = (pb_snapshot_file){0};
-    pass_file_key(run, run->pass, &key);
-    pb_snapshot_file_append(&text, &run->pass_file);
+    pb_layout_snapshot_file(&key, pb_slice_of(run->intent.id), "intent.json");
+    pb_intent_append(&text, &run->intent);
     int failed = pb_store_write(run->repository->store, pb_buffer_slice(&key),
-                                pb_buffer_slice(&text), false, error);
+                                pb_buffer_slice(&text), create_only, error);
     pb_buffer_free(&key);
     pb_buffer_free(&text);
     return failed;
 }
 
-int pb_run_forget_passes(pb_run *run, pb_error *error)
-{
-    return list_folder(run, "pass-", delete_file, error);
-}
-
-static int take_up(pb_run *run, const pb_run_options *wanted, pb_error *error)
-{
-    pb_intent *intent = &run->intent;
-    const pb_session_options *options = &run->repository->session->options;
-    if (pb_process_is_alive(&intent->process) && !wanted->take_over) {
-        pb_error_set(error, PB_ERROR_BUSY,
-                     "another backup of this source is running: snapshot %s, by %s, process %llu",
-                     intent->id, intent->process.host, (unsigned long long)intent->process.pid);
-        return pb_error_hint(error, "wait for it; if it is dead on another machine, wait three "
-                                    "minutes or say --take-over");
-    }
-    const char *base = run->has_base ? run->base.id : "";
-    if (strcmp(intent->base, base) != 0 || strcmp(intent->base_sha256, run->base_sha256) != 0) {
-        pb_error_set(error, PB_ERROR_FAILED,
-                     "the unfinished snapshot %s is based on '%s', but the newest one is now '%s'",
-                     intent->id, intent->base, base);
-        return pb_error_hint(error, "%sdelete snapshots/%s/ and data/%s/ from the repository",
-                             intent->base[0] ? "" : "finish it with --full, or ", intent->id,
-                             intent->id);
-    }
-    if (options->dry_run)
-        return 0;
-    run->resumed = true;
-    return wanted->name_space[0] ? find_passes(run, error)
-                                 : find_parts(run, PB_MANIFEST_FOLDER, error);
-}
-
-static int write_intent(pb_run *run, bool create_only, pb_error *error)
-{
-    pb_buffer_clear(&run->key);
-    pb_buffer_clear(&run->text);
-    pb_layout_snapshot_file(&run->key, pb_slice_of(run->intent.id), "intent.json");
-    pb_intent_append(&run->text, &run->intent);
-    return pb_store_write(run->repository->store, pb_buffer_slice(&run->key),
-                          pb_buffer_slice(&run->text), create_only, error);
-}
-
 int pb_run_write(pb_run *run, pb_error *error)
 {
-    while (run->beating) /* it would bring the old text back */
-        uv_run(&run->repository->session->loop, UV_RUN_ONCE);
-    run->intent.process.heartbeat_ms = pb_clock_utc_ms();
     return write_intent(run, false, error);
+}
+
+static void fill_intent(pb_run *run)
+{
+    pb_intent *intent = &run->intent;
+    intent->source = pb_duplicate(pb_slice_of(run->options->source));
+    intent->prefix = pb_duplicate(pb_slice_of(run->options->prefix));
+    intent->name_space = pb_duplicate(pb_slice_of(run->options->name_space));
+    intent->program = pb_duplicate(pb_slice_of(program));
+    memcpy(intent->lease, run->source_id, sizeof intent->lease);
+    pb_process_this(&intent->process);
+}
+
+static int announce(pb_run *run, pb_error *error)
+{
+    pb_intent *intent = &run->intent;
+    memcpy(intent->id, run->lease_file.run, sizeof intent->id);
+    memcpy(intent->base, run->survey.base.id, sizeof intent->base);
+    memcpy(intent->base_sha256, run->survey.base_sha256, sizeof intent->base_sha256);
+    if (!is_dry(run) && write_intent(run, true, error))
+        return pb_error_context(error, "beginning snapshot %s", intent->id);
+    pb_protocol_announced(&run->protocol);
+    return 0;
+}
+
+static int open_donors(pb_run *run, pb_error *error)
+{
+    for (unsigned i = 0; i < run->survey.candidate_count; i++)
+        if (pb_donor_open(run->repository, run->survey.candidates[i],
+                          &run->donors[run->donor_count++], error))
+            return -1;
+    if (run->donor_count)
+        pb_session_note(run->repository->session,
+                        "using what attempt %s%s copied, which ended without a snapshot",
+                        run->donors[0].id, run->donor_count > 1 ? " and others" : "");
+    return 0;
+}
+
+/* ---- driving ---- */
+
+static int busy(const pb_run *run, pb_error *error)
+{
+    if (run->holder[0])
+        pb_error_set(error, PB_ERROR_BUSY,
+                     "another backup of this source is running: snapshot %s, by %s, process %llu",
+                     run->holder, run->holder_process.host,
+                     (unsigned long long)run->holder_process.pid);
+    else
+        pb_error_set(error, PB_ERROR_BUSY, "%s%s/run.json cannot be read: another backup of this "
+                                           "source may be running",
+                     PB_SOURCES_PREFIX, run->source_id);
+    return pb_error_hint(error, "wait for it; without --no-wait pbcopy finds out in a minute "
+                                "whether it is dead, and --take-over does not ask");
+}
+
+static int lost(const pb_run *run, pb_error *error)
+{
+    if (run->holder[0])
+        pb_error_set(error, PB_ERROR_BUSY,
+                     "run %s, by %s, process %llu, has taken over this source", run->holder,
+                     run->holder_process.host, (unsigned long long)run->holder_process.pid);
+    else
+        pb_error_set(error, PB_ERROR_BUSY, "the lease of this run, %s%s/run.json, was %s",
+                     PB_SOURCES_PREFIX, run->source_id,
+                     run->protocol.lease == PB_LEASE_ABSENT ? "deleted" : "overwritten");
+    return pb_error_hint(error, "what was copied stays: the next backup of this source goes on "
+                                "with it");
+}
+
+/* One step before the copying: 0; 1 where that can begin; -1. */
+static int step(pb_run *run, pb_error *error)
+{
+    switch (pb_protocol_next(&run->protocol)) {
+    case PB_STEP_READ_LEASE:
+    case PB_STEP_CONFIRM_LEASE:
+    case PB_STEP_CHECK_LEASE:
+        return read_lease(run, error);
+    case PB_STEP_WATCH:
+        return watch_holder(run, error);
+    case PB_STEP_CLOSE_HOLDER:
+        return close_holder(run, error);
+    case PB_STEP_TAKE_LEASE:
+        return take_lease(run, error);
+    case PB_STEP_SURVEY:
+        if (!run->lease && !is_dry(run) &&
+            pb_lease_start(run->repository, run->source_id, &run->lease_file, &run->lease, error))
+            return -1;
+        return survey(run, error);
+    case PB_STEP_ANNOUNCE:
+        return announce(run, error);
+    case PB_STEP_CLOSE_DONOR:
+        return close_candidate(run, error);
+    case PB_STEP_COPY:
+    case PB_STEP_COMMIT:
+        return 1;
+    case PB_STEP_RELEASE:
+    case PB_STEP_END:
+        break;
+    }
+    return run->protocol.outcome == PB_RUN_BUSY ? busy(run, error) : lost(run, error);
+}
+
+/* A dry run asks nobody and leaves nothing. */
+static int begin_dry(pb_run *run, pb_error *error)
+{
+    char newest[PB_SNAPSHOT_ID_SIZE];
+    if (survey(run, error))
+        return -1;
+    memcpy(newest, run->survey.newest, sizeof newest);
+    run->survey.candidate_count = 0;
+    return name_attempt(run, pb_slice_of(newest), run->lease_file.run, &run->intent.started_ms,
+                        error) ||
+                   announce(run, error)
+               ? -1
+               : 0;
+}
+
+/* Without create-only writes nothing but the lease keeps two runs apart, and clocks that stand still
+ * can fool that. */
+static int check_store(const pb_run *run, pb_error *error)
+{
+    const pb_repository *repository = run->repository;
+    if (repository->file.create_only || is_dry(run))
+        return 0;
+    if (run->options->exclusive) {
+        pb_session_note(repository->session,
+                        "--exclusive: %s does not honour create-only writes, so nothing but this "
+                        "promise keeps two backups from damaging each other",
+                        pb_store_name(repository->store));
+        return 0;
+    }
+    pb_error_set(error, PB_ERROR_USAGE, "%s does not honour create-only writes (If-None-Match)",
+                 pb_store_name(repository->store));
+    return pb_error_hint(error, "say --exclusive if no second backup into this repository can ever "
+                                "run at the same time; docs/formats.md says what it means");
 }
 
 int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_run *ret_run,
                  pb_error *error)
 {
     pb_run *run = ret_run;
-    *run = (pb_run){.repository = repository};
-    pb_arena arena = {0};
-    pb_slice *ids;
-    size_t count;
-    bool unfinished = false;
-    char newest[PB_SNAPSHOT_ID_SIZE] = "";
-    int answer = pb_repository_ids(repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
-    if (answer == 0 && count)
-        memcpy(newest, ids[count - 1].data, sizeof newest - 1);
-    while (answer == 0 && count--)
-        answer = consider(run, ids[count], options, &unfinished, error);
-    pb_arena_free(&arena);
+    *run = (pb_run){.repository = repository, .options = options};
+    run->protocol.waits = !options->no_wait;
+    pb_source_id(options->source, options->prefix, run->source_id);
+    fill_lease_file(run);
+    fill_intent(run);
+    if (check_store(run, error))
+        return -1;
+    if (is_dry(run))
+        return begin_dry(run, error);
+    int answer = 0;
+    while (!answer)
+        answer = step(run, error);
+    return answer < 0 || open_donors(run, error) ? -1 : 0;
+}
+
+int pb_run_next_attempt(pb_run *run, pb_snapshot_file *file, bool whole, pb_error *error)
+{
+    char before[PB_SNAPSHOT_ID_SIZE];
+    pb_close_outcome outcome;
+    memcpy(before, run->intent.id, sizeof before);
+    if (name_attempt(run, pb_slice_of(before), run->lease_file.run, &run->intent.started_ms, error))
+        return -1;
+    pb_lease_rename(run->lease, run->lease_file.run);
+    if (close_attempt(run, before, run->lease_file.run, &outcome, error))
+        return -1;
+    pb_protocol_attempt_ended(&run->protocol, outcome == PB_CLOSE_DONE);
+    if (run->donor_count == PB_DONORS_MAX)
+        pb_donor_free(&run->donors[--run->donor_count]);
+    memmove(&run->donors[1], &run->donors[0], run->donor_count * sizeof run->donors[0]);
+    run->donor_count++;
+    run->donors[0] = (pb_donor){.file = *file, .lists = !whole, .own = true};
+    memcpy(run->donors[0].id, before, sizeof before);
+    *file = (pb_snapshot_file){0};
+    return announce(run, error);
+}
+
+bool pb_run_is_lost(const pb_run *run)
+{
+    return run->lease && pb_lease_is_lost(run->lease, NULL);
+}
+
+int pb_run_commit(pb_run *run, const pb_snapshot_file *file, pb_error *error)
+{
+    pb_protocol_copied(&run->protocol);
+    if (pb_run_is_lost(run)) {
+        pb_protocol_stop(&run->protocol, PB_RUN_LOST);
+        pb_lease_is_lost(run->lease, error);
+        return -1;
+    }
+    int answer = 0;
+    while (!answer)
+        answer = step(run, error);
     if (answer < 0)
         return -1;
-    if (options->full && run->has_base) {
-        run->has_base = false;
-        pb_snapshot_file_free(&run->base);
-        run->base_sha256[0] = 0;
-    }
-    if (unfinished && take_up(run, options, error))
-        return -1;
-    if (!run->resumed) {
-        pb_intent_free(&run->intent);
-        memset(&run->intent, 0, sizeof run->intent);
-        uint16_t random;
-        pb_random_bytes(&random, sizeof random);
-        run->intent.started_ms = pb_clock_utc_ms();
-        pb_snapshot_id_make(run->intent.started_ms, random, pb_slice_of(newest), run->intent.id);
-        run->intent.source = pb_duplicate(pb_slice_of(options->source));
-        run->intent.prefix = pb_duplicate(pb_slice_of(options->prefix));
-        run->intent.name_space = pb_duplicate(pb_slice_of(options->name_space));
-        if (run->has_base) {
-            memcpy(run->intent.base, run->base.id, sizeof run->intent.base);
-            memcpy(run->intent.base_sha256, run->base_sha256, sizeof run->base_sha256);
-        }
-    }
-    name_this_process(&run->intent);
-    run->beat_ms = pb_clock_monotonic_ms();
-    if (repository->session->options.dry_run)
-        return 0;
-    return write_intent(run, !run->resumed, error);
+    pb_error wrong = {0};
+    int failed = pb_commit(run->repository, file, &wrong);
+    if (!failed || wrong.kind == PB_ERROR_BUSY)
+        pb_protocol_committed(&run->protocol, !failed);
+    if (failed)
+        *error = wrong;
+    return failed;
 }
 
-static void on_beaten(pb_store_request *request)
+void pb_run_end(pb_run *run, pb_error *error)
 {
-    pb_run *run = request->context;
-    /* One that is lost is no failure: the next one comes soon, and the commit will tell. */
-    run->beating = false;
-}
-
-void pb_run_heartbeat(pb_run *run)
-{
-    int64_t now_ms = pb_clock_monotonic_ms();
-    if (run->beating || now_ms - run->beat_ms < HEARTBEAT_MS)
+    if (!run->repository)
         return;
-    run->beating = true;
-    run->beat_ms = now_ms;
-    run->intent.process.heartbeat_ms = pb_clock_utc_ms();
-    pb_buffer_clear(&run->text);
-    pb_intent_append(&run->text, &run->intent);
-    memset(&run->request, 0, sizeof run->request);
-    run->request.operation = PB_STORE_PUT;
-    run->request.key = pb_buffer_slice(&run->key);
-    run->request.body = pb_buffer_slice(&run->text);
-    run->request.done = on_beaten;
-    run->request.context = run;
-    pb_store_submit(run->repository->store, &run->request);
-}
-
-void pb_run_free(pb_run *run)
-{
-    while (run->beating)
-        uv_run(&run->repository->session->loop, UV_RUN_ONCE);
+    pb_error why = {0};
+    pb_protocol_stop(&run->protocol, pb_run_is_lost(run) ? PB_RUN_LOST : PB_RUN_FAILED);
+    bool frees = pb_protocol_next(&run->protocol) == PB_STEP_RELEASE;
+    bool is_lost = pb_lease_stop(run->lease, frees, &why);
+    if (is_lost && error && error->kind != PB_ERROR_BUSY)
+        *error = why;
+    for (unsigned i = 0; i < run->donor_count; i++)
+        pb_donor_free(&run->donors[i]);
+    pb_process_free(&run->holder_process);
+    pb_run_file_free(&run->lease_file);
+    pb_survey_free(&run->survey);
     pb_intent_free(&run->intent);
-    pb_snapshot_file_free(&run->base);
-    pb_snapshot_file_free(&run->pass_file);
-    pb_pass_parts_free(&run->found);
-    pb_buffer_free(&run->key);
-    pb_buffer_free(&run->text);
+    *run = (pb_run){0};
 }

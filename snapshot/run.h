@@ -1,57 +1,55 @@
-/* snapshot/run.h - a backup's place in the repository: which snapshot it is, what it is based on,
- * and the intent that says so. Main thread. For this room. */
+/* snapshot/run.h - a backup's place in the repository: the attempts that it makes, the lease of its
+ * source, and what it can build on. Main thread. For this room. protocol.h decides, this does. */
 #ifndef PB_SNAPSHOT_RUN_H
 #define PB_SNAPSHOT_RUN_H
 
-#include "snapshot/pass.h"
-#include "snapshot/repository.h"
-
-enum { PB_RUN_FOLDER_SIZE = 24 };
+#include "snapshot/donor.h"
+#include "snapshot/lease.h"
+#include "snapshot/survey.h"
 
 typedef struct pb_run_options {
     const char *source; /* its identity */
     const char *prefix;
     const char *name_space; /* of a cluster; "" for a bucket */
     bool full;              /* without a base */
-    bool take_over;         /* an unfinished run of another machine that seems to be alive */
+    bool take_over;         /* of a run that holds the lease, without watching whether it lives */
+    bool no_wait;           /* for such a run: BUSY at once */
+    bool exclusive;         /* the store does not honour create-only writes, and that is accepted */
 } pb_run_options;
 
 typedef struct pb_run {
     pb_repository *repository;
-    pb_intent intent;
-    bool has_base;
-    pb_snapshot_file base; /* the newest committed snapshot of the same source and prefix */
-    char base_sha256[65];
-    bool resumed;
-    /* Of a cluster's run: the last pass that was completed, by this run or the one taken up. */
-    unsigned pass; /* 0: none */
-    pb_snapshot_file pass_file;
-    char folder[PB_RUN_FOLDER_SIZE]; /* of its parts */
-    pb_pass_parts found;             /* of the pass that comes next */
-    /* the heartbeat's */
-    pb_store_request request;
-    pb_buffer key, text;
-    bool beating;
-    int64_t beat_ms;
+    const pb_run_options *options; /* borrowed */
+    char source_id[PB_SOURCE_ID_SIZE];
+    pb_protocol protocol;
+    pb_lease_watch watch;
+    char holder[PB_SNAPSHOT_ID_SIZE]; /* whom the lease named when it was last read */
+    pb_process holder_process;
+    pb_lease *lease;
+    pb_run_file lease_file;
+    pb_survey survey; /* the base, and candidates for donors */
+    pb_intent intent; /* of the present attempt */
+    pb_donor donors[PB_DONORS_MAX]; /* the newest first */
+    unsigned donor_count;
 } pb_run;
 
-/* Looks for the base (none for a full backup) and for an unfinished run of the same source, takes
- * that up or begins a new one, and writes the intent (not in a dry run). BUSY where that other run
- * is alive. */
+/* Takes the lease of the source (waiting for a run that may live, as the options say), finds the
+ * base, closes attempts that ended without a commit and opens them as donors, and writes the intent
+ * of a new attempt. BUSY where another run lives. A dry run finds the base, and does no more. */
 int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_run *ret_run,
                  pb_error *error);
 /* Writes the intent as it is now (a suspension about to be begun, or over). */
 int pb_run_write(pb_run *run, pb_error *error);
-/* The folder of a pass: "pass-1/". */
-void pb_run_pass_folder(unsigned pass, char ret_folder[PB_RUN_FOLDER_SIZE]);
-/* A pass is complete: its description is stored, so that another run can go on from it. The file is
- * taken over. */
-int pb_run_pass_done(pb_run *run, pb_snapshot_file *file, pb_error *error);
-/* Deletes what only the passes needed, after the commit. */
-int pb_run_forget_passes(pb_run *run, pb_error *error);
-/* Renews the intent's heartbeat now and then, in the background. From the session's loop. */
-void pb_run_heartbeat(pb_run *run);
-/* Waits for a heartbeat under way and frees. */
-void pb_run_free(pb_run *run);
+/* The present attempt is over without a commit and becomes a donor, with the parts of `file` (taken
+ * over); another one begins under the same lease. `whole`: each object that it stored has a record.
+ */
+int pb_run_next_attempt(pb_run *run, pb_snapshot_file *file, bool whole, pb_error *error);
+/* True where the lease is another's by now: nothing more may be sent. */
+bool pb_run_is_lost(const pb_run *run);
+/* Commits the present attempt. BUSY where another run holds the lease, or has closed the attempt. */
+int pb_run_commit(pb_run *run, const pb_snapshot_file *file, pb_error *error);
+/* Gives the lease back and frees. Where the lease was lost, *error (of a run that failed) says so
+ * afterwards; NULL for none. */
+void pb_run_end(pb_run *run, pb_error *error);
 
 #endif

@@ -80,6 +80,29 @@ void pb_session_note(pb_session *session, const char *format, ...)
     pb_session_tell(session, &(pb_event){.kind = PB_EVENT_NOTE, .text = text});
 }
 
+pb_http_options pb_session_http_options(const pb_session *session)
+{
+    return http_options(&session->options);
+}
+
+static void on_slept(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+void pb_session_sleep(pb_session *session, int64_t delay_ms)
+{
+    bool over = false;
+    uv_timer_t timer = {.data = &over};
+    uv_timer_init(&session->loop, &timer);
+    uv_update_time(&session->loop);
+    uv_timer_start(&timer, on_slept, (uint64_t)delay_ms, 0);
+    while (!over && !session->cancelled)
+        uv_run(&session->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&session->loop, UV_RUN_NOWAIT);
+}
+
 int pb_session_store(pb_session *session, const char *url, const char *role,
                      const pb_store_keys *keys, pb_store_config **ret_config, pb_store **ret_store,
                      pb_error *error)

@@ -32,7 +32,7 @@ typedef struct pb_event {
     uint64_t keys_total; /* 0 where not known beforehand; an estimate for a backup with a base */
     int64_t elapsed_ms;  /* of the phase */
     int64_t down_ms;     /* for how long a cluster has been suspended; 0: it is not */
-    const char *finding; /* FINDING: "missing", "truncated", "mismatch", "unreadable", "orphan",
+    const char *finding; /* FINDING: "missing", "truncated", "mismatch", "unreadable",
                             "manifest-damaged"; "differs", "failed" for a destination's */
     const char *key;
     const char *text; /* FINDING: detail; WAITING, NOTE: all of it */

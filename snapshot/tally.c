@@ -1,10 +1,10 @@
 #include "snapshot/tally.h"
 
-void pb_tally_record(pb_snapshot_file *tally, const pb_record *record, pb_slice id)
+void pb_tally_record(pb_snapshot_file *tally, const pb_record *record, bool copied)
 {
     tally->objects++;
     tally->bytes += record->size;
-    if (pb_slice_equal(record->at, id)) {
+    if (copied) {
         tally->copied_objects++;
         tally->copied_bytes += record->size;
     }

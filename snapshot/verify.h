@@ -17,6 +17,7 @@ typedef struct pb_verify_options {
 typedef struct pb_verify_result {
     pb_snapshot_file snapshot;
     uint64_t objects; /* looked at */
+    uint64_t orphans; /* in the snapshot's data/, and in no record: no damage */
     uint64_t bytes_read;
     uint64_t proven_sha256;   /* read: by what the bytes were proven */
     uint64_t proven_checksum; /* the CRC32C, and the ETag where it tells */

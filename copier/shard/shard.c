@@ -112,7 +112,6 @@ static void item_release(pb_item *item)
     for (unsigned i = 0; i < item->page_count; i++)
         pb_page_release(item->pages[i]);
     free(item->transfer.error);
-    free(item->detail);
     item->page_count = 0;
 }
 
@@ -120,6 +119,13 @@ static void on_transferred(pb_transfer *transfer)
 {
     pb_shard *shard = transfer->context;
     pb_item *item = (pb_item *)((char *)transfer - offsetof(pb_item, transfer));
+    pb_error *error = transfer->error;
+    if (shard->work->again && !shard->error &&
+        shard->work->again(shard->context, item, &item->pages[0]->arena)) {
+        free(error);
+        pb_mover_start(shard->mover, transfer);
+        return;
+    }
     item->done = true;
     shard->in_flight--;
     pb_shard_wake(shard);

@@ -24,7 +24,7 @@ typedef struct pb_item {
     unsigned verdict;      /* the workflow's */
     const pb_entry *entry; /* the head decided on; lives until emit is over, with its page */
     const pb_entry *other; /* another head for the same key, or NULL */
-    void *detail;          /* the workflow's; freed with free() after emit or failure */
+    const void *detail;    /* the workflow's, borrowed */
     pb_page *pages[PB_SHARD_STREAMS_MAX]; /* the shard's: kept for entry and other */
     unsigned page_count;
     bool done;
@@ -37,6 +37,9 @@ typedef struct pb_shard_work {
      */
     int (*decide)(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *ret_item,
                   pb_error *error);
+    /* The item's transfer is over, well or not (item->transfer.error): true where another one was
+     * set up in item->transfer, which is started then. NULL: never. */
+    bool (*again)(void *context, pb_item *item, pb_arena *arena);
     /* In key order. 0; 1: not now, pb_shard_wake will follow; -1 to fail the shard. */
     int (*emit)(void *context, pb_item *item, pb_error *error);
     /* A transfer failed for its object alone (item->transfer.error): instead of emit. 0 goes on

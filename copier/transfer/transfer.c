@@ -114,6 +114,12 @@ static void fail(pb_transfer_run *run, const pb_error *error)
     run->transfer->error = kept;
 }
 
+/* What was written is wrong. */
+static void undo_later(pb_transfer_run *run)
+{
+    run->facts.undo_needed = !run->transfer->writes_once;
+}
+
 void pb_transfer_damaged(pb_transfer_run *run, const char *code, const char *format, ...)
 {
     pb_error error = {0};
@@ -252,14 +258,16 @@ static void on_single_written(pb_store_request *request)
     pb_transfer_run *run = part->run;
     pb_mover *mover = run->mover;
     pb_transfer *transfer = run->transfer;
+    if (request->error.kind == PB_ERROR_EXISTS)
+        snprintf(request->error.code, sizeof request->error.code, PB_CODE_OCCUPIED);
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         if (!run->etag_opaque && pb_transfer_both_plain(run, request->etag) &&
             !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
-            if (!pb_transfer_again(run)) {
+            if (transfer->writes_once || !pb_transfer_again(run)) {
                 pb_transfer_damaged(run, "mismatch",
                                     "the bytes read do not have the ETag that the listing gave");
-                run->facts.undo_needed = true;
+                undo_later(run);
             }
         } else {
             pb_transfer_keep_digest(run, part->digest);
@@ -305,6 +313,7 @@ static void on_part_read(pb_store_request *request)
         request->body_crc32c = part->digest;
     if (single) {
         request->object_headers = pb_buffer_slice(&run->headers);
+        request->create_only = transfer->writes_once;
     } else {
         request->upload_id = pb_slice_of(run->upload_id);
         request->part_number = part->number;
@@ -522,11 +531,11 @@ static void on_source_checked(pb_store_request *request)
         if (request->size < transfer->size)
             snprintf(error.code, sizeof error.code, "truncated");
         fail(run, &error);
-        run->facts.undo_needed = true;
+        undo_later(run);
     } else if (!run->facts.failed && !run->etag_opaque &&
                pb_transfer_both_plain(run, transfer->stored_etag)) {
         pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
-        run->facts.undo_needed = true;
+        undo_later(run);
     }
     pb_transfer_step(run);
 }
@@ -560,7 +569,7 @@ static void on_size_known(pb_store_request *request)
     pb_transfer_request_ended(run, request);
     run->facts.size_known = true;
     if (!run->facts.failed && request->size != run->transfer->size) {
-        run->facts.undo_needed = true;
+        undo_later(run);
         pb_transfer_damaged(run, "truncated", "the copy has %" PRIu64 " bytes, the source %" PRIu64,
                             request->size, run->transfer->size);
     }

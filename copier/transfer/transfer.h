@@ -23,6 +23,8 @@ enum {
     PB_MOVED_KEY = 16,
 };
 
+#define PB_CODE_OCCUPIED "occupied" /* code of an error: the destination's key is taken */
+
 typedef struct pb_transfer {
     /* The caller's; all pointers stay valid until done. */
     pb_transfer_kind kind;
@@ -35,6 +37,10 @@ typedef struct pb_transfer {
     uint64_t size;   /* as listed: another size is an error */
     pb_slice etag;   /* the source's, no quotes: the object must still have it; empty: unknown */
     bool must_match; /* `etag` is also sent as a condition of reading (If-Match) */
+    /* The destination's key is written at most once: PUTs are create-only (EXISTS with
+     * PB_CODE_OCCUPIED where something is there), and a copy that turns out wrong (DAMAGED) is not
+     * deleted: the caller may take it again under another key. */
+    bool writes_once;
     pb_hash_kind digest_kind;       /* RELAY, READ: SHA256 or CRC32C */
     const uint8_t *expected_digest; /* RELAY, READ: else DAMAGED; NULL: unknown */
     uint64_t expected_part_bytes;   /* the source's parts, where known: of its SHA-256 and ETag */

@@ -472,7 +472,8 @@ static pb_http_verdict judge(pb_http_request *http)
     return judge_failure(call, &document);
 }
 
-/* Small, and nothing is lost where the store carries it out twice. */
+/* Small, and nothing is lost where the store carries it out twice (the driver compares what a
+ * create-only PUT that was sent twice finds there). */
 static bool may_be_hedged(const pb_store_request *asked, uint64_t asked_bytes)
 {
     switch (asked->operation) {
@@ -483,7 +484,7 @@ static bool may_be_hedged(const pb_store_request *asked, uint64_t asked_bytes)
         return asked_bytes && asked_bytes < HEDGE_BYTES_MAX;
     case PB_STORE_PUT:
     case PB_STORE_MULTIPART_PUT:
-        return !asked->create_only && asked->body.size < HEDGE_BYTES_MAX;
+        return asked->body.size < HEDGE_BYTES_MAX;
     case PB_STORE_COPY:
         return asked->size_hint && asked->size_hint <= HEDGE_COPY_BYTES_MAX;
     default:

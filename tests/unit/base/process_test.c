@@ -32,7 +32,7 @@ static void this_process_is_alive(void **state)
     assert_int_equal(process.pid, getpid());
     assert_true(process.pid_start > 0);
     assert_true(pb_process_is_alive(&process));
-    assert_true(pb_process_is_this(&process));
+    assert_false(pb_process_is_gone(&process));
     /* A heartbeat is not asked for where the process itself can be. */
     process.heartbeat_ms = 0;
     assert_true(pb_process_is_alive(&process));
@@ -48,10 +48,10 @@ static void another_start_is_another_process(void **state)
     pb_process process;
     pb_process_this(&process);
     process.pid_start++;
+    assert_true(pb_process_is_gone(&process));
     assert_false(pb_process_is_alive(&process));
-    assert_false(pb_process_is_this(&process));
     process.pid_start = 0;
-    assert_false(pb_process_is_alive(&process));
+    assert_true(pb_process_is_gone(&process));
     pb_process_free(&process);
 }
 
@@ -75,7 +75,6 @@ static void one_that_ended_is_not_alive(void **state)
     assert_int_equal(read(ends[0], &process.pid_start, sizeof(process.pid_start)),
                      sizeof(process.pid_start));
     assert_true(pb_process_is_alive(&process));
-    assert_false(pb_process_is_this(&process));
     /* Before its parent has asked for its status, too: in a container nobody may ever ask. */
     kill(child, SIGKILL);
     siginfo_t ended;
@@ -101,8 +100,7 @@ static void elsewhere_the_heartbeat_counts(void **state)
         else
             replace(&process.boot_id, "00000000-0000-0000-0000-000000000000 pid:[1]");
         assert_true(pb_process_is_alive(&process));
-        assert_false(pb_process_is_this(&process));
-        process.heartbeat_ms = pb_clock_utc_ms() - STALE_MS - 1;
+            process.heartbeat_ms = pb_clock_utc_ms() - STALE_MS - 1;
         assert_false(pb_process_is_alive(&process));
         process.heartbeat_ms = pb_clock_utc_ms() - STALE_MS + 10 * 1000;
         assert_true(pb_process_is_alive(&process));
@@ -117,7 +115,6 @@ static void an_unknown_boot_is_elsewhere(void **state)
     pb_process process;
     pb_process_this(&process);
     replace(&process.boot_id, "");
-    assert_false(pb_process_is_this(&process));
     process.heartbeat_ms = 0;
     assert_false(pb_process_is_alive(&process));
     pb_process_free(&process);

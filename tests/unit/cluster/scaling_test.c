@@ -170,7 +170,7 @@ static void test_record_round_trip(void **state)
     assert_int_equal(read.started_ms, suspension.started_ms);
     assert_int_equal(read.workloads.count, 2);
     assert_int_equal(pb_workloads_find(&read.workloads, "Deployment", "pachd")->replicas, 2);
-    assert_true(pb_process_is_this(&read.process));
+    assert_true(pb_process_is_alive(&read.process));
     json_decref(object);
     pb_suspension_free(&suspension);
     pb_suspension_free(&read);

@@ -317,7 +317,7 @@ static void over(void *context, const pb_error *error)
         merge->error = *error;
 }
 
-static const pb_shard_work work = {decide, emit, NULL, NULL, over};
+static const pb_shard_work work = {.decide = decide, .emit = emit, .over = over};
 
 static void paged(void *context, pb_shard *shard)
 {

@@ -1,0 +1,188 @@
+#include "snapshot/creation.h"
+
+#include "base/codec.h"
+#include "base/random.h"
+#include <stdio.h>
+
+enum { NAMED_MOST = 3, KEYS = 4 };
+
+#define PROBE_PREFIX "probe/"
+#define OLD_PROBE_PREFIX "probe-" /* and 16 hex digits: of pbcopy 0.1 */
+
+/* ---- is the place free? ---- */
+
+static bool is_probe(pb_slice key)
+{
+    uint8_t digits[8];
+    size_t old = sizeof OLD_PROBE_PREFIX - 1;
+    if (pb_slice_starts_with(key, PB_SLICE_LITERAL(PROBE_PREFIX)))
+        return true;
+    return pb_slice_starts_with(key, PB_SLICE_LITERAL(OLD_PROBE_PREFIX)) &&
+           key.size == old + 2 * sizeof digits &&
+           pb_hex_decode((pb_slice){key.data + old, key.size - old}, digits, sizeof digits);
+}
+
+static int refuse(const pb_repository *repository, const pb_buffer *names, pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "%s is not a pbcopy repository: it holds %s and no %s",
+                 pb_store_name(repository->store), names->data, PB_REPOSITORY_FILE);
+    return pb_error_hint(error, "name an empty bucket or prefix, or an existing repository");
+}
+
+int pb_creation_check(pb_repository *repository, pb_error *error)
+{
+    pb_buffer names = {0}, token = {0};
+    unsigned named = 0;
+    bool more = true;
+    int failed = 0;
+    while (more && !failed && named < NAMED_MOST) {
+        pb_store_request request = {.operation = PB_STORE_LIST};
+        request.list.token = pb_buffer_slice(&token);
+        failed = pb_store_call(repository->store, &request, error);
+        if (failed)
+            break;
+        pb_page *page = request.page;
+        for (size_t i = 0; i < page->count && named < NAMED_MOST; i++)
+            if (!is_probe(page->entries[i].key))
+                pb_buffer_append_format(&names, "%s'%.*s'", named++ ? ", " : "",
+                                        PB_SLICE_FORMAT(page->entries[i].key));
+        more = page->more && page->token.size;
+        pb_buffer_clear(&token);
+        pb_buffer_append_slice(&token, page->token);
+        pb_page_release(page);
+    }
+    if (!failed && named)
+        failed = refuse(repository, &names, error);
+    pb_buffer_free(&names);
+    pb_buffer_free(&token);
+    return failed;
+}
+
+/* ---- the probe ---- */
+
+/* In bytewise order. A store that walks directories lists a/ before a-. */
+static const char *const names[KEYS] = {"A-c", "a-c", "a/b", "once"};
+
+typedef struct probe_keys {
+    pb_buffer keys[KEYS];
+    char prefix[32];
+} probe_keys;
+
+static void name_probe(probe_keys *probe)
+{
+    uint8_t random[8];
+    char hex[2 * sizeof random + 1];
+    pb_random_bytes(random, sizeof random);
+    pb_hex_encode(random, sizeof random, hex);
+    snprintf(probe->prefix, sizeof probe->prefix, PROBE_PREFIX "%s/", hex);
+    for (size_t i = 0; i < KEYS; i++)
+        pb_buffer_append_format(&probe->keys[i], "%s%s", probe->prefix, names[i]);
+}
+
+static pb_slice key_of(const probe_keys *probe, size_t i)
+{
+    return pb_buffer_slice(&probe->keys[i]);
+}
+
+/* Writes the last key twice, create-only. */
+static int probe_create_only(pb_repository *repository, const probe_keys *probe, pb_error *error)
+{
+    pb_slice body = PB_SLICE_LITERAL("{\"pbcopy\":\"probe\"}\n");
+    pb_error refused = {0};
+    for (size_t i = 0; i < KEYS; i++)
+        if (pb_store_write(repository->store, key_of(probe, i), body, i == KEYS - 1, error))
+            return -1;
+    int again = pb_store_write(repository->store, key_of(probe, KEYS - 1),
+                               PB_SLICE_LITERAL("{}\n"), true, &refused);
+    repository->file.create_only = again != 0;
+    if (!again || refused.kind == PB_ERROR_EXISTS)
+        return 0;
+    *error = refused;
+    return -1;
+}
+
+static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_error *error)
+{
+    bool found[KEYS] = {false};
+    pb_store_request request = {.operation = PB_STORE_LIST};
+    request.list.prefix = pb_slice_of(probe->prefix);
+    if (pb_store_call(repository->store, &request, error))
+        return -1;
+    pb_page *page = request.page;
+    for (size_t i = 0; i < page->count; i++) {
+        pb_slice key = page->entries[i].key;
+        for (size_t k = 0; k < KEYS; k++)
+            found[k] |= pb_slice_equal(key, key_of(probe, k));
+    }
+    pb_page_release(page);
+    for (size_t k = 0; k < KEYS; k++)
+        if (!found[k]) {
+            pb_error_set(error, PB_ERROR_USAGE,
+                         "%s does not keep keys as they are: '%s' was written, and its listing does "
+                         "not show it",
+                         pb_store_name(repository->store), probe->keys[k].data);
+            return pb_error_hint(error, "a store that takes keys of other case for the same one, "
+                                        "or loses what it takes, cannot hold a repository");
+        }
+    return 0;
+}
+
+/* Who may not delete leaves them. */
+static void delete_probe(pb_repository *repository, const probe_keys *probe)
+{
+    pb_slice keys[KEYS];
+    pb_error ignored = {0};
+    for (size_t i = 0; i < KEYS; i++)
+        keys[i] = key_of(probe, i);
+    pb_store_request request = {.operation = PB_STORE_DELETE, .keys = keys, .key_count = KEYS};
+    if (pb_store_call(repository->store, &request, &ignored))
+        pb_session_note(repository->session,
+                        "the probe objects under %s stay, which does no harm: %s", probe->prefix,
+                        ignored.message);
+}
+
+static int probe_store(pb_repository *repository, pb_error *error)
+{
+    probe_keys probe = {0};
+    name_probe(&probe);
+    int failed = probe_create_only(repository, &probe, error) ||
+                 probe_listing(repository, &probe, error);
+    if (!failed)
+        delete_probe(repository, &probe);
+    for (size_t i = 0; i < KEYS; i++)
+        pb_buffer_free(&probe.keys[i]);
+    return failed ? -1 : 0;
+}
+
+/* ---- the mark ---- */
+
+int pb_creation_make(pb_repository *repository, pb_error *error)
+{
+    uint8_t id[16];
+    pb_error wrong = {0};
+    pb_random_bytes(id, sizeof id);
+    pb_hex_encode(id, sizeof id, repository->file.id);
+    repository->file.version = PB_REPOSITORY_VERSION;
+    if (probe_store(repository, error))
+        return pb_error_context(error, "making the repository");
+    pb_buffer text = {0};
+    pb_repository_file_append(&text, &repository->file);
+    int failed = pb_store_write(repository->store, PB_SLICE_LITERAL(PB_REPOSITORY_FILE),
+                                pb_buffer_slice(&text), true, &wrong);
+    if (failed && wrong.kind == PB_ERROR_EXISTS) { /* another run was faster */
+        pb_buffer_clear(&text);
+        failed = pb_store_read(repository->store, PB_SLICE_LITERAL(PB_REPOSITORY_FILE),
+                               PB_SMALL_FILE_BYTES_MAX, &text, &wrong);
+        if (!failed)
+            failed = pb_repository_file_parse(pb_buffer_slice(&text), &repository->file, &wrong);
+    }
+    pb_buffer_free(&text);
+    if (failed) {
+        *error = wrong;
+        return pb_error_context(error, "making the repository");
+    }
+    repository->made = true;
+    pb_session_note(repository->session, "made a new %s", pb_store_name(repository->store));
+    return 0;
+}

@@ -1,0 +1,18 @@
+/* snapshot/creation.h - how an empty place becomes a repository. Main thread. For this room.
+ *
+ * It needs no right to delete, and can be broken off at each of its requests: probe objects may stay
+ * behind, under probe/, which the next run takes for its own. */
+#ifndef PB_SNAPSHOT_CREATION_H
+#define PB_SNAPSHOT_CREATION_H
+
+#include "snapshot/repository.h"
+
+/* USAGE, naming three of them, where the place holds objects other than such probes. */
+int pb_creation_check(pb_repository *repository, pb_error *error);
+
+/* Learns what the store does with create-only writes, with the order of keys and with their case,
+ * and writes pbcopy.json; where another run was faster, that one's is taken. USAGE where the store
+ * takes different keys for one. */
+int pb_creation_make(pb_repository *repository, pb_error *error);
+
+#endif

@@ -114,7 +114,7 @@ static const pb_command_entry commands[] = {
         .description =
             "Prints a line for each snapshot, oldest first. \"new\" is what the snapshot had to "
             "copy. \"unfinished\" is a run that goes on or that ended without a snapshot; the next "
-            "backup of the same source takes it up.",
+            "backup of the same source uses what it copied, and then calls it abandoned (--all).",
         .examples =
             {
                 {"List them:", "pbcopy snapshots s3://pachyderm-backup"},

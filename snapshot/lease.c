@@ -88,8 +88,9 @@ struct pb_lease {
     pb_store *store;
     uv_timer_t timer;
     pb_store_request request;
-    pb_buffer key, text;
+    pb_buffer key, other_key, text;
     pb_slice key_slice;
+    char other[400]; /* whom the lease was found to name */
     bool busy, over; /* nothing more is to be done */
     int64_t begun_ms, renewed_ms; /* by CLOCK_BOOTTIME */
     int64_t ending_ms;            /* since when it is ending; 0: it is not */
@@ -188,6 +189,67 @@ static void release(pb_lease *lease)
     pb_store_submit(lease->store, &lease->request);
 }
 
+static int on_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
+{
+    pb_lease *lease = request->context;
+    if (lease->text.size + size > PB_SMALL_FILE_BYTES_MAX)
+        return pb_error_set(error, PB_ERROR_DAMAGED, "longer than any lease");
+    pb_buffer_append(&lease->text, data, size);
+    return 0;
+}
+
+static void on_restarted(pb_store_request *request)
+{
+    pb_lease *lease = request->context;
+    pb_buffer_clear(&lease->text);
+}
+
+/* The commit key of whom the lease names was read. A note there says that this run, or another, has
+ * closed it: it wrote the lease late, having been stopped for a while, and it can commit no more. */
+static void on_other_read(pb_store_request *request)
+{
+    pb_lease *lease = request->context;
+    pb_buffer_clear(&lease->other_key);
+    bool transient = request->error.kind && request->error.kind != PB_ERROR_NOT_FOUND &&
+                     request->error.kind != PB_ERROR_DAMAGED;
+    if (transient) {
+        ended(lease, &request->error);
+        lease->over = lease->ending_ms != 0;
+    } else if (!request->error.kind &&
+               pb_closing_note_parse(pb_buffer_slice(&lease->text), NULL)) {
+        if (lease->ending_ms)
+            release(lease);
+        else
+            write_file(lease, false, on_written);
+    } else {
+        ended(lease, NULL);
+        lose(lease, "%s has taken over this source", lease->other);
+    }
+}
+
+static void read_key(pb_lease *lease, pb_slice key, void (*done)(pb_store_request *request))
+{
+    pb_buffer_clear(&lease->text);
+    lease->request = (pb_store_request){
+        .operation = PB_STORE_GET,
+        .key = key,
+        .received = on_received,
+        .restarted = on_restarted,
+        .done = done,
+        .context = lease,
+    };
+    pb_store_submit(lease->store, &lease->request);
+}
+
+/* Another's name is in the lease. */
+static void look_at_other(pb_lease *lease, const pb_run_file *other)
+{
+    snprintf(lease->other, sizeof lease->other, "run %s, by %s, process %llu,", other->run,
+             other->process.host, (unsigned long long)other->process.pid);
+    pb_layout_snapshot_file(&lease->other_key, pb_slice_of(other->run), "snapshot.json");
+    read_key(lease, pb_buffer_slice(&lease->other_key), on_other_read);
+}
+
 static void on_read(pb_store_request *request)
 {
     pb_lease *lease = request->context;
@@ -209,49 +271,22 @@ static void on_read(pb_store_request *request)
         return;
     }
     pthread_mutex_lock(&lease->lock);
-    bool mine = !found.over && is_of(&found, lease->file.run, lease->run_before);
+    bool mine = is_of(&found, lease->file.run, lease->run_before);
     pthread_mutex_unlock(&lease->lock);
-    if (mine && lease->ending_ms) {
+    if (!mine)
+        look_at_other(lease, &found);
+    else if (lease->ending_ms)
         release(lease);
-    } else if (mine) {
+    else
         write_file(lease, false, on_written);
-    } else {
-        ended(lease, NULL);
-        lose(lease, "run %s, by %s, process %llu, has taken over this source", found.run,
-             found.process.host, (unsigned long long)found.process.pid);
-    }
     pb_run_file_free(&found);
-}
-
-static int on_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
-{
-    pb_lease *lease = request->context;
-    if (lease->text.size + size > PB_SMALL_FILE_BYTES_MAX)
-        return pb_error_set(error, PB_ERROR_DAMAGED, "longer than any lease");
-    pb_buffer_append(&lease->text, data, size);
-    return 0;
-}
-
-static void on_restarted(pb_store_request *request)
-{
-    pb_lease *lease = request->context;
-    pb_buffer_clear(&lease->text);
 }
 
 static void read_first(pb_lease *lease)
 {
-    pb_buffer_clear(&lease->text);
     lease->busy = true;
     lease->begun_ms = pb_clock_boottime_ms();
-    lease->request = (pb_store_request){
-        .operation = PB_STORE_GET,
-        .key = pb_buffer_slice(&lease->key),
-        .received = on_received,
-        .restarted = on_restarted,
-        .done = on_read,
-        .context = lease,
-    };
-    pb_store_submit(lease->store, &lease->request);
+    read_key(lease, pb_buffer_slice(&lease->key), on_read);
 }
 
 static void look(pb_lease *lease)
@@ -370,6 +405,7 @@ bool pb_lease_stop(pb_lease *lease, bool releases, pb_error *error)
         abort(); /* a handle was left open */
     pb_run_file_free(&lease->file);
     pb_buffer_free(&lease->key);
+    pb_buffer_free(&lease->other_key);
     pb_buffer_free(&lease->text);
     pthread_mutex_destroy(&lease->lock);
     free(lease);

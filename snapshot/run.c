@@ -63,6 +63,34 @@ static int newest_id(pb_run *run, char ret_id[PB_SNAPSHOT_ID_SIZE], pb_error *er
 
 /* ---- the lease ---- */
 
+/* Reads what stands at the commit key of an attempt. NOT_FOUND where nothing does. */
+static int read_commit_key(pb_run *run, pb_slice key, pb_close_outcome *ret_outcome,
+                           pb_error *error)
+{
+    pb_buffer text = {0};
+    int failed = pb_store_read(run->repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &text,
+                               error);
+    if (!failed)
+        *ret_outcome = pb_closing_note_parse(pb_buffer_slice(&text), NULL) ? PB_CLOSE_DONE
+                                                                           : PB_CLOSE_COMMITTED;
+    pb_buffer_free(&text);
+    return failed;
+}
+
+/* True where the run that the lease names was closed: it wrote the lease late, having been stopped, and
+ * can commit no more. */
+static bool holder_is_closed(pb_run *run)
+{
+    pb_buffer key = {0};
+    pb_close_outcome outcome;
+    pb_error ignored = {0};
+    pb_layout_snapshot_file(&key, pb_slice_of(run->holder), "snapshot.json");
+    bool closed = !read_commit_key(run, pb_buffer_slice(&key), &outcome, &ignored) &&
+                  outcome == PB_CLOSE_DONE;
+    pb_buffer_free(&key);
+    return closed;
+}
+
 static int read_lease(pb_run *run, pb_error *error)
 {
     pb_lease_seen seen;
@@ -86,6 +114,8 @@ static int read_lease(pb_run *run, pb_error *error)
         pb_process_free(&run->holder_process);
         run->holder_process = seen.file.process;
         seen.file.process = (pb_process){0};
+        if (run->protocol.held && view != PB_LEASE_MINE && holder_is_closed(run))
+            view = PB_LEASE_MINE;
     }
     pb_protocol_lease_read(&run->protocol, view, run->holder[0] != 0);
     pb_lease_seen_free(&seen);
@@ -145,20 +175,6 @@ static void fill_lease_file(pb_run *run)
 }
 
 /* ---- closing attempts ---- */
-
-/* Reads what stands at the commit key of an attempt. NOT_FOUND where nothing does. */
-static int read_commit_key(pb_run *run, pb_slice key, pb_close_outcome *ret_outcome,
-                           pb_error *error)
-{
-    pb_buffer text = {0};
-    int failed = pb_store_read(run->repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &text,
-                               error);
-    if (!failed)
-        *ret_outcome = pb_closing_note_parse(pb_buffer_slice(&text), NULL) ? PB_CLOSE_DONE
-                                                                           : PB_CLOSE_COMMITTED;
-    pb_buffer_free(&text);
-    return failed;
-}
 
 /* The fence: from here on the attempt cannot commit, unless it has. */
 static int close_attempt(pb_run *run, const char *id, const char *by,

@@ -16,7 +16,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import run_scenarios
 import scenario
 from late_proxy import LateProxy
-from scenario import wait_until
 
 KEYS = [f"folder-{number % 5}/{number:03}" for number in range(60)]
 ROUND_S = 60
@@ -84,7 +83,7 @@ class Campaign(scenario.Scenario):
         return run_scenarios.elsewhere(scenario.PBCOPY, *arguments, clock_s=clock_s), arguments
 
     def begin_run(self, dice, source_url, repository_url):
-        arguments = ["backup", source_url, repository_url, "--parallel", "4", "--unsigned-payload",
+        arguments = ["backup", source_url, repository_url, "--parallel", "4", "--unsigned-payload", "--json",
                      "--limit-requests", str(dice.choice((40, 100, 400)))]
         if dice.random() < 0.4:
             arguments.append("--take-over")
@@ -96,30 +95,32 @@ class Campaign(scenario.Scenario):
         self.count("runs")
         if command:
             self.count("runs of another machine")
-        return self.begin(*arguments, **({"command": command} if command else {}))
+        return self.begin(*arguments, command=command, grouped=True)
 
     def disturb(self, dice, runs):
-        """Stops, wakes and kills until all are over."""
-        stopped = set()
+        """Stops, wakes and kills until all are over. When each of them was seen to be so."""
+        ended = {}
         deadline = time.monotonic() + ROUND_S
-        while any(not run.is_over() for run in runs):
+        while len(ended) < len(runs):
             time.sleep(dice.uniform(0.02, 0.3))
+            for run in runs:
+                if run not in ended and run.is_over():
+                    ended[run] = time.monotonic()
             run = dice.choice(runs)
             what = dice.random()
-            if run.is_over():
+            if run in ended:
                 continue
             if time.monotonic() > deadline or what > 0.6:
                 self.kill(run, signal.SIGCONT)
-                stopped.discard(run)
             elif what < 0.15:
                 self.kill(run, signal.SIGSTOP)
-                stopped.add(run)
                 self.count("stopped")
             elif what < 0.2:
                 self.kill(run, signal.SIGKILL)
                 self.count("killed")
             if time.monotonic() > deadline + 200:
                 self.fail("runs that do not end")
+        return ended
 
     @staticmethod
     def kill(run, number):
@@ -136,8 +137,6 @@ class Campaign(scenario.Scenario):
                 continue
             self.checked.add(identity)
             self.count("committed")
-            if identity not in spans:
-                continue  # of a run whose end was not seen: it was killed after its commit
             since, until = spans[identity]
             held = self.contents(repository_url, identity)
             for key in KEYS:
@@ -176,16 +175,18 @@ class Campaign(scenario.Scenario):
                 begun[run] = time.monotonic()
                 runs.append(run)
                 time.sleep(dice.uniform(0, 0.6))
-            self.disturb(dice, runs)
-            ended = time.monotonic()
-            for run in runs:
-                code = run.wait().exit_code
-                self.count(f"exit code {code}")
-                self.assertIn(code, (0, 1, 5, 6, -signal.SIGKILL, 137), run)
-            proxy.settle()
+            ended = self.disturb(dice, runs)
+            over = time.monotonic()
             spans = {}
-            for identity in self.committed(repository_url):
-                spans[identity] = (min(begun.values()), ended)
+            for run in runs:
+                result = run.wait()
+                self.count(f"exit code {result.exit_code}")
+                self.assertIn(result.exit_code, (0, 1, 6, -signal.SIGKILL, 128 + signal.SIGKILL), result)
+                if result.exit_code == 0:
+                    spans[result.json()["snapshot"]["id"]] = (begun[run], ended[run])
+            proxy.settle()
+            for identity in self.committed(repository_url): # killed between its commit and its end
+                spans.setdefault(identity, (min(begun.values()), over))
             self.check(source, repository_url, spans)
         for start in range(0, self.rounds, 10):
             url = self.server.url(f"repository-{start}")

@@ -260,16 +260,16 @@ def environment(home, **more):
 
 
 class Running:
-    """A run of pbcopy under way, in a process group of its own; `user` is somebody else to run it as, which takes
-    root, `command` another way to start it."""
+    """A run of pbcopy under way; `user` is somebody else to run it as, which takes root, `command` another way to
+    start it; `grouped`: in a process group of its own."""
 
-    def __init__(self, *arguments, home, user=None, command=None, **more):
+    def __init__(self, *arguments, home, user=None, command=None, grouped=False, **more):
         self.arguments = arguments
         self.started = time.monotonic()
         self.process = subprocess.Popen(command or [PBCOPY, *arguments], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=environment(home, **more), user=user,
-                                        start_new_session=command is not None,
+                                        start_new_session=grouped,
                                         preexec_fn=_die_with_parent)
         self.pid = self.process.pid
         self._read = {}

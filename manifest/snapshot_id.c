@@ -3,25 +3,20 @@
 #include "base/clock.h"
 #include <stdio.h>
 
-/* The time in an id, in the form of RFC 3339 as far as it goes. */
-static bool time_of(pb_slice id, int64_t *ret_utc_ms)
+void pb_snapshot_id_make(int64_t utc_ms, uint16_t random, char ret_id[PB_SNAPSHOT_ID_SIZE])
+{
+    char time[PB_TIME_TEXT_MAX];
+    pb_time_format_basic(utc_ms, time);
+    snprintf(ret_id, PB_SNAPSHOT_ID_SIZE, "%.16s-%04x", time, (unsigned)random);
+}
+
+bool pb_snapshot_id_time(pb_slice id, int64_t *ret_utc_ms)
 {
     char text[PB_TIME_TEXT_MAX];
     const char *t = id.data;
     snprintf(text, sizeof text, "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", t, t + 4, t + 6, t + 9, t + 11,
              t + 13);
     return pb_time_parse_rfc3339(pb_slice_of(text), ret_utc_ms);
-}
-
-void pb_snapshot_id_make(int64_t utc_ms, uint16_t random, pb_slice newest,
-                         char ret_id[PB_SNAPSHOT_ID_SIZE])
-{
-    char time[PB_TIME_TEXT_MAX];
-    int64_t newest_ms;
-    if (newest.size && time_of(newest, &newest_ms) && newest_ms / 1000 >= utc_ms / 1000)
-        utc_ms = newest_ms + 1000;
-    pb_time_format_basic(utc_ms, time);
-    snprintf(ret_id, PB_SNAPSHOT_ID_SIZE, "%.16s-%04x", time, (unsigned)random);
 }
 
 static bool digits(const char *text, size_t count)

@@ -7,11 +7,11 @@
 
 enum { PB_SNAPSHOT_ID_SIZE = 22 }; /* with its NUL */
 
-/* A new id from a wall-clock time and 16 random bits. It is later than `newest` (a valid id, or
- * empty), whatever the clock says: within the same second, or after the clock was set back, its
- * time is a second after that of `newest`. */
-void pb_snapshot_id_make(int64_t utc_ms, uint16_t random, pb_slice newest,
-                         char ret_id[PB_SNAPSHOT_ID_SIZE]);
+/* A new id from a wall-clock time and 16 random bits. */
+void pb_snapshot_id_make(int64_t utc_ms, uint16_t random, char ret_id[PB_SNAPSHOT_ID_SIZE]);
+
+/* The time in a valid id, to the second. False where there is no such day. */
+bool pb_snapshot_id_time(pb_slice id, int64_t *ret_utc_ms);
 
 /* True for 8 digits, T, 6 digits, Z, - and 4 lower-case hex digits: safe in any path. That such a
  * day exists is not checked. */

@@ -50,6 +50,15 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
     ended = pb_pass_run(&pass, &run->found, &result->snapshot, &passed, error);
     result->gone_objects = passed.gone_objects;
     result->failed_objects = passed.failed_objects;
+    const pb_commit_terms terms = {
+        .before = run->before,
+        .before_objects = run->before_objects,
+        .gone_objects = passed.gone_objects,
+        .allow_empty = options->allow_empty,
+        .allow_gone = options->allow_gone,
+    };
+    if (!ended)
+        ended = pb_commit_check(&result->snapshot, &terms, error);
     if (!ended && !dry_run) {
         result->snapshot.committed_ms = pb_clock_utc_ms();
         ended = pb_commit(&ends->repository, &result->snapshot, error);

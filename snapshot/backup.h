@@ -13,6 +13,8 @@ typedef struct pb_backup_options {
     pb_hash_kind checksum; /* SHA256 or CRC32C: what relayed bytes are hashed with */
     bool full;             /* take nothing over from earlier snapshots: every object is copied */
     bool take_over; /* resume an unfinished run of another machine though its heartbeat is fresh */
+    bool allow_empty; /* a first snapshot of nothing is committed, too */
+    bool allow_gone;  /* and one that lacks more than half of the objects of the one before */
 } pb_backup_options;
 
 typedef struct pb_backup_result {

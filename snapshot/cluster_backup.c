@@ -163,6 +163,18 @@ static int run_pass(cluster_backup *self, const char *folder, const char *phase,
     return ended;
 }
 
+static int check_losses(const cluster_backup *self, const pb_snapshot_file *file, pb_error *error)
+{
+    const pb_commit_terms terms = {
+        .before = self->run.before,
+        .before_objects = self->run.before_objects,
+        .gone_objects = self->result->gone_objects,
+        .allow_empty = self->options->allow_empty,
+        .allow_gone = self->options->allow_gone,
+    };
+    return pb_commit_check(file, &terms, error);
+}
+
 /* Whatever is copied while the cluster lives need not be copied while it is down. */
 static int copy_beforehand(cluster_backup *self, pb_error *error)
 {
@@ -177,7 +189,8 @@ static int copy_beforehand(cluster_backup *self, pb_error *error)
         if (failed)
             return failed;
     }
-    return 0;
+    /* What would not be committed is no reason to suspend anything. */
+    return self->passes ? check_losses(self, &self->run.pass_file, error) : 0;
 }
 
 /* ---- the window ---- */
@@ -463,6 +476,8 @@ static int dry_run(cluster_backup *self, pb_error *error)
     int64_t started_ms = pb_clock_monotonic_ms();
     if (run_pass(self, PB_MANIFEST_FOLDER, "comparing", true, &self->result->snapshot, error))
         return -1;
+    if (check_losses(self, &self->result->snapshot, error))
+        return -1;
     const pb_cluster_record *last = self->run.has_base ? self->run.base.cluster : NULL;
     self->result->downtime_expected_ms =
         last ? last->resumed_ms - last->suspended_ms
@@ -480,8 +495,9 @@ static int work(cluster_backup *self, pb_error *error)
     fill_record(self);
     if (self->session->options.dry_run)
         return dry_run(self, error);
-    return copy_beforehand(self, error) || window(self, error) || check_agreement(self, error) ||
-                   store_capture(self, error) || commit(self, error)
+    return copy_beforehand(self, error) || window(self, error) ||
+                   check_losses(self, &self->result->snapshot, error) ||
+                   check_agreement(self, error) || store_capture(self, error) || commit(self, error)
                ? -1
                : 0;
 }

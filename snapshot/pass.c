@@ -61,19 +61,22 @@ typedef struct pass_shard {
 
 /* ---- decide ---- */
 
-/* True where the listing of what is stored proves that it is the source's object. */
+/* True where the listing of what is stored proves that it is the source's object. One that was
+ * stored before the source's last change may have other metadata. */
 static bool etag_proves(const pass_shard *shard, const pb_entry *source, const pb_entry *found)
 {
     return found->size == source->size && pb_slice_equal(found->etag, source->etag) &&
+           found->mtime_ms >= source->mtime_ms &&
            pb_etag_parts(source->etag) >= 0 &&
            pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
            pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_md5;
 }
 
+/* A change of metadata alone leaves the ETag, and shows in the time. */
 static bool unchanged(const pb_entry *source, const pb_entry *base)
 {
     return source->size == base->size && pb_slice_equal(source->etag, base->etag) &&
-           (source->etag.size || source->mtime_ms == base->mtime_ms);
+           source->mtime_ms == base->mtime_ms;
 }
 
 static pb_slice id_of(const pass_job *self)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { HEARTBEAT_MS = 15 * 1000 };
+enum { ID_WAIT_MS = 5 * 1000 }; /* for clocks that differ a little; one that was set back is not waited for */
 
 static void name_this_process(pb_intent *intent)
 {
@@ -284,6 +285,51 @@ int pb_run_write(pb_run *run, pb_error *error)
     return write_intent(run, false, error);
 }
 
+static void on_waited(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static void wait_ms(pb_session *session, int64_t delay_ms)
+{
+    bool over = false;
+    uv_timer_t timer = {.data = &over};
+    uv_timer_init(&session->loop, &timer);
+    uv_update_time(&session->loop);
+    uv_timer_start(&timer, on_waited, (uint64_t)delay_ms, 0);
+    while (!over && !session->cancelled)
+        uv_run(&session->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&session->loop, UV_RUN_NOWAIT);
+}
+
+/* Gives the run its id: the second of its start. `newest` is the newest id of the repository, and
+ * the new one must sort behind it, as it may be the base: within one second the run waits for the
+ * next one. */
+static int name_run(pb_run *run, pb_slice newest, pb_error *error)
+{
+    pb_session *session = run->repository->session;
+    uint16_t random;
+    pb_random_bytes(&random, sizeof random);
+    int64_t now_ms = pb_clock_utc_ms(), free_ms = 0; /* from when on an id sorts behind */
+    if (newest.size && pb_snapshot_id_time(newest, &free_ms))
+        free_ms += 1000;
+    while (now_ms < free_ms && free_ms - now_ms <= ID_WAIT_MS && !session->options.dry_run) {
+        wait_ms(session, free_ms - now_ms);
+        if (session->cancelled)
+            return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
+        now_ms = pb_clock_utc_ms();
+    }
+    run->intent.started_ms = now_ms;
+    if (free_ms - now_ms > ID_WAIT_MS)
+        pb_session_note(session,
+                        "the clock is %lld s behind the newest snapshot, %.*s: the id of this one "
+                        "follows that, and is not the time of its start",
+                        (long long)(free_ms - now_ms) / 1000, PB_SLICE_FORMAT(newest));
+    pb_snapshot_id_make(now_ms < free_ms ? free_ms : now_ms, random, run->intent.id);
+    return 0;
+}
+
 int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_run *ret_run,
                  pb_error *error)
 {
@@ -302,6 +348,10 @@ int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_ru
     pb_arena_free(&arena);
     if (answer < 0)
         return -1;
+    if (run->has_base) {
+        memcpy(run->before, run->base.id, sizeof run->before);
+        run->before_objects = run->base.objects;
+    }
     if (options->full && run->has_base) {
         run->has_base = false;
         pb_snapshot_file_free(&run->base);
@@ -312,10 +362,8 @@ int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_ru
     if (!run->resumed) {
         pb_intent_free(&run->intent);
         memset(&run->intent, 0, sizeof run->intent);
-        uint16_t random;
-        pb_random_bytes(&random, sizeof random);
-        run->intent.started_ms = pb_clock_utc_ms();
-        pb_snapshot_id_make(run->intent.started_ms, random, pb_slice_of(newest), run->intent.id);
+        if (name_run(run, pb_slice_of(newest), error))
+            return -1;
         run->intent.source = pb_duplicate(pb_slice_of(options->source));
         run->intent.prefix = pb_duplicate(pb_slice_of(options->prefix));
         run->intent.name_space = pb_duplicate(pb_slice_of(options->name_space));

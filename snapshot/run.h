@@ -22,6 +22,9 @@ typedef struct pb_run {
     bool has_base;
     pb_snapshot_file base; /* the newest committed snapshot of the same source and prefix */
     char base_sha256[65];
+    /* The same snapshot, also of a full backup, which has no base. */
+    char before[PB_SNAPSHOT_ID_SIZE]; /* "" for none */
+    uint64_t before_objects;
     bool resumed;
     /* Of a cluster's run: the last pass that was completed, by this run or the one taken up. */
     unsigned pass; /* 0: none */

@@ -140,17 +140,33 @@ static void the_table_of_snapshots(void **state)
     pb_table_add(&table, &(pb_catalogue_entry){.file = &unfinished});
     pb_table_add(&table,
                  &(pb_catalogue_entry){.file = &unfinished, .committed = true, .flaw = "not JSON"});
+    pb_table_add(&table, &(pb_catalogue_entry){
+                             .file = &file, .committed = true, .name_space = "prod"});
+    pb_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
     pb_table_append(&table, &buffer);
     pb_table_free(&table);
     assert_lines(&buffer,
+                 "source s3://host/b?ucket/\n"
                  "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
-                 "       NEW  SOURCE\n"
+                 "       NEW\n"
                  "20261123T052049Z-3f9a  2026-11-23 05:20:49  complete      1,200  3.00 "
-                 "MiB  1.00 MiB  s3://host/b?ucket/\n"
+                 "MiB  1.00 MiB\n"
+                 "20261123T052049Z-3f9a  2026-11-23 05:20:49  complete      1,200  3.00 "
+                 "MiB  1.00 MiB\n"
+                 "\n"
+                 "source not known\n"
+                 "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
+                 "       NEW\n"
                  "20261124T052049Z-0000  -                    unfinished        -         "
-                 "-         -  -\n"
+                 "-         -\n"
                  "20261124T052049Z-0000  -                    unreadable        -         "
-                 "-         -  -\n");
+                 "-         -\n"
+                 "\n"
+                 "source s3://host/b?ucket/ namespace prod\n"
+                 "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
+                 "       NEW\n"
+                 "20261123T052049Z-3f9a  2026-11-23 05:20:49  complete      1,200  3.00 "
+                 "MiB  1.00 MiB\n");
 }
 
 static void errors_as_json(void **state)

@@ -61,7 +61,8 @@ static const pb_command_entry commands[] = {
             "repository holds snapshots of several sources, --source or --snapshot must say which "
             "is meant.\n\n"
             "Objects that are there already and the same are left alone, so that a second run goes "
-            "on from where the first ended. Objects with other bytes, and those that are older than "
+            "on from where the first ended. Objects with other bytes, and those that are older "
+            "than "
             "the source's last change and may have other metadata, are left alone too, and the "
             "run fails, unless --overwrite is given. Nothing is ever deleted.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it restores a "
@@ -345,7 +346,8 @@ static const pb_option_entry options[] = {
      "hash bytes on their way through this machine with sha256, or with crc32c, which saves a "
      "third of the CPU time of large objects; sha256 unless given"},
     {"prefix", 0, "P", PB_OPTION_PREFIX, AT(prefix), 0, 0, 0, PLAIN, MOVING | SHOW,
-     "only objects whose key begins with P; where snapshots of one source differ in the prefix that "
+     "only objects whose key begins with P; where snapshots of one source differ in the prefix "
+     "that "
      "was backed up, those of exactly this one"},
     {"dry-run", 0, NULL, PB_OPTION_FLAG, AT(dry_run), 0, 0, 0, PLAIN, WRITING,
      "compare and say what would be done, and how long a cluster would be down; write nothing"},

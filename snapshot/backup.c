@@ -53,6 +53,7 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
     const pb_commit_terms terms = {
         .before = run->before,
         .before_objects = run->before_objects,
+        .looked_in_part = run->resumed && run->has_base,
         .gone_objects = passed.gone_objects,
         .allow_empty = options->allow_empty,
         .allow_gone = options->allow_gone,

@@ -105,8 +105,8 @@ int pb_catalogue_snapshots(pb_session *session, const char *url,
 }
 
 static int show_part(pb_repository *repository, const pb_snapshot_file *file, const pb_part *part,
-                     pb_slice prefix, void (*each)(void *context, const pb_record *record), void *context,
-                     pb_error *error)
+                     pb_slice prefix, void (*each)(void *context, const pb_record *record),
+                     void *context, pb_error *error)
 {
     pb_buffer key = {0}, stored = {0};
     pb_part_reader *reader = NULL;

@@ -35,9 +35,8 @@ void pb_choice_free(pb_choice *choice)
 
 void pb_choice_add(pb_choice *choice, const char *id)
 {
-    choice->newer_attempts =
-        pb_reallocate(choice->newer_attempts,
-                      (choice->newer_attempt_count + 1) * sizeof *choice->newer_attempts);
+    choice->newer_attempts = pb_reallocate(
+        choice->newer_attempts, (choice->newer_attempt_count + 1) * sizeof *choice->newer_attempts);
     memcpy(choice->newer_attempts[choice->newer_attempt_count++], id, PB_SNAPSHOT_ID_SIZE);
 }
 
@@ -174,7 +173,8 @@ static bool wants_look(const survey *self, const pb_attempt *attempt)
     if (attempt->state != PB_ATTEMPT_UNSEEN)
         return false;
     const pb_source *source = &self->sources.items[attempt->source];
-    return self->like ? pb_source_is_like(source, self->like) : !source->newest[0];
+    return self->like ? pb_source_is_like(source, self->like)
+                      : strcmp(attempt->id, source->newest) > 0;
 }
 
 /* Without a readable intent its snapshot.json is asked. */
@@ -242,8 +242,7 @@ static void list_sources(const survey *self, const bool *meant, pb_choice *choic
         const pb_source *source = &self->sources.items[i];
         if (!meant[i])
             continue;
-        size_t place =
-            pb_sources_place(&listed, source->name, source->prefix, source->name_space);
+        size_t place = pb_sources_place(&listed, source->name, source->prefix, source->name_space);
         memcpy(listed.items[place].newest, source->newest, sizeof source->newest);
         pb_buffer_clear(&text);
         describe(&text, source);
@@ -294,8 +293,8 @@ static int choose_newest(survey *self, const pb_choice_options *options, pb_choi
         return -1;
     bool *meant = pb_allocate_zeroed(self->sources.count + 1, sizeof *meant);
     pb_error wrong = {0};
-    int failed = pb_sources_choose(&self->sources, options,
-                                   pb_store_name(self->repository->store), meant, &place, &wrong);
+    int failed = pb_sources_choose(&self->sources, options, pb_store_name(self->repository->store),
+                                   meant, &place, &wrong);
     if (failed && wrong.kind == PB_ERROR_USAGE)
         list_sources(self, meant, choice);
     free(meant);

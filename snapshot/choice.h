@@ -7,9 +7,9 @@
 
 /* What a snapshot is of. A repository may hold snapshots of several. */
 typedef struct pb_source {
-    char *name;       /* its identity (pb_location_identity) */
-    char *prefix;     /* of the keys that are backed up, "" for all */
-    char *name_space; /* of the cluster, "" for a bucket alone */
+    char *name;                       /* its identity (pb_location_identity) */
+    char *prefix;                     /* of the keys that are backed up, "" for all */
+    char *name_space;                 /* of the cluster, "" for a bucket alone */
     char newest[PB_SNAPSHOT_ID_SIZE]; /* its newest snapshot, "" for none */
 } pb_source;
 

@@ -168,6 +168,7 @@ static int check_losses(const cluster_backup *self, const pb_snapshot_file *file
     const pb_commit_terms terms = {
         .before = self->run.before,
         .before_objects = self->run.before_objects,
+        .looked_in_part = self->run.resumed && self->run.has_base,
         .gone_objects = self->result->gone_objects,
         .allow_empty = self->options->allow_empty,
         .allow_gone = self->options->allow_gone,

@@ -52,10 +52,12 @@ static int check_parts(pb_repository *repository, const pb_snapshot_file *file, 
 
 int pb_commit_check(const pb_snapshot_file *file, const pb_commit_terms *terms, pb_error *error)
 {
-    /* Of a run that was taken up, and of a full one, the numbers alone tell of losses. */
+    /* In a full backup the numbers alone tell of losses. What another run saw changed may be gone:
+     * its records do not say. */
     uint64_t gone = terms->gone_objects;
-    if (terms->before_objects > file->objects && terms->before_objects - file->objects > gone)
-        gone = terms->before_objects - file->objects;
+    uint64_t kept = terms->looked_in_part ? file->objects - file->copied_objects : file->objects;
+    if (terms->before_objects > kept && terms->before_objects - kept > gone)
+        gone = terms->before_objects - kept;
     if (!terms->before[0] && !file->objects && !terms->allow_empty) {
         pb_error_set(error, PB_ERROR_FAILED, "%s holds no object%s%s: nothing was committed",
                      file->source, file->prefix[0] ? " with the prefix " : "", file->prefix);
@@ -64,10 +66,10 @@ int pb_commit_check(const pb_snapshot_file *file, const pb_commit_terms *terms, 
     }
     if (terms->before[0] && gone > terms->before_objects / 2 && !terms->allow_gone) {
         pb_error_set(error, PB_ERROR_FAILED,
-                     "%llu of the %llu objects of snapshot %s are gone from %s: nothing was "
+                     "%s%llu of the %llu objects of snapshot %s are gone from %s: nothing was "
                      "committed",
-                     (unsigned long long)gone, (unsigned long long)terms->before_objects,
-                     terms->before, file->source);
+                     terms->looked_in_part ? "up to " : "", (unsigned long long)gone,
+                     (unsigned long long)terms->before_objects, terms->before, file->source);
         return pb_error_hint(error, "check the source; if they were deleted on purpose, run the "
                                     "same command again with --allow-gone");
     }

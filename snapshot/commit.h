@@ -8,7 +8,8 @@
 typedef struct pb_commit_terms {
     const char *before; /* the newest snapshot of the source, its base or not; "" for none */
     uint64_t before_objects;
-    uint64_t gone_objects; /* of the base, as far as was looked */
+    uint64_t gone_objects; /* of its objects, as far as this run looked */
+    bool looked_in_part;   /* another run, that this one took up, looked at the rest */
     bool allow_empty, allow_gone;
 } pb_commit_terms;
 

@@ -66,8 +66,7 @@ typedef struct pass_shard {
 static bool etag_proves(const pass_shard *shard, const pb_entry *source, const pb_entry *found)
 {
     return found->size == source->size && pb_slice_equal(found->etag, source->etag) &&
-           found->mtime_ms >= source->mtime_ms &&
-           pb_etag_parts(source->etag) >= 0 &&
+           found->mtime_ms >= source->mtime_ms && pb_etag_parts(source->etag) >= 0 &&
            pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
            pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_md5;
 }

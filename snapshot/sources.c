@@ -15,9 +15,8 @@ size_t pb_sources_place(pb_sources *sources, const char *name, const char *prefi
     }
     /* Grown by doubling: the capacity is the next power of two. */
     if ((sources->count & (sources->count - 1)) == 0)
-        sources->items =
-            pb_reallocate(sources->items,
-                          (sources->count ? sources->count * 2 : 1) * sizeof *sources->items);
+        sources->items = pb_reallocate(sources->items, (sources->count ? sources->count * 2 : 1) *
+                                                           sizeof *sources->items);
     sources->items[sources->count] = (pb_source){
         .name = pb_duplicate(pb_slice_of(name)),
         .prefix = pb_duplicate(pb_slice_of(prefix)),
@@ -83,8 +82,7 @@ static void narrow(const pb_sources *sources, bool *meant, bool strict,
         meant[i] = meant[i] && is(&sources->items[i], wanted);
 }
 
-static int narrow_by_name(const pb_sources *sources, const char *name, bool *meant,
-                          pb_error *error)
+static int narrow_by_name(const pb_sources *sources, const char *name, bool *meant, pb_error *error)
 {
     wish wanted = {.text = name};
     pb_location location = {0};

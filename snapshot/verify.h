@@ -10,8 +10,8 @@ typedef struct pb_verify_options {
     pb_choice_options which; /* snapshot */
     const char *prefix;      /* only keys that begin with this; NULL or "" for all */
     bool read;               /* read every byte; else hold listings against the manifest */
-    bool database;        /* and hold the manifest against what the dump needs */
-    const char *identity; /* age's key file, to read an encrypted dump; NULL for none */
+    bool database;           /* and hold the manifest against what the dump needs */
+    const char *identity;    /* age's key file, to read an encrypted dump; NULL for none */
 } pb_verify_options;
 
 typedef struct pb_verify_result {

@@ -107,11 +107,12 @@ static void a_restore_and_a_copy(void **state)
                                   .elapsed_ms = 2000};
     pb_text_restore(&buffer, &restored, &options);
     assert_lines(&buffer, "snapshot    20261123T052049Z-3f9a\n"
+                          "source      s3://host/b?ucket/\n"
                           "prefix      a?b/\n"
                           "objects     10\n"
                           "  written   6, 10 B\n"
                           "  present   2   there already, left alone\n"
-                          "  differing 1   there with other bytes, left alone\n"
+                          "  differing 1   there but not the same, left alone\n"
                           "  failed    1\n"
                           "moved       inside the store\n"
                           "took        2.0 s\n");
@@ -140,8 +141,8 @@ static void the_table_of_snapshots(void **state)
     pb_table_add(&table, &(pb_catalogue_entry){.file = &unfinished});
     pb_table_add(&table,
                  &(pb_catalogue_entry){.file = &unfinished, .committed = true, .flaw = "not JSON"});
-    pb_table_add(&table, &(pb_catalogue_entry){
-                             .file = &file, .committed = true, .name_space = "prod"});
+    pb_table_add(&table,
+                 &(pb_catalogue_entry){.file = &file, .committed = true, .name_space = "prod"});
     pb_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
     pb_table_append(&table, &buffer);
     pb_table_free(&table);

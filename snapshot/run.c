@@ -7,9 +7,8 @@
 #include <stdlib.h>
 
 enum { HEARTBEAT_MS = 15 * 1000 };
-enum {
-    ID_WAIT_MS = 5 * 1000
-}; /* for clocks that differ a little; one that was set back is not waited for */
+/* Clocks of two machines may differ a little; one that was set back is not waited for. */
+enum { ID_WAIT_MS = 5 * 1000 };
 
 static void name_this_process(pb_intent *intent)
 {

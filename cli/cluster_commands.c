@@ -126,6 +126,8 @@ int pb_cluster_command_backup(pb_invocation *self, pb_error *error)
         .no_wait = options->no_wait,
         .exclusive = options->exclusive,
         .full = options->full,
+        .allow_empty = options->allow_empty,
+        .allow_gone = options->allow_gone,
     };
     if (refuse_prefix(options, error))
         return -1;
@@ -149,7 +151,10 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
     const pb_restore_options wanted = {
         .repository = options->repository,
         .destination = options->destination,
-        .snapshot = options->snapshot,
+        .which = {.snapshot = options->snapshot,
+                  .source = options->of_source,
+                  .name_space = options->name_space,
+                  .restores_cluster = true},
         .prefix = options->prefix,
         .overwrite = options->overwrite,
     };

@@ -20,7 +20,9 @@ static const pb_command_entry commands[] = {
             "Only objects that are new or changed since the last snapshot of the same source are "
             "copied; inside one store the store itself copies them. Every snapshot restores by "
             "itself. A snapshot is there only once it is complete: a run that failed or was "
-            "interrupted leaves none, and the same command goes on from where it ended.\n\n"
+            "interrupted leaves none, and the same command goes on from where it ended. A first "
+            "snapshot of nothing, and one that lacks more than half of the objects of the one "
+            "before, are not committed unless --allow-empty or --allow-gone says so.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it backs up "
             "the whole Pachyderm of that namespace: bucket, databases and Kubernetes objects. "
             "SOURCE may then be missing: it is what the cluster uses, and a single operand is "
@@ -55,9 +57,13 @@ static const pb_command_entry commands[] = {
         .summary = "write a snapshot back into a bucket, or into a whole new cluster",
         .description =
             "Writes all objects of a snapshot, the newest unless --snapshot says otherwise, to "
-            "DESTINATION, and checks each against what the snapshot knows of its bytes.\n\n"
+            "DESTINATION, and checks each against what the snapshot knows of its bytes. Where the "
+            "repository holds snapshots of several sources, --source or --snapshot must say which "
+            "is meant.\n\n"
             "Objects that are there already and the same are left alone, so that a second run goes "
-            "on from where the first ended. Objects with other bytes are left alone too, and the "
+            "on from where the first ended. Objects with other bytes, and those that are older "
+            "than "
+            "the source's last change and may have other metadata, are left alone too, and the "
             "run fails, unless --overwrite is given. Nothing is ever deleted.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it restores a "
             "whole Pachyderm into that namespace. In order: tools, rights and versions are "
@@ -89,8 +95,9 @@ static const pb_command_entry commands[] = {
         .operands = {OPERAND("REPOSITORY", repository, CONFIGURED)},
         .summary = "find out whether what a snapshot promises is there and intact",
         .description =
-            "Holds the objects in REPOSITORY against the manifest of a snapshot, the newest unless "
-            "--snapshot says otherwise. Without --read, listings are compared: every object is "
+            "Compares the objects in REPOSITORY with the manifest of a snapshot, the newest unless "
+            "--snapshot says otherwise; where there are several sources, --source or --snapshot "
+            "must say which is meant. Without --read, listings are compared: every object is "
             "there, of the right size and with the right ETag. With --read, every byte is read "
             "and hashed. With --database, the dumps of a cluster's snapshot are read to their end, "
             "and every chunk that they need must be among the objects; nothing is restored.\n\n"
@@ -112,9 +119,10 @@ static const pb_command_entry commands[] = {
         .operands = {OPERAND("REPOSITORY", repository, CONFIGURED)},
         .summary = "list the snapshots of a repository",
         .description =
-            "Prints a line for each snapshot, oldest first. \"new\" is what the snapshot had to "
-            "copy. \"unfinished\" is a run that goes on or that ended without a snapshot; the next "
-            "backup of the same source uses what it copied, and then calls it abandoned (--all).",
+            "Prints, for each source, a line for each of its snapshots, oldest first. \"new\" is "
+            "what the snapshot had to copy. \"unfinished\" is a run that goes on or that ended "
+            "without a snapshot; the next backup of the same source uses what it copied, and then "
+            "calls it abandoned (--all).",
         .examples =
             {
                 {"List them:", "pbcopy snapshots s3://pachyderm-backup"},
@@ -128,9 +136,10 @@ static const pb_command_entry commands[] = {
         .name = "show",
         .operands = {OPERAND("REPOSITORY", repository, CONFIGURED)},
         .summary = "describe a snapshot, or print the records of its objects",
-        .description = "Describes a snapshot, the newest unless --snapshot says otherwise. With "
-                       "--records, prints one JSON object a line for every object of it, in the "
-                       "order of keys, and nothing else.",
+        .description = "Describes a snapshot, the newest unless --snapshot says otherwise; where "
+                       "there are several sources, --source or --snapshot must say which is meant. "
+                       "With --records, prints one JSON object a line for every object of it, in "
+                       "the order of keys, and nothing else.",
         .examples =
             {
                 {"Describe the newest snapshot:", "pbcopy show s3://pachyderm-backup"},
@@ -147,9 +156,9 @@ static const pb_command_entry commands[] = {
         .summary = "copy what is new or changed from one bucket to another",
         .description =
             "Copies objects that are not in DESTINATION or differ there, without a repository and "
-            "without a manifest. Objects of equal size and ETag are left alone; between stores "
-            "whose ETags cannot be compared, those of equal size that were written after the "
-            "source's. Nothing is ever deleted.",
+            "without a manifest. Objects of equal size and ETag that were written after the "
+            "source's last change are left alone; between stores whose ETags cannot be compared, "
+            "those of equal size. Nothing is ever deleted.",
         .examples =
             {
                 {"Bucket to bucket:", "pbcopy copy s3://data s3://data-copy"},
@@ -326,29 +335,40 @@ static const pb_option_entry options[] = {
     {"full", 0, NULL, PB_OPTION_FLAG, AT(full), 0, 0, 0, PLAIN, BACKUP,
      "copy every object again, whatever earlier snapshots hold: this is how damage that verify "
      "found is made good"},
+    {"allow-empty", 0, NULL, PB_OPTION_FLAG, AT(allow_empty), 0, 0, 0, PLAIN, BACKUP,
+     "commit a first snapshot though the source holds no object"},
+    {"allow-gone", 0, NULL, PB_OPTION_FLAG, AT(allow_gone), 0, 0, 0, PLAIN, BACKUP,
+     "commit though more than half of the objects of the snapshot before are gone"},
     {"snapshot", 0, "ID", PB_OPTION_SNAPSHOT, AT(snapshot), 0, 0, 0, PLAIN, RESTORE | VERIFY | SHOW,
      "this snapshot, as `pbcopy snapshots` names it; the newest complete one unless given"},
+    {"source", 0, "URL", PB_OPTION_TEXT, AT(of_source), 0, 0, 0, PLAIN, RESTORE | VERIFY | SHOW,
+     "the newest snapshot of this source, as the backup named it or as `pbcopy snapshots` does; "
+     "needed where the repository holds snapshots of several"},
     {"read", 0, NULL, PB_OPTION_FLAG, AT(read), 0, 0, 0, PLAIN, VERIFY,
      "read and hash every byte instead of comparing listings"},
     {"database", 0, NULL, PB_OPTION_FLAG, AT(database), 0, 0, 0, PLAIN, VERIFY,
      "read the dumps of a cluster's snapshot too, and hold the chunks that they need against its "
      "objects"},
     {"overwrite", 0, NULL, PB_OPTION_FLAG, AT(overwrite), 0, 0, 0, PLAIN, RESTORE,
-     "replace objects of the destination that have other bytes"},
+     "replace objects of the destination that differ"},
     {"records", 0, NULL, PB_OPTION_FLAG, AT(records), 0, 0, 0, PLAIN, SHOW,
      "print every object's record as a line of JSON"},
     {"checksum", 0, "KIND", PB_OPTION_CHECKSUM, AT(checksum), 0, 0, 0, PLAIN, BACKUP | COPY,
      "hash bytes on their way through this machine with sha256, or with crc32c, which saves a "
      "third of the CPU time of large objects; sha256 unless given"},
-    {"prefix", 0, "P", PB_OPTION_PREFIX, AT(prefix), 0, 0, 0, PLAIN, MOVING,
-     "only objects whose key begins with P"},
+    {"prefix", 0, "P", PB_OPTION_PREFIX, AT(prefix), 0, 0, 0, PLAIN, MOVING | SHOW,
+     "only objects whose key begins with P; where snapshots of one source differ in the prefix "
+     "that "
+     "was backed up, those of exactly this one"},
     {"dry-run", 0, NULL, PB_OPTION_FLAG, AT(dry_run), 0, 0, 0, PLAIN, WRITING,
      "compare and say what would be done, and how long a cluster would be down; write nothing"},
 
     /* ---- a whole cluster ---- */
-    {"namespace", 0, "NS", PB_OPTION_NAMESPACE, AT(name_space), 0, 0, 0, PLAIN, CLUSTER,
+    {"namespace", 0, "NS", PB_OPTION_NAMESPACE, AT(name_space), 0, 0, 0, PLAIN,
+     CLUSTER | VERIFY | SHOW,
      "the Kubernetes namespace of Pachyderm; makes a backup or restore one of the whole cluster. "
-     "Inside a pod, its own namespace where neither this nor SOURCE is given"},
+     "Inside a pod, its own namespace where neither this nor SOURCE is given. verify and show take "
+     "the newest snapshot of this cluster"},
     TEXT("kubeconfig", "FILE", kubeconfig, CLUSTER,
          "how to reach the cluster; kubectl's own choice unless given ($KUBECONFIG, ~/.kube/config "
          "or the pod's service account)"),

@@ -46,6 +46,7 @@ typedef struct pb_options {
     uint64_t limit_requests;
     const char *prefix;
     const char *snapshot;
+    const char *of_source; /* --source: whose snapshot */
     const char *ca_bundle;
     pb_hash_kind checksum; /* SHA256 or CRC32C */
     uint64_t verbosity;    /* how often -v was given */
@@ -58,6 +59,8 @@ typedef struct pb_options {
     bool exclusive;
     bool all;
     bool full;
+    bool allow_empty;
+    bool allow_gone;
     bool read;
     bool overwrite;
     bool records;
@@ -68,7 +71,8 @@ typedef struct pb_options {
 
     /* The run is of the cluster in `name_space`, which is then given (but for an init that reads
      * none). Of a run that is of a bucket alone, name_space is NULL and what else is of a cluster
-     * counts for nothing. */
+     * counts for nothing. verify and show are of no cluster; name_space is then the cluster whose
+     * snapshot is meant, or NULL. */
     bool is_cluster;
     const char *name_space;
     const char *kubeconfig;

@@ -239,9 +239,8 @@ static int check_name(const config_reader *self, const char *key, pb_error *erro
     const pb_option_entry *option = pb_option_entry_named(pb_slice_of(key));
     if (option && is_refused_option(option))
         return refuse(self, key, "makes no sense in a configuration", error);
-    bool known = option ? !section || option->commands & 1u << section->command
-                        : operand_of(section, key) != NULL;
-    if (known)
+    bool is_option = option && (!section || option->commands & 1u << section->command);
+    if (is_option || operand_of(section, key))
         return 0;
     if (!option && !operand_of(NULL, key))
         return refuse_unknown(self, key, error);
@@ -263,13 +262,14 @@ static int take_level(config_reader *self, const json_t *object, pb_error *error
         if (!self->section && is_section(key))
             continue;
         const pb_option_entry *option = pb_option_entry_named(pb_slice_of(key));
-        if (!option) {
+        if (!option || !(option->commands & 1u << self->command->command)) {
+            /* `source` is an operand of some commands, and an option of others. */
             if (take_operand(self, key, value, error))
                 return -1;
             continue;
         }
         size_t place = (size_t)(option - options);
-        if (before[place] || !(option->commands & 1u << self->command->command))
+        if (before[place])
             continue;
         self->said[place] = true;
         if (take_option(self, option, value, error))

@@ -100,6 +100,16 @@ static void on_event(void *context, const pb_event *event)
         pb_output_take(&self->output, event);
 }
 
+static pb_choice_options which(const pb_options *options)
+{
+    return (pb_choice_options){
+        .snapshot = options->snapshot,
+        .source = options->of_source,
+        .prefix = options->prefix,
+        .name_space = options->name_space,
+    };
+}
+
 static int backup(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
@@ -113,6 +123,8 @@ static int backup(pb_invocation *self, pb_error *error)
         .no_wait = options->no_wait,
         .exclusive = options->exclusive,
         .full = options->full,
+        .allow_empty = options->allow_empty,
+        .allow_gone = options->allow_gone,
     };
     int failed = pb_backup(self->session, &wanted, &result, error);
     if (!failed) {
@@ -132,7 +144,7 @@ static int restore(pb_invocation *self, pb_error *error)
     pb_restore_options wanted = {
         .repository = options->repository,
         .destination = options->destination,
-        .snapshot = options->snapshot,
+        .which = which(options),
         .prefix = options->prefix,
         .overwrite = options->overwrite,
     };
@@ -153,7 +165,7 @@ static int verify(pb_invocation *self, pb_error *error)
     pb_verify_result result;
     pb_verify_options wanted = {
         .repository = options->repository,
-        .snapshot = options->snapshot,
+        .which = which(options),
         .prefix = options->prefix,
         .read = options->read,
         .database = options->database,
@@ -199,6 +211,8 @@ typedef struct listing {
 static void on_snapshot(void *context, const pb_catalogue_entry *entry)
 {
     listing *all = context;
+    if (entry->abandoned && !all->owner->options.all)
+        return;
     pb_table_add(&all->table, entry);
     json_array_append_new(all->array, pb_json_of_entry(entry));
     if (entry->flaw) {
@@ -212,16 +226,20 @@ static void on_snapshot(void *context, const pb_catalogue_entry *entry)
 static int list_snapshots(pb_invocation *self, pb_error *error)
 {
     listing all = {.array = json_array(), .owner = self};
-    int failed =
-        pb_catalogue_snapshots(self->session, self->options.repository, on_snapshot, &all, error);
+    pb_choice choice;
+    int failed = pb_catalogue_snapshots(self->session, self->options.repository, on_snapshot, &all,
+                                        &choice, error);
     pb_progress_end(&self->progress);
     if (all.table.count)
         pb_table_append(&all.table, &self->scratch);
     else if (!failed)
         pb_buffer_append_text(&self->scratch, "no snapshots\n");
     pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
-    if (self->output.document)
+    if (self->output.document) {
         json_object_set(self->output.document, "snapshots", all.array);
+        pb_json_add_choice(self->output.document, &choice);
+    }
+    pb_choice_free(&choice);
     json_decref(all.array);
     pb_table_free(&all.table);
     return failed;
@@ -240,8 +258,10 @@ static void on_record(void *context, const pb_record *record)
 static int show(pb_invocation *self, pb_error *error)
 {
     const pb_options *options = &self->options;
+    const pb_choice_options wanted = which(options);
     pb_snapshot_file file = {0};
-    int failed = pb_catalogue_show(self->session, options->repository, options->snapshot, &file,
+    pb_choice choice;
+    int failed = pb_catalogue_show(self->session, options->repository, &wanted, &file, &choice,
                                    options->records ? on_record : NULL, self, error);
     if (self->output.lost_errno) {
         *error = (pb_error){0}; /* the loss is the error: pb_output_end tells it */
@@ -251,8 +271,11 @@ static int show(pb_invocation *self, pb_error *error)
         pb_text_snapshot(&self->scratch, &file);
         pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
     }
-    if (self->output.document)
+    if (self->output.document) {
         json_object_set_new(self->output.document, "snapshot", pb_json_of_snapshot(&file, true));
+        pb_json_add_choice(self->output.document, &choice);
+    }
+    pb_choice_free(&choice);
     pb_snapshot_file_free(&file);
     return failed;
 }

@@ -188,25 +188,33 @@ static bool is_always_of_cluster(pb_command command)
            command == PB_COMMAND_SUSPEND || command == PB_COMMAND_RESUME;
 }
 
-/* Settles is_cluster and name_space, before operands of the command line are taken. */
+/* Settles is_cluster, name_space and of_source, before operands of the command line are taken. */
 static int find_cluster(parser *self, const pb_config_places *places,
                         const pb_command_entry *command, pb_error *error)
 {
     pb_options *options = self->options;
     size_t count;
     const pb_option_entry *entry = pb_option_entry_named(PB_SLICE_LITERAL("namespace"));
+    const pb_option_entry *source = pb_option_entry_named(PB_SLICE_LITERAL("source"));
+    bool has_operands = self->operand_count > 1;
+    /* The file's source is that of the file's repository. */
+    if (has_operands && !self->given[source - pb_option_entries(&count)])
+        options->of_source = NULL;
     if (!belongs_to(entry, command))
         return 0;
     bool always = is_always_of_cluster(command->command);
-    bool has_operands = self->operand_count > 1;
+    bool chooses = command->command == PB_COMMAND_VERIFY || command->command == PB_COMMAND_SHOW;
     bool is_named = self->given[entry - pb_option_entries(&count)];
     /* A pod that copies buckets says which ones; a namespace for it would be a surprise. */
-    bool may_be_pod = always || (!has_operands && !options->source && !options->destination);
+    bool may_be_pod =
+        always || (!has_operands && !chooses && !options->source && !options->destination);
     if (!options->name_space && may_be_pod)
         options->name_space = pb_config_pod_namespace(places, &options->arena);
     options->is_cluster = always || is_named || (options->name_space && !has_operands);
     if (!options->is_cluster)
         options->name_space = NULL;
+    if (chooses)
+        options->is_cluster = false;
     bool is_needed = always && (command->command != PB_COMMAND_INIT || options->from_cluster);
     if (is_needed && !options->name_space) {
         pb_error_set(error, PB_ERROR_USAGE, "%s: the namespace of Pachyderm is missing",

@@ -112,10 +112,30 @@ json_t *pb_json_of_snapshot(const pb_snapshot_file *file, bool parts)
     return object;
 }
 
+void pb_json_add_choice(json_t *object, const pb_choice *choice)
+{
+    json_t *attempts = json_array(), *sources = json_array();
+    for (size_t i = 0; i < choice->newer_attempt_count; i++)
+        json_array_append_new(attempts, pb_json_of_text(choice->newer_attempts[i]));
+    add(object, "newer_attempts", attempts);
+    for (size_t i = 0; i < choice->source_count; i++) {
+        json_t *source = json_object();
+        add_text(source, "source", choice->sources[i].name);
+        add_text(source, "prefix", choice->sources[i].prefix);
+        add_text_if(source, "namespace", choice->sources[i].name_space);
+        add_text(source, "newest", choice->sources[i].newest);
+        json_array_append_new(sources, source);
+    }
+    if (choice->source_count)
+        json_object_set(object, "sources", sources);
+    json_decref(sources);
+}
+
 json_t *pb_json_of_entry(const pb_catalogue_entry *entry)
 {
     json_t *object = json_object();
     add_names(object, entry->file);
+    add_text(object, "namespace", entry->name_space);
     add_text(object, "state", pb_text_state(entry));
     if (entry->committed && !entry->flaw)
         add_figures(object, entry->file);
@@ -141,6 +161,7 @@ void pb_json_add_backup(json_t *object, const pb_backup_result *result)
 
 void pb_json_add_restore(json_t *object, const pb_restore_result *result)
 {
+    pb_json_add_choice(object, &result->choice);
     add(object, "snapshot", pb_json_of_snapshot(&result->snapshot, false));
     add_number(object, "objects", result->objects);
     add_number(object, "written_objects", result->written_objects);
@@ -157,6 +178,7 @@ void pb_json_add_restore(json_t *object, const pb_restore_result *result)
 
 void pb_json_add_verify(json_t *object, const pb_verify_result *result)
 {
+    pb_json_add_choice(object, &result->choice);
     add(object, "snapshot", pb_json_of_snapshot(&result->snapshot, false));
     add_number(object, "objects", result->objects);
     add_number(object, "bytes_read", result->bytes_read);

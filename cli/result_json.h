@@ -17,6 +17,8 @@ void pb_json_add_backup(json_t *object, const pb_backup_result *result);
 void pb_json_add_restore(json_t *object, const pb_restore_result *result);
 void pb_json_add_verify(json_t *object, const pb_verify_result *result);
 void pb_json_add_copy(json_t *object, const pb_copy_result *result);
+/* "newer_attempts", and "sources" where more than one could be meant. */
+void pb_json_add_choice(json_t *object, const pb_choice *choice);
 
 /* null for one without an id. With `parts`, an array of the manifest's parts. */
 json_t *pb_json_of_snapshot(const pb_snapshot_file *file, bool parts);

@@ -144,6 +144,7 @@ void pb_text_restore(pb_buffer *buffer, const pb_restore_result *result, const p
 {
     bool dry = options->dry_run;
     append_text_line(buffer, "snapshot", result->snapshot.id);
+    append_text_line(buffer, "source", result->snapshot.source);
     append_prefix(buffer, options->prefix);
     append_count_line(buffer, "objects", result->objects, NULL);
     append_bytes_line(buffer, dry ? "  to write" : "  written", result->written_objects,
@@ -151,7 +152,7 @@ void pb_text_restore(pb_buffer *buffer, const pb_restore_result *result, const p
     append_count_line(buffer, "  present", result->present_objects, "there already, left alone");
     if (result->differing_objects)
         append_count_line(buffer, "  differing", result->differing_objects,
-                          "there with other bytes, left alone");
+                          "there but not the same, left alone");
     if (result->failed_objects)
         append_count_line(buffer, "  failed", result->failed_objects, NULL);
     if (result->extra_objects)
@@ -262,7 +263,7 @@ const char *pb_text_state(const pb_catalogue_entry *entry)
 {
     if (entry->flaw && entry->committed)
         return "unreadable";
-    return entry->committed ? "complete" : "unfinished";
+    return entry->committed ? "complete" : entry->abandoned ? "abandoned" : "unfinished";
 }
 
 static void add_row(pb_table *table, char *const *cells)
@@ -297,6 +298,12 @@ void pb_table_add(pb_table *table, const pb_catalogue_entry *entry)
             pb_buffer_append_text(&cells[FROM], " prefix ");
             append_harmless(&cells[FROM], file->prefix);
         }
+        if (entry->name_space) {
+            pb_buffer_append_text(&cells[FROM], " namespace ");
+            append_harmless(&cells[FROM], entry->name_space);
+        }
+    } else {
+        pb_buffer_append_text(&cells[FROM], "not known");
     }
     for (unsigned i = 0; i < PB_TABLE_COLUMNS; i++) {
         if (!cells[i].size)
@@ -308,28 +315,47 @@ void pb_table_add(pb_table *table, const pb_catalogue_entry *entry)
 
 static void append_row(pb_buffer *buffer, const char *const *cells, const size_t *widths)
 {
-    for (unsigned i = 0; i < PB_TABLE_COLUMNS; i++) {
+    for (unsigned i = 0; i < FROM; i++) {
         bool right = i == OBJECTS || i == SIZE || i == NEW;
-        int width = i == FROM ? 0 : (int)widths[i];
-        pb_buffer_append_format(buffer, "%s%*s", i ? "  " : "", right ? width : -width, cells[i]);
+        pb_buffer_append_format(buffer, "%s%*s", i ? "  " : "",
+                                right ? (int)widths[i] : -(int)widths[i], cells[i]);
     }
     pb_buffer_append_char(buffer, '\n');
 }
 
+/* The first row of this row's source. */
+static size_t first_of(const pb_table *table, size_t row)
+{
+    for (size_t first = 0; first < row; first++)
+        if (strcmp(table->rows[first][FROM], table->rows[row][FROM]) == 0)
+            return first;
+    return row;
+}
+
 void pb_table_append(const pb_table *table, pb_buffer *buffer)
 {
-    static const char *const heads[PB_TABLE_COLUMNS] = {
-        "SNAPSHOT", "STARTED (UTC)", "STATE", "OBJECTS", "SIZE", "NEW", "SOURCE"};
-    size_t widths[PB_TABLE_COLUMNS];
-    for (unsigned i = 0; i < PB_TABLE_COLUMNS; i++) {
+    static const char *const heads[FROM] = {"SNAPSHOT", "STARTED (UTC)", "STATE",
+                                            "OBJECTS",  "SIZE",          "NEW"};
+    size_t widths[FROM], *firsts = pb_allocate((table->count + 1) * sizeof *firsts);
+    for (unsigned i = 0; i < FROM; i++) {
         widths[i] = strlen(heads[i]);
         for (size_t row = 0; row < table->count; row++)
             if (strlen(table->rows[row][i]) > widths[i])
                 widths[i] = strlen(table->rows[row][i]);
     }
-    append_row(buffer, heads, widths);
     for (size_t row = 0; row < table->count; row++)
-        append_row(buffer, (const char *const *)table->rows[row], widths);
+        firsts[row] = first_of(table, row);
+    for (size_t first = 0; first < table->count; first++) {
+        if (firsts[first] != first)
+            continue;
+        pb_buffer_append_format(buffer, "%ssource %s\n", first ? "\n" : "",
+                                table->rows[first][FROM]);
+        append_row(buffer, heads, widths);
+        for (size_t row = first; row < table->count; row++)
+            if (firsts[row] == first)
+                append_row(buffer, (const char *const *)table->rows[row], widths);
+    }
+    free(firsts);
 }
 
 void pb_table_free(pb_table *table)

@@ -18,8 +18,8 @@ void pb_text_copy(pb_buffer *buffer, const pb_copy_result *result, const pb_opti
 /* `show`. */
 void pb_text_snapshot(pb_buffer *buffer, const pb_snapshot_file *file);
 
-/* The table of `snapshots`; {0} is an empty one. */
-enum { PB_TABLE_COLUMNS = 7 };
+/* The tables of `snapshots`, one a source; {0} is empty. */
+enum { PB_TABLE_COLUMNS = 7 }; /* the last is the source */
 typedef struct pb_table {
     char *(*rows)[PB_TABLE_COLUMNS];
     size_t count;

@@ -5,8 +5,6 @@
 
 static const char kind[] = "abandoned";
 
-enum { NOTE_BYTES_MAX = 64 * 1024 };
-
 void pb_closing_note_append(pb_buffer *buffer, const char *id, const char *by, const char *host,
                             int64_t when_ms)
 {
@@ -32,7 +30,7 @@ bool pb_closing_note_parse(pb_slice text, char *ret_by)
 {
     json_t *object;
     pb_error ignored;
-    if (text.size > NOTE_BYTES_MAX || pb_json_parse(text, "snapshot.json", &object, &ignored))
+    if (text.size > PB_CLOSING_NOTE_BYTES_MAX || pb_json_parse(text, "snapshot.json", &object, &ignored))
         return false;
     const char *found = json_string_value(json_object_get(object, "pbcopy"));
     bool is_note = found && strcmp(found, kind) == 0;

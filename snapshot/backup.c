@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "snapshot/backup_ends.h"
+#include "snapshot/commit.h"
 #include "snapshot/pass.h"
 #include "snapshot/run.h"
 #include <stdlib.h>
@@ -39,6 +40,15 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
     result->failed_objects = passed.failed_objects;
     result->resumed_objects = passed.resumed_objects;
     result->resumed = run->donor_count > 0;
+    const pb_commit_terms terms = {
+        .before = run->survey.before,
+        .before_objects = run->survey.before_objects,
+        .gone_objects = passed.gone_objects,
+        .allow_empty = options->allow_empty,
+        .allow_gone = options->allow_gone,
+    };
+    if (!ended)
+        ended = pb_commit_check(&result->snapshot, &terms, error);
     if (!ended && !dry_run) {
         result->snapshot.committed_ms = pb_clock_utc_ms();
         ended = pb_run_commit(run, &result->snapshot, error);

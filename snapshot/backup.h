@@ -16,6 +16,8 @@ typedef struct pb_backup_options {
                        lives */
     bool no_wait;   /* for such a run: BUSY at once */
     bool exclusive; /* on a store that does not honour create-only writes: no other backup runs */
+    bool allow_empty; /* a first snapshot of nothing is committed, too */
+    bool allow_gone;  /* and one that lacks more than half of the objects of the one before */
 } pb_backup_options;
 
 typedef struct pb_backup_result {

@@ -5,6 +5,7 @@
 #include "snapshot/artifact.h"
 #include "snapshot/backup_ends.h"
 #include "snapshot/cluster_side.h"
+#include "snapshot/commit.h"
 #include "snapshot/pass.h"
 #include "snapshot/run.h"
 #include <stdio.h>
@@ -156,6 +157,18 @@ static int run_pass(cluster_backup *self, const char *phase, bool live, pb_snaps
     return ended;
 }
 
+static int check_losses(const cluster_backup *self, const pb_snapshot_file *file, pb_error *error)
+{
+    const pb_commit_terms terms = {
+        .before = self->run.survey.before,
+        .before_objects = self->run.survey.before_objects,
+        .gone_objects = self->result->gone_objects,
+        .allow_empty = self->options->allow_empty,
+        .allow_gone = self->options->allow_gone,
+    };
+    return pb_commit_check(file, &terms, error);
+}
+
 /* Whatever is copied while the cluster lives need not be copied while it is down: each pass is an
  * attempt that ends as a donor of the next. */
 static int copy_beforehand(cluster_backup *self, pb_error *error)
@@ -169,7 +182,8 @@ static int copy_beforehand(cluster_backup *self, pb_error *error)
         if (failed)
             return failed;
     }
-    return 0;
+    /* What would not be committed is no reason to suspend anything. */
+    return self->passes ? check_losses(self, &self->run.donors[0].file, error) : 0;
 }
 
 /* ---- the window ---- */
@@ -449,6 +463,8 @@ static int dry_run(cluster_backup *self, pb_error *error)
     int64_t started_ms = pb_clock_monotonic_ms();
     if (run_pass(self, "comparing", true, &self->result->snapshot, error))
         return -1;
+    if (check_losses(self, &self->result->snapshot, error))
+        return -1;
     const pb_cluster_record *last = self->run.survey.has_base ? self->run.survey.base.cluster : NULL;
     self->result->downtime_expected_ms =
         last ? last->resumed_ms - last->suspended_ms
@@ -466,8 +482,9 @@ static int work(cluster_backup *self, pb_error *error)
     fill_record(self);
     if (self->session->options.dry_run)
         return dry_run(self, error);
-    return copy_beforehand(self, error) || window(self, error) || check_agreement(self, error) ||
-                   store_capture(self, error) || commit(self, error)
+    return copy_beforehand(self, error) || window(self, error) ||
+                   check_losses(self, &self->result->snapshot, error) ||
+                   check_agreement(self, error) || store_capture(self, error) || commit(self, error)
                ? -1
                : 0;
 }

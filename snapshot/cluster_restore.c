@@ -45,7 +45,8 @@ static int find_snapshot(cluster_restore *self, pb_error *error)
 {
     if (pb_repository_open(self->session, self->options->repository, false, &self->repository,
                            error) ||
-        pb_repository_find(&self->repository, self->options->snapshot, &self->file, error))
+        pb_choose(&self->repository, &self->options->which, &self->file, &self->result->choice,
+                  error))
         return -1;
     self->record = self->file.cluster;
     if (self->record)
@@ -529,7 +530,10 @@ static int work(cluster_restore *self, pb_error *error)
     if (self->session->options.dry_run && kubernetes && is_by_velero(self))
         pb_session_note(self->session, "objects that Velero restores are edited after that: what "
                                        "changes is told then");
-    if (pb_restore(self->session, self->options, self->result, error))
+    pb_restore_options objects = *self->options; /* of the same snapshot, whatever is newer now */
+    objects.which.snapshot = self->file.id;
+    pb_choice_free(&self->result->choice);
+    if (pb_restore(self->session, &objects, self->result, error))
         return -1;
     if (self->session->options.dry_run)
         return 0;

@@ -72,6 +72,30 @@ static int look_what_is_there(pb_repository *repository, pb_slice key, pb_slice 
     return failed;
 }
 
+int pb_commit_check(const pb_snapshot_file *file, const pb_commit_terms *terms, pb_error *error)
+{
+    /* In a full backup the numbers alone tell of losses. */
+    uint64_t gone = terms->gone_objects;
+    if (terms->before_objects > file->objects && terms->before_objects - file->objects > gone)
+        gone = terms->before_objects - file->objects;
+    if (!terms->before[0] && !file->objects && !terms->allow_empty) {
+        pb_error_set(error, PB_ERROR_FAILED, "%s holds no object%s%s: nothing was committed",
+                     file->source, file->prefix[0] ? " with the prefix " : "", file->prefix);
+        return pb_error_hint(error, "check the source and --prefix; if it is empty indeed, run the "
+                                    "same command again with --allow-empty");
+    }
+    if (terms->before[0] && gone > terms->before_objects / 2 && !terms->allow_gone) {
+        pb_error_set(error, PB_ERROR_FAILED,
+                     "%llu of the %llu objects of snapshot %s are gone from %s: nothing was "
+                     "committed",
+                     (unsigned long long)gone,
+                     (unsigned long long)terms->before_objects, terms->before, file->source);
+        return pb_error_hint(error, "check the source; if they were deleted on purpose, run the "
+                                    "same command again with --allow-gone");
+    }
+    return 0;
+}
+
 int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error *error)
 {
     pb_buffer text = {0}, key = {0};
@@ -97,8 +121,8 @@ int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error 
         }
     }
     if (!failed)
-        failed = pb_store_write(repository->store, pb_buffer_slice(&key), pb_buffer_slice(&text),
-                                true, error);
+        failed = pb_repository_write_proven(repository, pb_buffer_slice(&key),
+                                            pb_buffer_slice(&text), error);
     if (failed && error->kind == PB_ERROR_EXISTS)
         failed = look_what_is_there(repository, pb_buffer_slice(&key), pb_buffer_slice(&text),
                                     error);

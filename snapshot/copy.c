@@ -21,16 +21,18 @@ typedef struct copy_shard {
     pb_copy_result result; /* counters of this shard */
 } copy_shard;
 
+/* What was written before the source's last change may have other metadata, though the bytes are
+ * the same. */
 static bool unchanged(const copy_shard *shard, const pb_entry *source, const pb_entry *there)
 {
-    if (!there || there->size != source->size)
+    if (!there || there->size != source->size || there->mtime_ms < source->mtime_ms)
         return false;
     if (pb_slice_equal(source->etag, there->etag))
         return true;
     bool comparable = pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
                       pb_store_capabilities_of(shard->worker->stores[DESTINATION])->etag_is_md5 &&
                       pb_etag_parts(source->etag) == 0 && pb_etag_parts(there->etag) == 0;
-    return !comparable && there->mtime_ms >= source->mtime_ms;
+    return !comparable;
 }
 
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,

@@ -23,9 +23,9 @@ typedef struct pb_copy_result {
     int64_t elapsed_ms;
 } pb_copy_result;
 
-/* Copies what is new or changed; deletes nothing. Unchanged is an object of equal size and ETag;
- * between stores whose ETags cannot be compared, one of equal size that was written after the
- * source's. */
+/* Copies what is new or changed; deletes nothing. Unchanged is an object of equal size and ETag
+ * (between stores whose ETags cannot be compared: of equal size) that was written to the
+ * destination after the source's last change. */
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,
             pb_error *error);
 

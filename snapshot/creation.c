@@ -168,8 +168,8 @@ int pb_creation_make(pb_repository *repository, pb_error *error)
         return pb_error_context(error, "making the repository");
     pb_buffer text = {0};
     pb_repository_file_append(&text, &repository->file);
-    int failed = pb_store_write(repository->store, PB_SLICE_LITERAL(PB_REPOSITORY_FILE),
-                                pb_buffer_slice(&text), true, &wrong);
+    int failed = pb_repository_write_proven(repository, PB_SLICE_LITERAL(PB_REPOSITORY_FILE),
+                                            pb_buffer_slice(&text), &wrong);
     if (failed && wrong.kind == PB_ERROR_EXISTS) { /* another run was faster */
         pb_buffer_clear(&text);
         failed = pb_store_read(repository->store, PB_SLICE_LITERAL(PB_REPOSITORY_FILE),

@@ -4,6 +4,33 @@
 #include "snapshot/creation.h"
 #include <stdlib.h>
 
+int pb_repository_write_proven(pb_repository *repository, pb_slice key, pb_slice text,
+                               pb_error *error)
+{
+    if (pb_store_write(repository->store, key, text, true, error))
+        return -1;
+    pb_buffer kept = {0};
+    pb_error wrong = {0};
+    int failed = pb_store_read(repository->store, key, text.size, &kept, &wrong);
+    bool same = !failed && pb_slice_equal(pb_buffer_slice(&kept), text);
+    pb_buffer_free(&kept);
+    if (same)
+        return 0;
+    if (failed && wrong.kind != PB_ERROR_NOT_FOUND && wrong.kind != PB_ERROR_DAMAGED) {
+        *error = wrong;
+        return pb_error_context(error, "reading %.*s back", PB_SLICE_FORMAT(key));
+    }
+    bool lost = wrong.kind == PB_ERROR_NOT_FOUND;
+    if (!lost && repository->file.create_only) { /* then it is this run's own: it must not stay */
+        pb_store_request delete = {.operation = PB_STORE_DELETE, .keys = &key, .key_count = 1};
+        pb_store_call(repository->store, &delete, NULL);
+    }
+    pb_error_set(error, PB_ERROR_DAMAGED, "%s took %.*s and %s", pb_store_name(repository->store),
+                 PB_SLICE_FORMAT(key), lost ? "does not have it" : "gives back other bytes");
+    return pb_error_hint(error, "this store does not keep what it takes: repair it, or use another "
+                                "one, before you run the same command again");
+}
+
 static int open_file(pb_repository *repository, bool may_make, pb_error *error)
 {
     pb_buffer text = {0};
@@ -138,50 +165,6 @@ int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_f
                               PB_SLICE_FORMAT(id));
     }
     pb_buffer_free(&text);
-    return failed;
-}
-
-static int not_there(pb_repository *repository, const char *id, pb_error *error)
-{
-    if (id)
-        pb_error_set(error, PB_ERROR_NOT_FOUND, "there is no committed snapshot %s in %s", id,
-                     pb_store_name(repository->store));
-    else
-        pb_error_set(error, PB_ERROR_NOT_FOUND, "there is no committed snapshot in %s",
-                     pb_store_name(repository->store));
-    return pb_error_hint(error, "`pbcopy snapshots REPOSITORY` lists what there is");
-}
-
-int pb_repository_find(pb_repository *repository, const char *id, pb_snapshot_file *ret_file,
-                       pb_error *error)
-{
-    pb_error wrong = {0};
-    if (id) {
-        if (!pb_snapshot_id_valid(pb_slice_of(id)))
-            return pb_error_set(error, PB_ERROR_USAGE, "'%s' is not a snapshot's id", id);
-        if (!pb_repository_snapshot(repository, pb_slice_of(id), ret_file, NULL, &wrong))
-            return 0;
-        if (wrong.kind == PB_ERROR_NOT_FOUND)
-            return not_there(repository, id, error);
-        *error = wrong;
-        return -1;
-    }
-    pb_arena arena = {0};
-    pb_slice *ids;
-    size_t count;
-    int failed = pb_repository_ids(repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, &wrong);
-    bool found = false;
-    while (!failed && !found && count--) {
-        failed = pb_repository_snapshot(repository, ids[count], ret_file, NULL, &wrong);
-        found = !failed;
-        if (failed && wrong.kind == PB_ERROR_NOT_FOUND)
-            failed = 0; /* not finished: the one before */
-    }
-    pb_arena_free(&arena);
-    if (failed)
-        *error = wrong;
-    else if (!found)
-        failed = not_there(repository, NULL, error);
     return failed;
 }
 

@@ -37,11 +37,13 @@ int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *a
  * hex of the file, NULL allowed). */
 int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_file *ret_file,
                            char *ret_sha256, pb_error *error);
-/* The named one, or the newest committed for NULL. */
-int pb_repository_find(pb_repository *repository, const char *id, pb_snapshot_file *ret_file,
-                       pb_error *error);
 int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_intent,
                          pb_error *error);
+
+/* Writes a small object, create-only, and reads it back: DAMAGED unless the store gives back the
+ * same bytes. For what success rests on. */
+int pb_repository_write_proven(pb_repository *repository, pb_slice key, pb_slice text,
+                               pb_error *error);
 
 /* Reads a whole part (part->name is set), checks every record, and describes it in *part: for parts
  * of attempts, which no snapshot.json names. */

@@ -59,10 +59,16 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         return 0;
     shard->result.objects++;
     int same = heads[1] ? compare(shard, record, heads[1]) : 0;
+    /* Older than the source's last change: its metadata may be other, too. */
+    bool older = same && heads[1]->mtime_ms < record->mtime_ms;
+    if (older)
+        same = 0;
     if (heads[1] && !same && !restore->overwrite) {
         shard->result.differing_objects++;
         pb_job_finding(&restore->job, "differs", record->key,
-                       "the destination has other bytes under this key");
+                       older ? "the destination has an object that is older than the snapshot's: "
+                               "its metadata may be other"
+                             : "the destination has other bytes under this key");
         return 0;
     }
     item->entry = heads[0];
@@ -185,7 +191,7 @@ static int judge(const restore_job *restore, pb_error *error)
     }
     if (result->differing_objects) {
         pb_error_set(error, PB_ERROR_FAILED,
-                     "the destination holds %llu objects with other bytes: they were left alone",
+                     "the destination holds %llu objects that differ: they were left alone",
                      (unsigned long long)result->differing_objects);
         return pb_error_hint(error, "restore into an empty bucket, or say --overwrite");
     }
@@ -247,8 +253,9 @@ int pb_restore(pb_session *session, const pb_restore_options *options,
     pb_session_phase(session, "opening");
     if (pb_repository_open(session, options->repository, false, &restore.repository, error))
         return -1;
-    int ended =
-        pb_repository_find(&restore.repository, options->snapshot, &ret_result->snapshot, error);
+    int ended = pb_choose(&restore.repository, &options->which, &ret_result->snapshot,
+                          &ret_result->choice, error);
+    pb_choice_note(&ret_result->choice, session);
     if (!ended)
         ended =
             open_destination(session, options, &restore.repository, &config, &destination, error);
@@ -269,5 +276,6 @@ int pb_restore(pb_session *session, const pb_restore_options *options,
 
 void pb_restore_result_free(pb_restore_result *result)
 {
+    pb_choice_free(&result->choice);
     pb_snapshot_file_free(&result->snapshot);
 }

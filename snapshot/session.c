@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONTROL_PARALLEL = 4 };
+enum { CONTROL_PARALLEL = 32 };
 
 static pb_http_options http_options(const pb_session_options *options)
 {

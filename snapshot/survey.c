@@ -80,6 +80,10 @@ int pb_survey_make(pb_repository *repository, const pb_survey_options *options,
     while (!answer && count--)
         answer = consider(repository, ids[count], options, ret_survey, error);
     pb_arena_free(&arena);
+    if (ret_survey->has_base) {
+        memcpy(ret_survey->before, ret_survey->base.id, sizeof ret_survey->before);
+        ret_survey->before_objects = ret_survey->base.objects;
+    }
     if (answer >= 0 && (options->full || !ret_survey->has_base)) {
         pb_snapshot_file_free(&ret_survey->base);
         ret_survey->has_base = false;

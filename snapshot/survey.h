@@ -19,6 +19,9 @@ typedef struct pb_survey {
     bool has_base;
     pb_snapshot_file base; /* the newest committed snapshot of the source */
     char base_sha256[65];
+    /* The same snapshot, also of a full backup, which has no base. */
+    char before[PB_SNAPSHOT_ID_SIZE]; /* "" for none */
+    uint64_t before_objects;
     /* Attempts since the base without a commit, the newest first: what they copied can be used. */
     char candidates[PB_DONORS_MAX][PB_SNAPSHOT_ID_SIZE];
     unsigned candidate_count;

@@ -302,8 +302,9 @@ int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_r
     pb_session_phase(session, "opening");
     if (pb_repository_open(session, options->repository, false, &verify.repository, error))
         return -1;
-    int ended =
-        pb_repository_find(&verify.repository, options->snapshot, &ret_result->snapshot, error);
+    int ended = pb_choose(&verify.repository, &options->which, &ret_result->snapshot,
+                          &ret_result->choice, error);
+    pb_choice_note(&ret_result->choice, session);
     if (!ended) {
         pb_job_init(&verify.job, session);
         ended = verify_artifacts(&verify, error);
@@ -320,5 +321,6 @@ int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_r
 
 void pb_verify_result_free(pb_verify_result *result)
 {
+    pb_choice_free(&result->choice);
     pb_snapshot_file_free(&result->snapshot);
 }

@@ -2,19 +2,20 @@
 #ifndef PB_SNAPSHOT_VERIFY_H
 #define PB_SNAPSHOT_VERIFY_H
 
-#include "manifest/snapshot_file.h"
+#include "snapshot/choice.h"
 #include "snapshot/session.h"
 
 typedef struct pb_verify_options {
     const char *repository;
-    const char *snapshot; /* id; NULL for the newest */
-    const char *prefix;   /* only keys that begin with this; NULL or "" for all */
-    bool read;            /* read every byte; else hold listings against the manifest */
-    bool database;        /* and hold the manifest against what the dump needs */
-    const char *identity; /* age's key file, to read an encrypted dump; NULL for none */
+    pb_choice_options which; /* snapshot */
+    const char *prefix;      /* only keys that begin with this; NULL or "" for all */
+    bool read;               /* read every byte; else hold listings against the manifest */
+    bool database;           /* and hold the manifest against what the dump needs */
+    const char *identity;    /* age's key file, to read an encrypted dump; NULL for none */
 } pb_verify_options;
 
 typedef struct pb_verify_result {
+    pb_choice choice;
     pb_snapshot_file snapshot;
     uint64_t objects; /* looked at */
     uint64_t orphans; /* in the snapshot's data/, and in no record: no damage */

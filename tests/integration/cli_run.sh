@@ -77,7 +77,7 @@ run 0 snapshots "$backup" --json
 told '(.snapshots | length) == 3 and .snapshots[0].id == "'"$id"'" and
     all(.snapshots[]; .state == "complete")'
 run 0 snapshots "$backup"
-[[ $(wc -l <"$scratch/out") -eq 4 ]] || fail "not a line a snapshot"
+[[ $(wc -l <"$scratch/out") -eq 5 ]] || fail "not a line a snapshot, below its source"
 
 run 0 show "$backup" --json
 told '.snapshot.objects == 500 and (.snapshot.parts | length) > 0'

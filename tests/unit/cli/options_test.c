@@ -269,7 +269,10 @@ static void the_configuration_says_what_is_left_out(void **state)
     TOLD(self, "bucket - x r -", "backup", "x"); /* operands: of these, not of the cluster */
     TOLD(self, "bucket - x y -", "backup", "x", "y");
     TOLD(self, "cluster p x y -", "backup", "x", "y", "--namespace", "p");
-    TOLD(self, "bucket - - r -", "verify");
+    TOLD(self, "bucket n - r -", "verify"); /* that cluster's snapshot */
+    TOLD(self, "bucket n - r -", "show");
+    TOLD(self, "bucket - - x -", "verify", "x");
+    TOLD(self, "bucket p - x -", "verify", "x", "--namespace=p");
     TOLD(self, "cluster n - - -", "resume");
     TOLD(self, "cluster n - r -", "doctor");
     TOLD(self, "cluster n - x -", "doctor", "x");
@@ -282,6 +285,39 @@ static void the_configuration_says_what_is_left_out(void **state)
     TOLD(self, "cluster - - - -", "init");
 }
 
+static void chooses_source(folder *self, const char *wanted, const char *const *words)
+{
+    pb_options options;
+    pb_error error = {0};
+    if (parse_at(&self->places, words, &options, &error))
+        fail_msg("%s", error.message);
+    assert_string_equal(options.of_source ? options.of_source : "-", wanted);
+    pb_options_free(&options);
+}
+
+#define CHOOSES(self, wanted, ...)                                                                 \
+    chooses_source(self, wanted, (const char *const[]){__VA_ARGS__, NULL})
+
+/* What is the operand of a backup says whose snapshot a restore, verify and show are about. */
+static void a_source_is_an_operand_and_an_option(void **state)
+{
+    folder *self = *state;
+    write_file(self->config, "source: s\nrepository: r\ndestination: d\n");
+    CHOOSES(self, "s", "verify");
+    CHOOSES(self, "s", "show");
+    CHOOSES(self, "s", "restore");
+    CHOOSES(self, "t", "verify", "--source=t");
+    CHOOSES(self, "-", "verify", "x"); /* another repository has other sources */
+    CHOOSES(self, "t", "verify", "x", "--source=t");
+    CHOOSES(self, "-", "backup");
+    CHOOSES(self, "-", "snapshots");
+    write_file(self->config,
+               "source: s\nrepository: r\nverify:\n  source: v\nbackup:\n  source: b\n");
+    CHOOSES(self, "v", "verify");
+    CHOOSES(self, "s", "show");
+    TOLD(self, "bucket - b r -", "backup");
+}
+
 static void a_pod_is_asked_last(void **state)
 {
     folder *self = *state;
@@ -292,6 +328,7 @@ static void a_pod_is_asked_last(void **state)
     TOLD(self, "cluster p - - -", "resume", "--namespace=p");
     TOLD(self, "cluster mine - - -", "init", "--from-cluster");
     write_file(self->config, "repository: r\n");
+    TOLD(self, "bucket - - r -", "verify"); /* which need not be a cluster's */
     TOLD(self, "cluster mine - r -", "backup");
     write_file(self->config, "repository: r\nnamespace: n\n");
     TOLD(self, "cluster n - r -", "backup");
@@ -526,6 +563,8 @@ int main(void)
         cmocka_unit_test(options_of_a_cluster_are_stored),
         cmocka_unit_test(a_bucket_alone_is_no_cluster),
         cmocka_unit_test_setup_teardown(the_configuration_says_what_is_left_out, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_source_is_an_operand_and_an_option, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_pod_is_asked_last, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_was_typed_puts_the_file_out, make_folder,

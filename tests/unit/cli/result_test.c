@@ -107,11 +107,12 @@ static void a_restore_and_a_copy(void **state)
                                   .elapsed_ms = 2000};
     pb_text_restore(&buffer, &restored, &options);
     assert_lines(&buffer, "snapshot    20261123T052049Z-3f9a\n"
+                          "source      s3://host/b?ucket/\n"
                           "prefix      a?b/\n"
                           "objects     10\n"
                           "  written   6, 10 B\n"
                           "  present   2   there already, left alone\n"
-                          "  differing 1   there with other bytes, left alone\n"
+                          "  differing 1   there but not the same, left alone\n"
                           "  failed    1\n"
                           "moved       inside the store\n"
                           "took        2.0 s\n");
@@ -140,17 +141,33 @@ static void the_table_of_snapshots(void **state)
     pb_table_add(&table, &(pb_catalogue_entry){.file = &unfinished});
     pb_table_add(&table,
                  &(pb_catalogue_entry){.file = &unfinished, .committed = true, .flaw = "not JSON"});
+    pb_table_add(&table,
+                 &(pb_catalogue_entry){.file = &file, .committed = true, .name_space = "prod"});
+    pb_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
     pb_table_append(&table, &buffer);
     pb_table_free(&table);
     assert_lines(&buffer,
+                 "source s3://host/b?ucket/\n"
                  "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
-                 "       NEW  SOURCE\n"
+                 "       NEW\n"
                  "20261123T052049Z-3f9a  2026-11-23 05:20:49  complete      1,200  3.00 "
-                 "MiB  1.00 MiB  s3://host/b?ucket/\n"
+                 "MiB  1.00 MiB\n"
+                 "20261123T052049Z-3f9a  2026-11-23 05:20:49  complete      1,200  3.00 "
+                 "MiB  1.00 MiB\n"
+                 "\n"
+                 "source not known\n"
+                 "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
+                 "       NEW\n"
                  "20261124T052049Z-0000  -                    unfinished        -         "
-                 "-         -  -\n"
+                 "-         -\n"
                  "20261124T052049Z-0000  -                    unreadable        -         "
-                 "-         -  -\n");
+                 "-         -\n"
+                 "\n"
+                 "source s3://host/b?ucket/ namespace prod\n"
+                 "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
+                 "       NEW\n"
+                 "20261123T052049Z-3f9a  2026-11-23 05:20:49  complete      1,200  3.00 "
+                 "MiB  1.00 MiB\n");
 }
 
 static void errors_as_json(void **state)

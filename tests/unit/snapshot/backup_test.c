@@ -132,10 +132,12 @@ static void append_record(void *context, const pb_record *record)
 static void read_records(place *here, pb_buffer *ret_text)
 {
     pb_snapshot_file file = {0};
+    pb_choice choice;
     pb_error error = {0};
-    if (pb_catalogue_show(here->session, here->repository, NULL, &file, append_record, ret_text,
-                          &error))
+    if (pb_catalogue_show(here->session, here->repository, &(pb_choice_options){0}, &file, &choice,
+                          append_record, ret_text, &error))
         fail_msg("%s", error.message);
+    pb_choice_free(&choice);
     pb_snapshot_file_free(&file);
 }
 
@@ -179,7 +181,7 @@ static void test_backup_verify_restore(void **state)
     assert_int_equal(restored.written_objects, 0);
     assert_int_equal(restored.present_objects, OBJECTS + 1);
     pb_restore_result_free(&restored);
-    options.snapshot = first.snapshot.id;
+    options.which.snapshot = first.snapshot.id;
     assert_int_equal(pb_restore(here->session, &options, &restored, &error), -1);
     assert_int_equal(error.kind, PB_ERROR_FAILED);
     assert_int_equal(restored.differing_objects, 1);

@@ -15,12 +15,6 @@ import scenario
 import store_objects
 from store_objects import Planned
 
-def is_plain_path(key):
-    """Whether it means the same file to whoever takes it for a path, and can be one's name."""
-    return all(segment not in ("", ".", "..") and len(segment.encode()) <= 255 for segment in key.split("/")) \
-        and "\\" not in key and all(character >= " " and not "\x7f" <= character <= "\x9f" for character in key)
-
-
 figures = [] # (step, objects, seconds)
 
 
@@ -48,6 +42,12 @@ def main(make_store, objects):
         print("\nstep                                       objects        s  objects/s")
         for step, objects, seconds in figures:
             print(f"{step:40} {objects or '':>9} {seconds:8.1f}  {round(objects / seconds) if objects else '':>9}")
+
+
+def is_plain_path(key):
+    """Whether it means the same file to whoever takes it for a path, and can be one's name."""
+    return all(segment not in ("", ".", "..") and len(segment.encode()) <= 255 for segment in key.split("/")) \
+        and "\\" not in key and all(character >= " " and not "\x7f" <= character <= "\x9f" for character in key)
 
 
 class StoreScenario(scenario.Scenario):
@@ -424,7 +424,8 @@ class Outage(StoreScenario):
         repository_bucket, repository = self.bucket("outage-repository")
         with measured("backup, the server away for 5 s", len(planned)):
             running = self.begin("backup", source, repository, "--parallel", "8", "-v")
-            scenario.wait_until(lambda: running.is_over() or len(self.store.list(repository_bucket, "data/")) > 200, 60)
+            scenario.wait_until(lambda: running.is_over() or len(self.store.list(repository_bucket, "data/")) > 200, 60,
+                                "objects to be copied")
             self.store.kill()
             self.assertFalse(running.is_over(), "the backup was over before the server was killed")
             try:

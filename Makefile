@@ -14,8 +14,9 @@ all: # installs what a build needs, builds build/release/bin/pbcopy
 demo: all # backs up, verifies and restores a bucket of its own
 	scripts/demo
 
-test: # installs what the tests need, builds, runs every test
+test: # installs what the tests need, builds, runs every test; where Go is, builds real servers for them, once
 	scripts/install-dependencies build test
+	tests/support/go_servers/build || [ $$? -eq 77 ]
 	cmake --preset dev
 	cmake --build --preset dev --parallel $(JOBS)
 	ctest --preset dev --output-on-failure --parallel 2

@@ -1,12 +1,11 @@
-"""A Kubernetes control plane with one stub node for the length of a test: kubernetes/build makes the programs
-once, kubernetes/up starts them.
+"""A Kubernetes control plane with one stub node for the length of a test, started by kubernetes/up.
 
-Where they are not there the test is skipped, aloud; with CI=true in the environment they are built (three to
-eight minutes, once), and nothing is skipped.
+Its programs are those that KUBEBUILDER_ASSETS names, or Kubernetes 1.36 from Go modules (go_servers), or, where there is
+no Go for that, 1.20 from Debian's source package (kubernetes/build), if it has been built; with CI=true in the
+environment it is. Else the test is skipped, aloud.
 """
 
 import atexit
-import base64
 import contextlib
 import json
 import os
@@ -21,24 +20,28 @@ import time
 import urllib.error
 import urllib.request
 
+import go_servers
 import scenario
 
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kubernetes")
 
 
-def _cache():
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kubernetes-from-debian")
-
-
 def programs():
     """The folder of kube-apiserver and its kin; ends the test where they cannot be had."""
     assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    for folder in (assets, os.path.join(_cache(), "bin")):
-        if folder and os.access(os.path.join(folder, "kube-apiserver"), os.X_OK):
-            return folder
-    if os.environ.get("CI") != "true" and os.environ.get("PB_BUILD_KUBERNETES") != "1":
-        scenario.unavailable("no Kubernetes API server here: tests/support/kubernetes/build makes one, "
-                             "KUBEBUILDER_ASSETS names one, CI=true or PB_BUILD_KUBERNETES=1 builds it")
+    if assets and os.access(os.path.join(assets, "kube-controller-manager"), os.X_OK):
+        return assets
+    folder, reason = go_servers.kubernetes()
+    if folder:
+        return folder
+    print(f"Kubernetes 1.20, of Debian's source package, as there is no newer one: {reason}", flush=True)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.path.join(cache, "kubernetes-from-debian", "bin")
+    if os.access(os.path.join(folder, "kube-apiserver"), os.X_OK):
+        return folder
+    if os.environ.get("CI") != "true":
+        scenario.unavailable("no Kubernetes API server here: tests/support/go_servers/build or, without Go, "
+                             "tests/support/kubernetes/build makes one; KUBEBUILDER_ASSETS names one")
     run = subprocess.run([os.path.join(SCRIPTS, "build")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          text=True, timeout=1200, check=False)
     if run.returncode:
@@ -47,13 +50,13 @@ def programs():
 
 
 def _port_range():
-    """The first of six free ports in a row, as kubernetes/up wants them; below those that connections are made from,
+    """The first of four free ports in a row, as kubernetes/up wants them; below those that connections are made from,
     which somebody else may get before it starts."""
     for _ in range(200):
         first = random.randrange(20000, 32000)
-        if all(_is_free(first + i) for i in range(6)):
+        if all(_is_free(first + i) for i in range(4)):
             return first
-    raise RuntimeError("no six free ports in a row")
+    raise RuntimeError("no four free ports in a row")
 
 
 def _is_free(port):
@@ -70,11 +73,12 @@ class KubernetesCluster:
     """Running from construction to stop()."""
 
     def __init__(self):
+        self.bin = programs()
+        # A kubectl of the same version goes before any other, for pbcopy too.
+        if os.access(os.path.join(self.bin, "kubectl"), os.X_OK):
+            os.environ["PATH"] = f"{self.bin}:{os.environ['PATH']}"
         if not shutil.which("kubectl"):
             scenario.unavailable("kubectl is not installed (kubernetes-client)")
-        self.bin = programs()
-        if not os.access(os.path.join(self.bin, "kube-controller-manager"), os.X_OK):
-            scenario.unavailable(f"no kube-controller-manager in {self.bin}: pods would neither come nor go")
         self.folder = tempfile.mkdtemp(prefix="pbcopy-kube-", dir="/tmp")
         self.directory = os.path.join(self.folder, "k")
         self._stopped = None  # the arguments of an API server that has been stopped
@@ -190,14 +194,8 @@ class KubernetesCluster:
                  "metadata": {"name": name, "namespace": place},
                  "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": place}],
                  "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}}])
-        token = None
-        for _ in range(100):
-            for item in self.api("GET", f"/api/v1/namespaces/{place}/secrets")["items"]:
-                if item["metadata"].get("annotations", {}).get("kubernetes.io/service-account.name") == name:
-                    token = base64.b64decode(item["data"]["token"]).decode()
-            if token:
-                break
-            time.sleep(0.1)
+        token = self.api("POST", f"/api/v1/namespaces/{place}/serviceaccounts/{name}/token",
+                         {"spec": {"expirationSeconds": 7200}})["status"]["token"]
         with open(self.kubeconfig, encoding="ascii") as file:
             text = file.read()
         path = os.path.join(self.folder, f"kubeconfig-{name}")

@@ -3,28 +3,15 @@
 import ctypes
 import glob
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
+import scenario
+
 PASSWORD = "marked-database-password-7d1f"
-
-
-def free_port():
-    """Below those that connections are made from: one of these could be taken while the server is halted."""
-    for _ in range(200):
-        port = random.randrange(12000, 20000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port")
 
 
 def programs():
@@ -50,7 +37,7 @@ class PostgresServer:
         if not self.bin:
             raise RuntimeError("no PostgreSQL server here (postgresql-15)")
         self.folder = tempfile.mkdtemp(prefix="pbcopy-postgres-", dir="/tmp")
-        self.host, self.port, self.user, self.password = "127.0.0.1", free_port(), "pachyderm", PASSWORD
+        self.host, self.port, self.user, self.password = "127.0.0.1", scenario.free_port(), "pachyderm", PASSWORD
         # PostgreSQL refuses to run as root.
         self.as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self.as_user:

@@ -10,8 +10,10 @@ import ctypes
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -63,6 +65,19 @@ PR_SET_PDEATHSIG = 1
 
 def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port():
+    """Below those that connections are made from: one of these could be taken while a server is halted."""
+    for _ in range(200):
+        port = random.randrange(12000, 20000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
 
 
 class Origin:

@@ -11,7 +11,7 @@ import threading
 import typing
 import urllib.parse
 
-import ceph_cluster
+import s3_store
 
 MIB = 1 << 20
 PART_BYTES = 8 * MIB
@@ -100,7 +100,7 @@ _of_thread = threading.local()
 
 def _start(endpoint, credentials):
     global _client
-    _client = ceph_cluster.client_of(endpoint, credentials)
+    _client = s3_store.client_of(endpoint, credentials)
 
 
 def _put_one(bucket, planned):
@@ -156,11 +156,11 @@ def _chunk(work, bucket, chunk):
 class Workers:
     """The processes, from construction to stop()."""
 
-    def __init__(self, cluster):
-        self._cluster = cluster
+    def __init__(self, store):
+        self._store = store
         self._pool = concurrent.futures.ProcessPoolExecutor(
             PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=_start,
-            initargs=(cluster.endpoint, cluster.credentials))
+            initargs=(store.endpoint, store.credentials))
 
     def stop(self):
         self._pool.shutdown(cancel_futures=True)
@@ -178,7 +178,7 @@ class Workers:
     def read(self, bucket, prefix="", keys=None):
         """Reads every object to its last byte: {key: Stored}. The keys are those that are listed, if none
         are given; what is listed of them must agree with what is read."""
-        listed = None if keys is not None else self._cluster.list(bucket, prefix)
+        listed = None if keys is not None else self._store.list(bucket, prefix)
         found = self._all(_read_one, bucket, list(listed if keys is None else keys))
         for key, (size, etag) in (listed or {}).items():
             if (size, etag) != found[key][:2]:

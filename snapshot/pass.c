@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/key_form.h"
 #include "copier/store/etag.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
@@ -144,7 +145,9 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     }
     /* A multipart object is moved again: its listing does not say in what parts it is stored, which
      * its record should. */
-    bool taken_up = found && etag_proves(shard, source, found) && pb_etag_parts(source->etag) == 0;
+    bool taken_up = found && etag_proves(shard, source, found) &&
+                    pb_etag_parts(source->etag) == 0 &&
+                    !pb_key_forms(source->key); /* older versions left such keys in data/, too */
     if (taken_up) {
         item->verdict = FOUND;
         if (!shard->owner->pass->server_side)
@@ -244,12 +247,13 @@ static void on_deleted(pb_store_request *request)
 
 static void delete_stray(pass_shard *shard, const pb_entry *entry)
 {
+    pb_record listed = {.at = id_of(shard->owner), .key = entry->key};
+    const pb_record *record = entry->record ? entry->record : &listed;
+    if (!record->path.size && pb_key_forms(record->key))
+        return; /* left by an older version: its key may mean another object to the store */
     stray_deletion *stray = pb_allocate_zeroed(1, sizeof *stray);
     pb_buffer_clear(&shard->scratch);
-    if (entry->record)
-        pb_layout_record_key(&shard->scratch, entry->record);
-    else
-        pb_layout_data_key(&shard->scratch, id_of(shard->owner), entry->key, SIZE_MAX);
+    pb_layout_record_key(&shard->scratch, record);
     stray->shard = shard;
     stray->key = pb_duplicate(pb_buffer_slice(&shard->scratch));
     stray->slice = pb_slice_of(stray->key);

@@ -81,6 +81,7 @@ static const char fault_help_text[] =
     "requests pass, times=N ends after N faults. The first rule that fits and whose dice (of the "
     "seed)\n"
     "fall so is used. KIND:\n"
+    "  error403     403 AccessDenied, nothing done\n"
     "  error500     500 InternalError, nothing done\n"
     "  error503     503 SlowDown, nothing done\n"
     "  error200     200 with an <Error> body, nothing done: CopyObject, UploadPartCopy and\n"

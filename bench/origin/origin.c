@@ -516,6 +516,9 @@ static bool garble(pb_origin *origin, pb_origin_exchange *exchange)
 static bool fault_instead(pb_origin_exchange *exchange, pb_origin_fault fault)
 {
     switch (fault) {
+    case PB_ORIGIN_FAULT_ERROR403:
+        pb_origin_refuse(exchange, "AccessDenied", NULL, NULL);
+        return true;
     case PB_ORIGIN_FAULT_ERROR500:
         pb_origin_refuse(exchange, "InternalError", NULL, NULL);
         return true;

@@ -58,7 +58,13 @@ static const pb_command_entry commands[] = {
             "DESTINATION, and checks each against what the snapshot knows of its bytes.\n\n"
             "Objects that are there already and the same are left alone, so that a second run goes "
             "on from where the first ended. Objects with other bytes are left alone too, and the "
-            "run fails, unless --overwrite is given. Nothing is ever deleted.\n\n"
+            "run fails, unless --overwrite is given. Nothing is ever deleted. At the end the "
+            "listing of DESTINATION must show what was written.\n\n"
+            "A store that keeps objects as files changes some keys: \"a//b\" becomes \"a/b\". "
+            "Where "
+            "such keys are to be written, pbcopy first probes DESTINATION with a few objects below "
+            "pbcopy-probe-*, which it deletes again, and refuses the keys that the store changes, "
+            "one by one.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it restores a "
             "whole Pachyderm into that namespace. In order: tools, rights and versions are "
             "checked, and that neither the namespace holds a Pachyderm nor a live one uses the "
@@ -149,7 +155,8 @@ static const pb_command_entry commands[] = {
             "Copies objects that are not in DESTINATION or differ there, without a repository and "
             "without a manifest. Objects of equal size and ETag are left alone; between stores "
             "whose ETags cannot be compared, those of equal size that were written after the "
-            "source's. Nothing is ever deleted.",
+            "source's. Nothing is ever deleted. At the end the listing of DESTINATION must show "
+            "what was copied. Keys that DESTINATION would change are refused, as restore does.",
         .examples =
             {
                 {"Bucket to bucket:", "pbcopy copy s3://data s3://data-copy"},

@@ -61,10 +61,14 @@ static const pb_command_entry commands[] = {
             "repository holds snapshots of several sources, --source or --snapshot must say which "
             "is meant.\n\n"
             "Objects that are there already and the same are left alone, so that a second run goes "
-            "on from where the first ended. Objects with other bytes, and those that are older "
-            "than "
-            "the source's last change and may have other metadata, are left alone too, and the "
-            "run fails, unless --overwrite is given. Nothing is ever deleted.\n\n"
+            "on from where the first ended. Objects with other bytes, and those that are older than "
+            "the source's last change and may have other metadata, are left alone too, and the run "
+            "fails, unless --overwrite is given. Nothing is ever deleted. At the end the listing of "
+            "DESTINATION must show what was written.\n\n"
+            "A store that keeps objects as files changes some keys: \"a//b\" becomes \"a/b\". Where "
+            "such keys are to be written, pbcopy first probes DESTINATION with a few objects below "
+            "pbcopy-probe-*, which it deletes again, and refuses the keys that the store changes, "
+            "one by one.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it restores a "
             "whole Pachyderm into that namespace. In order: tools, rights and versions are "
             "checked, and that neither the namespace holds a Pachyderm nor a live one uses the "
@@ -158,7 +162,9 @@ static const pb_command_entry commands[] = {
             "Copies objects that are not in DESTINATION or differ there, without a repository and "
             "without a manifest. Objects of equal size and ETag that were written after the "
             "source's last change are left alone; between stores whose ETags cannot be compared, "
-            "those of equal size. Nothing is ever deleted.",
+            "those of equal size. Nothing is ever deleted. At the end the listing of DESTINATION "
+            "must show what was copied. Keys that DESTINATION would change are refused, as restore "
+            "does.",
         .examples =
             {
                 {"Bucket to bucket:", "pbcopy copy s3://data s3://data-copy"},

@@ -1,9 +1,9 @@
 #include "manifest/layout.h"
 
 #include "base/codec.h"
+#include "base/key_form.h"
 
 #define DATA_PREFIX "data/"
-#define LONG_PREFIX "long/"
 
 void pb_layout_snapshot_prefix(pb_buffer *buffer, pb_slice id)
 {
@@ -42,7 +42,7 @@ static void append_digest_key(pb_buffer *buffer, pb_slice id, pb_slice digested)
     char hex[2 * PB_SHA256_BYTES + 1];
     pb_sha256(digested.data, digested.size, digest);
     pb_hex_encode(digest, sizeof(digest), hex);
-    pb_buffer_append_text(buffer, LONG_PREFIX);
+    pb_buffer_append_text(buffer, PB_LONG_PREFIX);
     pb_buffer_append_slice(buffer, id);
     pb_buffer_append_char(buffer, '/');
     pb_buffer_append_text(buffer, hex);
@@ -51,7 +51,7 @@ static void append_digest_key(pb_buffer *buffer, pb_slice id, pb_slice digested)
 bool pb_layout_data_key(pb_buffer *buffer, pb_slice id, pb_slice key, size_t key_bytes_max)
 {
     size_t plain_size = sizeof(DATA_PREFIX) - 1 + id.size + 1 + key.size;
-    if (plain_size <= key_bytes_max) {
+    if (plain_size <= key_bytes_max && !pb_key_forms(key)) {
         pb_layout_data_prefix(buffer, id);
         pb_buffer_append_slice(buffer, key);
         return false;

@@ -48,6 +48,19 @@ static const char *key_limit_flaw(pb_slice key)
     return key.size > PB_RECORD_KEY_MAX ? "the key is too long" : NULL;
 }
 
+/* long/<at>/<64 hex>: a path comes from outside, and objects are read and deleted where it says. */
+static bool path_valid(pb_slice path, pb_slice at)
+{
+    uint8_t digest[PB_SHA256_BYTES];
+    const pb_slice pieces[] = {PB_SLICE_LITERAL(PB_LONG_PREFIX), at, PB_SLICE_LITERAL("/")};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        if (!pb_slice_starts_with(path, pieces[i]))
+            return false;
+        path = (pb_slice){path.data + pieces[i].size, path.size - pieces[i].size};
+    }
+    return pb_hex_decode(path, digest, sizeof digest);
+}
+
 static const char *record_limit_flaw(const pb_record *record)
 {
     const char *flaw = key_limit_flaw(record->key);
@@ -57,8 +70,8 @@ static const char *record_limit_flaw(const pb_record *record)
         return "an ETag is too long";
     if (!pb_snapshot_id_valid(record->at))
         return "\"at\" is not a snapshot id";
-    if (record->path.size > PB_RECORD_PATH_MAX)
-        return "the path is too long";
+    if (record->path.size && !path_valid(record->path, record->at))
+        return "\"path\" is not long/<at>/<64 hex digits>";
     if (record->size > PB_RECORD_NUMBER_MAX || record->part_bytes > PB_RECORD_NUMBER_MAX)
         return "a number is too large";
     if (!record->has_sha256 && record->proof & PB_PROOF_SHA256)
@@ -87,9 +100,9 @@ const char *pb_record_flaw(const pb_record *record)
         return flaw;
     if (!text_valid(record->key))
         return "the key is not UTF-8 or holds a NUL";
-    if (!text_valid(record->etag) || !text_valid(record->stored_etag))
-        return "an ETag is not UTF-8 or holds a NUL";
-    return text_valid(record->path) ? NULL : "the path is not UTF-8 or holds a NUL";
+    return text_valid(record->etag) && text_valid(record->stored_etag)
+               ? NULL
+               : "an ETag is not UTF-8 or holds a NUL";
 }
 
 /* ---- writing ---- */

@@ -34,7 +34,8 @@ typedef struct pb_record {
     int64_t mtime_ms;
     pb_slice etag; /* the source's; empty where it has none */
     pb_slice at;   /* the snapshot whose data/ holds the bytes */
-    pb_slice path; /* where they are, from the repository's root; empty for data/<at>/<key> */
+    pb_slice path; /* where they are, from the repository's root: long/<at>/<64 hex>; empty for
+                      data/<at>/<key> */
     pb_slice stored_etag; /* the repository's ETag where it is not the source's; else empty */
     bool has_sha256;
     /* Of the bytes; or, with part_bytes, of the parts' digests in order. */
@@ -51,10 +52,10 @@ typedef struct pb_record {
  * PB_RECORD_LINE_MAX, the longest that a reader takes. */
 enum {
     PB_RECORD_KEY_MAX = 4096, /* bytes; object stores have 1,024, a file's path 4,096 */
-    PB_RECORD_PATH_MAX = 1024,
     PB_RECORD_ETAG_MAX = 127,
     PB_RECORD_LINE_MAX = 32 * 1024,
 };
+#define PB_LONG_PREFIX "long/"                     /* of every path */
 #define PB_RECORD_NUMBER_MAX ((uint64_t)INT64_MAX) /* of size, part_bytes and their sums */
 
 /* Adds sizes of objects. A sum stops at PB_RECORD_NUMBER_MAX, in writers and readers alike: sizes

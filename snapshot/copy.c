@@ -2,16 +2,20 @@
 
 #include "base/clock.h"
 #include "copier/store/etag.h"
-#include "snapshot/job.h"
+#include "snapshot/destination.h"
+#include "snapshot/seen_entries.h"
 #include <stdlib.h>
 
 enum { SOURCE, DESTINATION };
 
 typedef struct copy_job {
     pb_job job;
+    pb_destination destination;
     pb_slice prefix;
     pb_hash_kind checksum;
     bool server_side, dry_run;
+    int64_t started_ms; /* by the source's clock */
+    pb_seen_entries *seen;
     pb_copy_result *result; /* under job.lock */
 } copy_job;
 
@@ -35,35 +39,63 @@ static bool unchanged(const copy_shard *shard, const pb_entry *source, const pb_
     return !comparable;
 }
 
+/* True where the time of an entry does not say whether it was there when the run began: the time of
+ * a multipart object may be that of the upload's begin. */
+static bool may_be_later(const copy_job *copy, const pb_entry *source)
+{
+    return source->mtime_ms >= copy->started_ms || pb_etag_parts(source->etag) > 0;
+}
+
+/* The last round: what was copied, or was there, must be listed. The source is in use: what came or
+ * changed since it was looked at is no concern of this run. */
+static void check(copy_shard *shard, const pb_entry *source, const pb_entry *there)
+{
+    copy_job *copy = shard->copy;
+    atomic_fetch_add_explicit(&copy->job.counters.keys, 1, memory_order_relaxed);
+    if (!may_be_later(copy, source) || pb_seen_entries_have(copy->seen, source))
+        pb_destination_check(&copy->destination, source->key, source->size, source->etag, there);
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
     (void)arena;
     (void)error;
     copy_shard *shard = context;
+    copy_job *copy = shard->copy;
     const pb_entry *source = heads[0];
+    bool first = copy->destination.round == PB_ROUND_ALL;
     if (!source) {
-        shard->result.extra_objects++;
+        shard->result.extra_objects += first;
         return 0;
     }
-    shard->result.objects++;
-    if (unchanged(shard, source, heads[1])) {
-        shard->result.unchanged_objects++;
-        atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
+    if (copy->destination.round == PB_ROUND_CHECK) {
+        check(shard, source, heads[1]);
+        return 0;
+    }
+    shard->result.objects += first;
+    bool same = unchanged(shard, source, heads[1]);
+    if (!same && !pb_destination_takes(&copy->destination, source->key))
+        return 0;
+    if (may_be_later(copy, source))
+        pb_seen_entries_add(copy->seen, source);
+    if (same) {
+        shard->result.unchanged_objects += first;
+        atomic_fetch_add_explicit(&copy->job.counters.keys, 1, memory_order_relaxed);
         return 0;
     }
     item->entry = source;
     pb_transfer *transfer = &item->transfer;
-    transfer->kind = shard->copy->dry_run       ? PB_TRANSFER_NONE
-                     : shard->copy->server_side ? PB_TRANSFER_COPY
-                                                : PB_TRANSFER_RELAY;
+    transfer->kind = copy->dry_run       ? PB_TRANSFER_NONE
+                     : copy->server_side ? PB_TRANSFER_COPY
+                                         : PB_TRANSFER_RELAY;
     transfer->source = shard->worker->stores[SOURCE];
     transfer->destination = shard->worker->stores[DESTINATION];
     transfer->source_key = transfer->destination_key = transfer->name = source->key;
     transfer->size = source->size;
     transfer->etag = source->etag;
     transfer->must_match = source->etag.size > 0;
-    transfer->digest_kind = shard->copy->checksum;
+    transfer->digest_kind = copy->checksum;
     return 0;
 }
 
@@ -72,6 +104,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
     (void)error;
     copy_shard *shard = context;
     atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
+    pb_destination_wrote(&shard->copy->destination, item->entry->etag,
+                         pb_slice_of(item->transfer.stored_etag));
     shard->result.copied_objects++;
     shard->result.copied_bytes += item->entry->size;
     return 0;
@@ -127,7 +161,8 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 }
 
 static int open_ends(pb_session *session, const pb_copy_options *options,
-                     pb_store_config *configs[2], pb_store *stores[2], pb_error *error)
+                     pb_store_config *configs[2], pb_store *stores[2], int64_t *ret_started_ms,
+                     pb_error *error)
 {
     if (pb_session_store(session, options->source, "source", NULL, &configs[SOURCE],
                          &stores[SOURCE], error) ||
@@ -140,9 +175,36 @@ static int open_ends(pb_session *session, const pb_copy_options *options,
                      options->source, options->destination);
         return pb_error_hint(error, "copy to another bucket or to a prefix outside of the source");
     }
-    if (pb_session_check(session, stores[SOURCE], false, error))
+    pb_store_request check = {.operation = PB_STORE_CHECK};
+    if (pb_store_call(stores[SOURCE], &check, error))
         return -1;
+    *ret_started_ms = check.store_now_ms;
     return pb_session_check(session, stores[DESTINATION], true, error);
+}
+
+static void plan_ranges(void *context)
+{
+    copy_job *copy = context;
+    pb_job_add_range(&copy->job, (pb_range){0});
+}
+
+static int run(copy_job *copy, pb_error *error)
+{
+    pb_copy_result *result = copy->result;
+    copy->job.phase = copy->dry_run ? "comparing" : "copying";
+    copy->job.open = open_shard;
+    copy->job.context = copy;
+    copy->seen = pb_seen_entries_new();
+    int ended = pb_destination_run(&copy->destination, error);
+    pb_seen_entries_free(copy->seen);
+    result->failed_objects += copy->destination.refused_objects + copy->destination.lost_objects;
+    if (ended || !result->failed_objects)
+        return ended;
+    const char *hint = pb_destination_hint(&copy->destination);
+    pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",
+                 (unsigned long long)result->failed_objects, (unsigned long long)result->objects);
+    return pb_job_hint(&copy->job, error,
+                       hint ? hint : "run the same command again: it skips what is there");
 }
 
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,
@@ -153,9 +215,16 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
     pb_store_config *configs[2] = {NULL, NULL};
     pb_store *stores[2] = {NULL, NULL};
     pb_session_phase(session, "opening");
-    int ended = open_ends(session, options, configs, stores, error);
+    int64_t source_now_ms = 0;
+    int ended = open_ends(session, options, configs, stores, &source_now_ms, error);
     if (!ended) {
         copy_job copy = {
+            .destination = {.job = &copy.job,
+                            .store = stores[DESTINATION],
+                            .plan = plan_ranges,
+                            .written_objects = &ret_result->copied_objects,
+                            .failed_objects = &ret_result->failed_objects},
+            .started_ms = source_now_ms,
             .prefix = pb_slice_of(options->prefix),
             .checksum = options->checksum,
             .dry_run = session->options.dry_run,
@@ -165,21 +234,10 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
         };
         ret_result->server_side = copy.server_side;
         pb_job_init(&copy.job, session);
-        pb_job_add_range(&copy.job, (pb_range){0});
-        copy.job.phase = copy.dry_run ? "comparing" : "copying";
-        copy.job.open = open_shard;
-        copy.job.context = &copy;
         copy.job.stores[SOURCE] = configs[SOURCE];
         copy.job.stores[DESTINATION] = configs[DESTINATION];
         copy.job.store_count = 2;
-        ended = pb_job_run(&copy.job, error);
-        if (!ended && ret_result->failed_objects) {
-            pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",
-                         (unsigned long long)ret_result->failed_objects,
-                         (unsigned long long)ret_result->objects);
-            ended =
-                pb_job_hint(&copy.job, error, "run the same command again: it skips what is there");
-        }
+        ended = run(&copy, error);
         pb_job_free(&copy.job);
     }
     for (unsigned i = 0; i < 2; i++) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/key_form.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/reuse.h"
@@ -179,6 +180,9 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     for (unsigned i = 0; i < pass->donor_count; i++) {
         records[i] = shard->record_streams[i] ? heads[shard->record_streams[i]] : NULL;
         stored[i] = shard->stored_streams[i] ? heads[shard->stored_streams[i]] : NULL;
+        /* Older versions left such keys in data/, where they may mean another object. */
+        if (stored[i] && pb_key_forms(source->key))
+            stored[i] = NULL;
     }
     pb_reuse reuse = pb_reuse_choose(&shard->ends, source, base, records, stored, pass->donor_count);
     item->entry = source;

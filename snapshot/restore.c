@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "copier/store/etag.h"
+#include "snapshot/destination.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
@@ -15,10 +16,12 @@ typedef enum verdict { WRITTEN, PRESENT } verdict;
 typedef struct restore_job {
     pb_session *session;
     pb_job job;
+    pb_destination destination;
     pb_repository repository;
     const pb_snapshot_file *file;
     pb_slice prefix;
     bool server_side, overwrite, dry_run;
+    bool has_differing;        /* the rounds before left objects alone that differ */
     uint64_t damaged;          /* under job.lock */
     pb_restore_result *result; /* likewise */
 } restore_job;
@@ -44,25 +47,45 @@ static int compare(const restore_shard *shard, const pb_record *record, const pb
     return pb_etag_parts(there->etag) == 0 && pb_etag_parts(pb_stored_etag(record)) == 0 ? 0 : -1;
 }
 
+/* The last round: what was written, or was there, must be listed. */
+static void check(restore_shard *shard, const pb_record *record, const pb_entry *there)
+{
+    restore_job *restore = shard->restore;
+    atomic_fetch_add_explicit(&restore->job.counters.keys, 1, memory_order_relaxed);
+    if (there && restore->has_differing)
+        return; /* perhaps one of those, which were reported */
+    bool as_source = there && pb_slice_equal(there->etag, record->etag);
+    pb_destination_check(&restore->destination, record->key, record->size,
+                         as_source ? record->etag : pb_stored_etag(record), there);
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
     (void)error;
     restore_shard *shard = context;
     restore_job *restore = shard->restore;
+    bool first = restore->destination.round == PB_ROUND_ALL;
     if (!heads[0]) {
-        shard->result.extra_objects++;
+        shard->result.extra_objects += first;
         return 0;
     }
     const pb_record *record = heads[0]->record;
     if (!pb_slice_starts_with(record->key, restore->prefix))
         return 0;
-    shard->result.objects++;
+    if (restore->destination.round == PB_ROUND_CHECK) {
+        check(shard, record, heads[1]);
+        return 0;
+    }
+    shard->result.objects += first;
     int same = heads[1] ? compare(shard, record, heads[1]) : 0;
     /* Older than the source's last change: its metadata may be other, too. */
     bool older = same && heads[1]->mtime_ms < record->mtime_ms;
     if (older)
         same = 0;
+    bool is_written = !heads[1] || (same != 1 && restore->overwrite);
+    if (is_written ? !pb_destination_takes(&restore->destination, record->key) : !first)
+        return 0; /* what is not written is counted and compared in the first round */
     if (heads[1] && !same && !restore->overwrite) {
         shard->result.differing_objects++;
         pb_job_finding(&restore->job, "differs", record->key,
@@ -78,7 +101,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         return 0;
     }
     pb_expect_stored(transfer, shard->worker->stores[REPOSITORY], record, arena);
-    if (same == -1 && !restore->overwrite) {
+    if (!is_written) {
         item->verdict = PRESENT;
         transfer->source = shard->worker->stores[DESTINATION];
         transfer->source_key = record->key;
@@ -111,6 +134,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
         }
         return 0;
     }
+    pb_destination_wrote(&shard->restore->destination, pb_stored_etag(item->entry->record),
+                         pb_slice_of(item->transfer.stored_etag));
     shard->result.written_objects++;
     shard->result.written_bytes += item->entry->size;
     return 0;
@@ -184,10 +209,11 @@ static int judge(const restore_job *restore, pb_error *error)
                      "snapshot %s: %llu of %llu objects could not be restored", restore->file->id,
                      (unsigned long long)result->failed_objects,
                      (unsigned long long)result->objects);
-        return pb_error_hint(error, restore->damaged
-                                        ? "see which with `pbcopy verify`; an older snapshot may "
-                                          "hold them"
-                                        : "run the same command again to go on from here");
+        const char *hint = pb_destination_hint(&restore->destination);
+        if (restore->damaged)
+            hint = "see which with `pbcopy verify`; an older snapshot may hold them";
+        return pb_error_hint(error, "%s",
+                             hint ? hint : "run the same command again to go on from here");
     }
     if (result->differing_objects) {
         pb_error_set(error, PB_ERROR_FAILED,
@@ -198,25 +224,41 @@ static int judge(const restore_job *restore, pb_error *error)
     return 0;
 }
 
-static int run(restore_job *restore, pb_store_config *destination, pb_error *error)
+static void plan_ranges(void *context)
 {
+    restore_job *restore = context;
+    restore->has_differing = restore->result->differing_objects > 0;
     pb_arena arena = {0};
     pb_slice *cuts;
     size_t count;
     pb_repository_cuts(restore->file, restore->file->objects / 64, &arena, &cuts, &count);
     pb_job_add_cuts(&restore->job, &(pb_range){0}, cuts, count);
     pb_arena_free(&arena);
+}
+
+static int run(restore_job *restore, pb_store_config *config, pb_store *destination,
+               pb_error *error)
+{
+    pb_restore_result *result = restore->result;
+    restore->destination = (pb_destination){
+        .job = &restore->job,
+        .store = destination,
+        .plan = plan_ranges,
+        .written_objects = &result->written_objects,
+        .failed_objects = &result->failed_objects,
+    };
     restore->job.phase = restore->dry_run ? "comparing" : "restoring";
     restore->job.keys_total = restore->file->objects;
     restore->job.shards_most = PB_SHARDS_WITH_MANIFEST;
     restore->job.open = open_shard;
     restore->job.context = restore;
     restore->job.stores[REPOSITORY] = restore->repository.config;
-    restore->job.stores[DESTINATION] = destination;
+    restore->job.stores[DESTINATION] = config;
     restore->job.store_count = 2;
-    if (pb_job_run(&restore->job, error))
-        return -1;
-    return judge(restore, error);
+    int ended = pb_destination_run(&restore->destination, error);
+    result->failed_objects +=
+        restore->destination.refused_objects + restore->destination.lost_objects;
+    return ended ? ended : judge(restore, error);
 }
 
 /* The destination must exist (a directory may be made by the first write) and lie outside. */
@@ -264,7 +306,7 @@ int pb_restore(pb_session *session, const pb_restore_options *options,
             pb_store_copies_from(destination, restore.repository.store) &&
             pb_store_capabilities_of(destination)->etag_is_md5;
         pb_job_init(&restore.job, session);
-        ended = run(&restore, config, error);
+        ended = run(&restore, config, destination, error);
         pb_job_free(&restore.job);
     }
     pb_repository_close(&restore.repository);

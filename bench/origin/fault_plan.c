@@ -3,17 +3,12 @@
 #include <stdlib.h>
 
 static const char *const names[PB_ORIGIN_FAULT_COUNT] = {
-    [PB_ORIGIN_FAULT_NONE] = "none",
-    [PB_ORIGIN_FAULT_ERROR500] = "error500",
-    [PB_ORIGIN_FAULT_ERROR503] = "error503",
-    [PB_ORIGIN_FAULT_RESET] = "reset",
-    [PB_ORIGIN_FAULT_RESET_AFTER] = "reset-after",
-    [PB_ORIGIN_FAULT_TRUNCATED] = "truncated",
-    [PB_ORIGIN_FAULT_FLIPPED] = "flipped",
-    [PB_ORIGIN_FAULT_GARBLED] = "garbled",
-    [PB_ORIGIN_FAULT_STALL] = "stall",
-    [PB_ORIGIN_FAULT_ERROR200] = "error200",
-    [PB_ORIGIN_FAULT_LOST] = "lost",
+    [PB_ORIGIN_FAULT_NONE] = "none",           [PB_ORIGIN_FAULT_ERROR403] = "error403",
+    [PB_ORIGIN_FAULT_ERROR500] = "error500",   [PB_ORIGIN_FAULT_ERROR503] = "error503",
+    [PB_ORIGIN_FAULT_RESET] = "reset",         [PB_ORIGIN_FAULT_RESET_AFTER] = "reset-after",
+    [PB_ORIGIN_FAULT_TRUNCATED] = "truncated", [PB_ORIGIN_FAULT_FLIPPED] = "flipped",
+    [PB_ORIGIN_FAULT_GARBLED] = "garbled",     [PB_ORIGIN_FAULT_STALL] = "stall",
+    [PB_ORIGIN_FAULT_ERROR200] = "error200",   [PB_ORIGIN_FAULT_LOST] = "lost",
     [PB_ORIGIN_FAULT_SLOW] = "slow",
 };
 

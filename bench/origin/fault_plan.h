@@ -9,6 +9,7 @@
 
 typedef enum pb_origin_fault {
     PB_ORIGIN_FAULT_NONE,
+    PB_ORIGIN_FAULT_ERROR403,
     PB_ORIGIN_FAULT_ERROR500,
     PB_ORIGIN_FAULT_ERROR503,
     PB_ORIGIN_FAULT_RESET,       /* nothing done, connection reset */

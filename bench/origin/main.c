@@ -53,6 +53,13 @@ static const char help_text[] =
     "stores\n"
     "  --ceph-copy-etag       CopyObject keeps a multipart ETag (-N), as Ceph does; else the copy\n"
     "                         has the MD5 of its bytes, as on AWS\n"
+    "  --path-keys            keys are paths, as behind a gateway to a directory: \"//\" and "
+    "\".\"\n"
+    "                         collapse, \"..\" goes up, out of the bucket as well, a leading "
+    "slash\n"
+    "                         is dropped; a segment over 255 bytes is refused\n"
+    "  --fold-case            keys that differ in the case of letters (of ASCII) alone are one,\n"
+    "                         listed as it was written first; slow with many objects\n"
     "  --page-size N          most keys on a page of a listing (1000)\n"
     "  --part-size-min BYTES  smallest part of a multipart upload but the last (5M)\n"
     "  --faults FILE          fault plan, see below\n"
@@ -74,6 +81,7 @@ static const char fault_help_text[] =
     "requests pass, times=N ends after N faults. The first rule that fits and whose dice (of the "
     "seed)\n"
     "fall so is used. KIND:\n"
+    "  error403     403 AccessDenied, nothing done\n"
     "  error500     500 InternalError, nothing done\n"
     "  error503     503 SlowDown, nothing done\n"
     "  error200     200 with an <Error> body, nothing done: CopyObject, UploadPartCopy and\n"
@@ -134,6 +142,8 @@ enum {
     OPTION_NO_CHECKSUMS,
     OPTION_NO_CREATE_ONLY,
     OPTION_CEPH_COPY_ETAG,
+    OPTION_PATH_KEYS,
+    OPTION_FOLD_CASE,
     OPTION_PAGE_SIZE,
     OPTION_PART_SIZE_MIN,
     OPTION_FAULTS,
@@ -163,6 +173,8 @@ static const struct option long_options[] = {
     {"no-checksums", no_argument, NULL, OPTION_NO_CHECKSUMS},
     {"no-create-only", no_argument, NULL, OPTION_NO_CREATE_ONLY},
     {"ceph-copy-etag", no_argument, NULL, OPTION_CEPH_COPY_ETAG},
+    {"path-keys", no_argument, NULL, OPTION_PATH_KEYS},
+    {"fold-case", no_argument, NULL, OPTION_FOLD_CASE},
     {"page-size", required_argument, NULL, OPTION_PAGE_SIZE},
     {"part-size-min", required_argument, NULL, OPTION_PART_SIZE_MIN},
     {"faults", required_argument, NULL, OPTION_FAULTS},
@@ -264,6 +276,12 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
         break;
     case OPTION_CEPH_COPY_ETAG:
         origin->ceph_copy_etag = true;
+        break;
+    case OPTION_PATH_KEYS:
+        origin->path_keys = true;
+        break;
+    case OPTION_FOLD_CASE:
+        origin->fold_case = true;
         break;
     case OPTION_PAGE_SIZE:
         return take_number(value, PB_ORIGIN_PAGE_MAX, &origin->page_keys_max, error);

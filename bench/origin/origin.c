@@ -146,6 +146,28 @@ bool pb_origin_is_denied(const pb_origin *origin, pb_slice bucket, pb_slice key)
     return false;
 }
 
+const char *pb_origin_stored_key(const pb_origin *origin, pb_slice *bucket, pb_slice *key,
+                                 char memory[PB_ORIGIN_PLACE_BYTES_MAX])
+{
+    if (key->size == 0) {
+        return NULL;
+    }
+    if (origin->options.path_keys) {
+        const char *code = pb_origin_resolve_key(bucket, key, memory);
+        if (code) {
+            return code;
+        }
+    }
+    const pb_origin_bucket *holder = pb_origin_find_bucket(origin, *bucket);
+    if (origin->options.fold_case && holder) {
+        size_t at = origin->options.path_keys ? bucket->size + 1 : 0;
+        memmove(memory + at, key->data, key->size);
+        pb_origin_fold_key(holder, memory + at, key->size);
+        key->data = memory + at;
+    }
+    return NULL;
+}
+
 /* The REGION of --redirect-bucket NAME=REGION; {NULL, 0} where the bucket is here. */
 static pb_slice redirect_region(const pb_origin *origin, pb_slice bucket)
 {
@@ -380,6 +402,11 @@ static bool begin(void *context, pb_origin_exchange *exchange)
         pb_origin_refuse(exchange, pb_origin_operation_name(operation), NULL, NULL);
         return false;
     }
+    const char *code = pb_origin_stored_key(origin, &call->s3.bucket, &call->s3.key, call->place);
+    if (code) {
+        pb_origin_refuse(exchange, code, NULL, NULL);
+        return false;
+    }
     if (origin->rate_limit && !pb_origin_rate_limit_allows(origin->rate_limit, call->s3.bucket,
                                                            call->s3.key, pb_clock_monotonic_ms())) {
         origin->statistics.throttled++;
@@ -489,6 +516,9 @@ static bool garble(pb_origin *origin, pb_origin_exchange *exchange)
 static bool fault_instead(pb_origin_exchange *exchange, pb_origin_fault fault)
 {
     switch (fault) {
+    case PB_ORIGIN_FAULT_ERROR403:
+        pb_origin_refuse(exchange, "AccessDenied", NULL, NULL);
+        return true;
     case PB_ORIGIN_FAULT_ERROR500:
         pb_origin_refuse(exchange, "InternalError", NULL, NULL);
         return true;

@@ -8,6 +8,7 @@
 #include "bench/origin/rate_limit.h"
 #include "bench/origin/s3_request.h"
 #include "bench/origin/signature.h"
+#include "bench/origin/stored_key.h"
 #include <stdio.h>
 
 #define PB_ORIGIN_OBJECT_BYTES_MAX ((uint64_t)5 << 30) /* of one PUT, part or copy */
@@ -36,6 +37,8 @@ typedef struct pb_origin_options {
     bool no_create_only;
     bool no_checksums;
     bool ceph_copy_etag;
+    bool path_keys;
+    bool fold_case;
     size_t deny_count;
     const char *deny[PB_ORIGIN_NAMES_MAX]; /* BUCKET/PREFIX */
     size_t redirect_count;
@@ -93,6 +96,7 @@ typedef struct pb_origin {
 typedef struct pb_origin_call {
     pb_origin_s3_request s3;
     pb_origin_fault fault;
+    char place[PB_ORIGIN_PLACE_BYTES_MAX]; /* s3.bucket and s3.key, where a key is not its own */
 } pb_origin_call;
 
 pb_origin *pb_origin_new(const pb_origin_options *options);
@@ -110,6 +114,10 @@ void pb_origin_drop_bucket(pb_origin *origin, pb_origin_bucket *bucket);
 bool pb_origin_has_room(const pb_origin *origin, uint64_t more);
 /* Whether --deny covers bucket and key (or a listing's prefix). */
 bool pb_origin_is_denied(const pb_origin *origin, pb_slice bucket, pb_slice key);
+/* Makes *bucket and *key what they are to this store (--path-keys, --fold-case); they may point
+ * into `memory` then. Returns NULL, or the S3 error code where they are nothing. */
+const char *pb_origin_stored_key(const pb_origin *origin, pb_slice *bucket, pb_slice *key,
+                                 char memory[PB_ORIGIN_PLACE_BYTES_MAX]);
 /* The region a bucket lives in. */
 pb_slice pb_origin_region_of(const pb_origin *origin, pb_slice bucket);
 

@@ -32,6 +32,12 @@ const pb_origin_object *pb_origin_find_copy_source(pb_origin *origin, pb_origin_
                          NULL);
         return NULL;
     }
+    char place[PB_ORIGIN_PLACE_BYTES_MAX];
+    const char *code = pb_origin_stored_key(origin, &name, &key, place);
+    if (code) {
+        pb_origin_refuse(exchange, code, NULL, NULL);
+        return NULL;
+    }
     if (pb_origin_is_denied(origin, name, key)) {
         pb_origin_refuse(exchange, "AccessDenied", NULL, NULL);
         return NULL;
@@ -624,14 +630,20 @@ void pb_origin_delete_objects(pb_origin *origin, pb_origin_exchange *exchange, p
         for (size_t i = 0; i < wanted->count; i++) {
             pb_slice key = {wanted->keys.data + start, wanted->ends[i] - start};
             start = wanted->ends[i];
-            if (pb_origin_is_denied(origin, call->s3.bucket, key)) {
+            pb_slice name = call->s3.bucket, stored = key;
+            char place[PB_ORIGIN_PLACE_BYTES_MAX];
+            if (pb_origin_stored_key(origin, &name, &stored, place) ||
+                pb_origin_is_denied(origin, name, stored)) {
                 pb_buffer_append_text(text, "<Error>");
                 pb_origin_xml_element(text, "Key", key);
                 pb_buffer_append_text(text, "<Code>AccessDenied</Code><Message>Access Denied"
                                             "</Message></Error>");
                 continue;
             }
-            pb_origin_bucket_remove(bucket, key);
+            pb_origin_bucket *holder = pb_origin_find_bucket(origin, name);
+            if (holder) {
+                pb_origin_bucket_remove(holder, stored);
+            }
             if (!wanted->quiet) {
                 pb_buffer_append_text(text, "<Deleted>");
                 pb_origin_xml_element(text, "Key", key);

@@ -1,6 +1,7 @@
 """Every kind of object goes into a repository and comes back the same: inside one store, between two, and
 by way of a directory. Later snapshots copy what changed and nothing else."""
 
+import hashlib
 import json
 import os
 import sys
@@ -80,15 +81,18 @@ class RoundTrip(scenario.Scenario):
                 origin.stop()
 
     def assert_is_mirror(self, origin, objects):
-        """docs/formats.md: data/<id>/ is a mirror; what is too long is in long/<id>/."""
+        """docs/formats.md: data/<id>/ is a mirror; what is too long, or a path could change, is in long/<id>/."""
         identity = self.committed(origin.url("repository"))[0]
         stored = origin.bucket("repository").list(f"data/{identity}/")
         long = origin.bucket("repository").list(f"long/{identity}/")
         source = origin.bucket("source").list()
-        fits = {key: size for key, size in source.items() if len(f"data/{identity}/{key}".encode()) <= 1024}
-        self.assertEqual({key[len(f"data/{identity}/"):]: size for key, size in stored.items()}, fits)
-        self.assertEqual(len(long), objects - len(fits))
-        self.assertEqual(len(long), 4)  # of 998 bytes, and three of 1,024
+        mirrored = {key: size for key, size in source.items() if not scenario.lies_in_long(identity, key)}
+        self.assertEqual({key[len(f"data/{identity}/"):]: size for key, size in stored.items()}, mirrored)
+        self.assertEqual({key.rsplit("/", 1)[1] for key in long},
+                         {hashlib.sha256(key.encode()).hexdigest() for key in source if key not in mirrored})
+        self.assertEqual(len(mirrored) + len(long), objects)
+        self.assertIn("deep/" * 204 + "end!", set(source) - set(mirrored))  # too long as a whole
+        self.assertIn("z" * 997, set(source) - set(mirrored))  # fits, but no path can hold it
 
     def test_the_store_copies_by_itself(self):
         origin = self.origin(buckets=("source", "repository", "restored"))

@@ -236,6 +236,14 @@ def lines_of(text):
     return text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else []
 
 
+def lies_in_long(identity, key):
+    """docs/formats.md: whether snapshot `identity` stores the key in long/, not under its own name."""
+    raw = key.encode()
+    return (len(f"data/{identity}/".encode() + raw) > 1024
+            or any(byte < 32 or byte in (92, 127) for byte in raw)
+            or any(segment in (b"", b".", b"..") or len(segment) > 255 for segment in raw.split(b"/")))
+
+
 class Run:
     """What a run of pbcopy left behind."""
 

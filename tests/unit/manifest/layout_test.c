@@ -79,6 +79,8 @@ static void a_long_key_is_stored_under_its_digest(void **state)
     char key[KEY_MAX];
     pb_buffer text = {0};
     memset(key, 'k', sizeof(key));
+    for (size_t i = 200; i < sizeof(key); i += 200)
+        key[i] = '/'; /* no segment is too long by itself */
     assert_false(pb_layout_data_key(&text, ID, (pb_slice){key, KEY_MAX - PREFIX_BYTES}, KEY_MAX));
     assert_int_equal(text.size, KEY_MAX);
     pb_buffer_clear(&text);
@@ -90,6 +92,25 @@ static void a_long_key_is_stored_under_its_digest(void **state)
     assert_string_equal(text.data,
                         "long/20261123T052049Z-3f9a/"
                         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    pb_buffer_free(&text);
+}
+
+static void a_key_that_a_path_could_change_is_stored_under_its_digest(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a//b", "../../pbcopy.json", "./x",  "a/.", "/lead",
+                                       "dir/", "back\\slash",       "a\nb", "\x7f"};
+    pb_buffer text = {0};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        pb_slice key = pb_slice_of(keys[i]);
+        pb_buffer_clear(&text);
+        assert_true(pb_layout_data_key(&text, ID, key, SIZE_MAX));
+        pb_record record = {.key = key, .at = ID, .path = pb_buffer_slice(&text)};
+        assert_null(pb_record_flaw(&record));
+    }
+    pb_buffer_clear(&text);
+    assert_false(pb_layout_data_key(&text, ID, PB_SLICE_LITERAL("a/b"), SIZE_MAX));
+    assert_string_equal(text.data, "data/20261123T052049Z-3f9a/a/b");
     pb_buffer_free(&text);
 }
 
@@ -115,6 +136,7 @@ int main(void)
         cmocka_unit_test(an_id_has_one_form),
         cmocka_unit_test(things_lie_where_the_format_says),
         cmocka_unit_test(a_long_key_is_stored_under_its_digest),
+        cmocka_unit_test(a_key_that_a_path_could_change_is_stored_under_its_digest),
         cmocka_unit_test(a_record_says_where_its_bytes_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,7 +251,9 @@ static void the_longest_records_and_ranges_fit(void **state)
     pb_range range = {after, key};
     pb_part_writer *writer = pb_part_writer_new();
     pb_record record = {.key = {key, PB_RECORD_KEY_MAX},
-                        .path = {after, PB_RECORD_PATH_MAX},
+                        .path = PB_SLICE_LITERAL("long/" AT "/"
+                                                 "0123456789abcdef0123456789abcdef"
+                                                 "0123456789abcdef0123456789abcdef"),
                         .size = PB_RECORD_NUMBER_MAX,
                         .at = ID};
     pb_record first = record;

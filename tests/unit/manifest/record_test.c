@@ -10,9 +10,10 @@
 
 #define AT "20261123T052049Z-3f9a"
 #define HEX64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define PATH "long/" AT "/" HEX64
 #define FULL_LINE                                                                                  \
     "{\"key\":\"chunk/ab\",\"size\":8388608,\"mtime\":\"2026-11-23T05:20:49.123Z\","               \
-    "\"etag\":\"9e107d9d\",\"at\":\"" AT "\",\"path\":\"long/x\",\"stored\":\"aa-2\","             \
+    "\"etag\":\"9e107d9d\",\"at\":\"" AT "\",\"path\":\"" PATH "\",\"stored\":\"aa-2\","           \
     "\"sha256\":\"" HEX64 "\",\"crc32c\":\"e3069283\",\"part_bytes\":8388608,"                     \
     "\"proof\":\"etag+sha256\"}"
 #define SHORT_LINE                                                                                 \
@@ -99,7 +100,7 @@ static pb_record full_record(void)
         .mtime_ms = INT64_C(1795411249123),
         .etag = PB_SLICE_LITERAL("9e107d9d"),
         .at = PB_SLICE_LITERAL(AT),
-        .path = PB_SLICE_LITERAL("long/x"),
+        .path = PB_SLICE_LITERAL(PATH),
         .stored_etag = PB_SLICE_LITERAL("aa-2"),
         .has_sha256 = true,
         .has_crc32c = true,
@@ -167,7 +168,7 @@ static void odd_keys_round_trip(void **state)
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         pb_record record = plain_record(pb_slice_of(keys[i]));
         expect_round_trip(&record);
-        record.etag = record.path = record.stored_etag = record.key;
+        record.etag = record.stored_etag = record.key;
         expect_round_trip(&record);
     }
     /* Each byte at each place of a word, with each of its neighbours. */
@@ -189,7 +190,6 @@ static void a_record_at_all_limits_is_one_longest_line(void **state)
     memset(worst, 1, sizeof(worst));
     pb_record record = full_record();
     record.key = (pb_slice){worst, PB_RECORD_KEY_MAX};
-    record.path = (pb_slice){worst, PB_RECORD_PATH_MAX};
     record.etag = record.stored_etag = (pb_slice){worst, PB_RECORD_ETAG_MAX};
     record.size = record.part_bytes = PB_RECORD_NUMBER_MAX;
     record.proof =
@@ -200,9 +200,6 @@ static void a_record_at_all_limits_is_one_longest_line(void **state)
     assert_string_equal(pb_record_flaw(&record), "the key is too long");
     assert_string_equal(pb_key_flaw(record.key), "the key is too long");
     record.key.size = 1;
-    record.path.size++;
-    assert_string_equal(pb_record_flaw(&record), "the path is too long");
-    record.path.size = 0;
     record.etag.size++;
     assert_string_equal(pb_record_flaw(&record), "an ETag is too long");
     record.etag.size = 0;
@@ -235,14 +232,45 @@ static void flaws_are_named(void **state)
     record.etag = PB_SLICE_LITERAL("\xff");
     assert_non_null(pb_record_flaw(&record));
     record = plain_record(PB_SLICE_LITERAL("k"));
-    record.path = PB_SLICE_LITERAL("a\0b");
-    assert_non_null(pb_record_flaw(&record));
+    record.path = PB_SLICE_LITERAL(PATH);
+    assert_null(pb_record_flaw(&record));
     record = plain_record(PB_SLICE_LITERAL("k"));
     record.part_bytes = 1; /* of a multipart ETag, without a digest */
     assert_null(pb_record_flaw(&record));
     record = plain_record(PB_SLICE_LITERAL("k"));
     record.proof = PB_PROOF_SHA256;
     assert_non_null(pb_record_flaw(&record));
+}
+
+static void a_path_stays_where_the_record_is(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {
+        "a",
+        "long/x",
+        "data/" AT "/k",
+        "pbcopy.json",
+        "snapshots/" AT "/snapshot.json",
+        "../long/" AT "/" HEX64,
+        "/long/" AT "/" HEX64,
+        "long/" AT "/" HEX64 "/",
+        "long/" AT "/" HEX64 "0",
+        "long/" AT "/../" HEX64,
+        "long/" AT "//" HEX64,
+        "long/20261123T052049Z-3f9b/" HEX64, /* of another snapshot than the record is */
+        "long/../" HEX64,
+        "long/" AT,
+        "long/",
+    };
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        pb_record record = plain_record(PB_SLICE_LITERAL("k"));
+        record.path = pb_slice_of(paths[i]);
+        assert_non_null(pb_record_flaw(&record));
+        pb_buffer line = {0};
+        pb_record_append(&line, &record);
+        expect_refused((pb_slice){line.data, line.size - 1}, "\"path\" is not long/");
+        pb_buffer_free(&line);
+    }
 }
 
 static void sums_do_not_wrap(void **state)
@@ -260,19 +288,19 @@ static void other_orders_and_unknown_members_are_read(void **state)
     static const char *const lines[] = {
         "  { \"proof\" : \"etag+sha256\" , \"part_bytes\" : 8388608 , \"sha256\":\"" HEX64 "\","
         "\"crc32c\" : \"e3069283\","
-        "\"stored\":\"aa-2\",\"path\":\"long/x\",\"at\":\"" AT "\",\"etag\":\"9e107d9d\","
+        "\"stored\":\"aa-2\",\"path\":\"" PATH "\",\"at\":\"" AT "\",\"etag\":\"9e107d9d\","
         "\"mtime\":\"2026-11-23T05:20:49.123Z\",\"size\":8388608,\"key\":\"chunk/ab\"} \r\n",
         /* Names and values escaped, a time with more digits, hex in capitals, a word yet unknown.
          */
         "{\"\\u006bey\":\"\\u0063hunk\\/ab\",\"size\":8388608,"
         "\"mtime\":\"2026-11-23T05:20:49.123999Z\",\"etag\":\"9e107d9d\",\"at\":\"" AT "\","
-        "\"path\":\"long/x\",\"stored\":\"aa-2\","
+        "\"path\":\"" PATH "\",\"stored\":\"aa-2\","
         "\"sha256\":\"00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\","
         "\"crc32c\":\"E3069283\",\"part_bytes\":8388608,\"proof\":\"etag+merkle+sha256\"}",
         "{\"new\":[1,-0.5e+7,0,true,false,null,\"\\u00e4\",{},[],{\"a\":{\"b\":[]}}],"
         "\"key\":\"chunk/ab\",\"new\":{\"x\" : 1 , \"y\":[ ]},\"size\":8388608,"
         "\"mtime\":\"2026-11-23T05:20:49.123Z\",\"etag\":\"9e107d9d\",\"at\":\"" AT "\","
-        "\"path\":\"long/x\",\"stored\":\"aa-2\",\"sha256\":\"" HEX64 "\",\"part_bytes\":8388608,"
+        "\"path\":\"" PATH "\",\"stored\":\"aa-2\",\"sha256\":\"" HEX64 "\",\"part_bytes\":8388608,"
         "\"proof\":\"sha256+etag\",\"crc32c\":\"e3069283\"}",
     };
     pb_record wanted = full_record();
@@ -554,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_record_at_all_limits_is_one_longest_line),
         cmocka_unit_test(times_keep_their_milliseconds),
         cmocka_unit_test(flaws_are_named),
+        cmocka_unit_test(a_path_stays_where_the_record_is),
         cmocka_unit_test(sums_do_not_wrap),
         cmocka_unit_test(other_orders_and_unknown_members_are_read),
         cmocka_unit_test(escapes_are_read),

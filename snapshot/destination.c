@@ -1,0 +1,126 @@
+#include "snapshot/destination.h"
+
+#include "copier/store/etag.h"
+#include <stdio.h>
+
+static bool is_dry_run(const pb_destination *self)
+{
+    return self->job->session->options.dry_run;
+}
+
+/* ---- keys that a path could change ---- */
+
+static void refuse(pb_destination *self, pb_slice key, unsigned forms)
+{
+    char text[PB_ETAG_TEXT_MAX + sizeof self->probe.answer];
+    unsigned changed = forms & self->probe.changed;
+    if (changed)
+        snprintf(text, sizeof text,
+                 "its key has %s: the destination keeps such an object under another key, where it "
+                 "may replace another object",
+                 pb_key_form_text(changed));
+    else
+        snprintf(text, sizeof text, "its key has %s: the destination takes no such key (%s)",
+                 pb_key_form_text(forms & self->probe.refused), self->probe.answer);
+    atomic_fetch_add(&self->refused_objects, 1);
+    pb_job_finding(self->job, "failed", key, text);
+}
+
+bool pb_destination_takes(pb_destination *self, pb_slice key)
+{
+    unsigned forms = pb_key_forms(key);
+    if (self->round == PB_ROUND_PUT_OFF) {
+        bool refused = forms & (self->probe.changed | self->probe.refused);
+        if (refused)
+            refuse(self, key, forms);
+        return forms && !refused;
+    }
+    if (forms) {
+        atomic_fetch_or(&self->put_off, forms);
+        atomic_fetch_add(&self->put_off_objects, 1);
+    }
+    return !forms || is_dry_run(self);
+}
+
+/* ---- what is there afterwards ---- */
+
+/* False only where both are MD5s of the whole bytes, and of other ones. */
+static bool etags_agree(pb_slice etag, pb_slice other)
+{
+    return pb_etag_parts(etag) != 0 || pb_etag_parts(other) != 0 || pb_slice_equal(etag, other);
+}
+
+void pb_destination_wrote(pb_destination *self, pb_slice etag, pb_slice stored_etag)
+{
+    if (!etags_agree(etag, stored_etag))
+        atomic_store(&self->etags_differ, true);
+}
+
+void pb_destination_check(pb_destination *self, pb_slice key, uint64_t size, pb_slice etag,
+                          const pb_entry *there)
+{
+    char text[2 * PB_ETAG_TEXT_MAX + 64];
+    if (there && there->size == size &&
+        (atomic_load(&self->etags_differ) || etags_agree(etag, there->etag)))
+        return;
+    unsigned refused = self->probe.changed | self->probe.refused;
+    if (refused && pb_key_forms(key) & refused)
+        return; /* reported already */
+    if (!there)
+        snprintf(text, sizeof text,
+                 "the destination does not list it now: it did not keep the object, or not under "
+                 "this key");
+    else if (there->size != size)
+        snprintf(text, sizeof text, "the destination lists %llu bytes under this key, not %llu",
+                 (unsigned long long)there->size, (unsigned long long)size);
+    else
+        snprintf(text, sizeof text, "the destination lists ETag %.*s under this key, not %.*s",
+                 PB_SLICE_FORMAT(there->etag), PB_SLICE_FORMAT(etag));
+    atomic_fetch_add(&self->lost_objects, 1);
+    pb_job_finding(self->job, "failed", key, text);
+}
+
+const char *pb_destination_hint(const pb_destination *self)
+{
+    if (self->lost_objects)
+        return "run the same command again; if objects are missing again, the destination makes "
+               "one key of several (the case of letters, Unicode forms): use another store";
+    if (self->refused_objects)
+        return "use a destination that keeps such keys: a store that takes keys as they are, or a "
+               "directory (file://)";
+    return NULL;
+}
+
+/* ---- the rounds ---- */
+
+static int run_round(pb_destination *self, pb_round round, const char *phase, pb_error *error)
+{
+    pb_job *job = self->job;
+    self->round = round;
+    job->phase = phase;
+    job->counters.keys = job->counters.objects = job->counters.bytes = 0;
+    self->plan(job->context);
+    return pb_job_run(job, error);
+}
+
+int pb_destination_run(pb_destination *self, pb_error *error)
+{
+    const char *phase = self->job->phase;
+    if (run_round(self, PB_ROUND_ALL, phase, error))
+        return -1;
+    if (self->put_off && is_dry_run(self))
+        pb_session_note(self->job->session,
+                        "%llu objects have keys that a path could change: a run that writes them "
+                        "probes first whether %s keeps such keys",
+                        (unsigned long long)self->put_off_objects, pb_store_name(self->store));
+    if (is_dry_run(self))
+        return 0;
+    if (self->put_off &&
+        (pb_key_probe_run(self->job->session, self->store, self->put_off, &self->probe, error) ||
+         run_round(self, PB_ROUND_PUT_OFF, phase, error)))
+        return -1;
+    /* After failures the next run compares the listing before it writes. */
+    if (!*self->written_objects || *self->failed_objects)
+        return 0;
+    return run_round(self, PB_ROUND_CHECK, "checking", error);
+}

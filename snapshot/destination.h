@@ -1,0 +1,50 @@
+/* snapshot/destination.h - what restore and copy do lest a destination lose what it is given. For
+ * this room.
+ *
+ * A run is up to three runs of the engine over the same keys. In the first all is looked at and
+ * written, but for objects whose keys a path could change (base/key_form.h): these are put off.
+ * Where there are some, the store is probed (key_probe.h), and the second run writes them, or
+ * refuses those of a form that the store does not keep, key by key. Where anything was written, the
+ * third compares the destination's listing with what should be there: a store may fold case or
+ * Unicode forms, or keep nothing of what it acknowledged. A dry run is the first alone. */
+#ifndef PB_SNAPSHOT_DESTINATION_H
+#define PB_SNAPSHOT_DESTINATION_H
+
+#include "snapshot/key_probe.h"
+
+typedef enum pb_round { PB_ROUND_ALL, PB_ROUND_PUT_OFF, PB_ROUND_CHECK } pb_round;
+
+/* Zeroed, then filled down to failed_objects; the job has its phase, stores, open and context. */
+typedef struct pb_destination {
+    pb_job *job;
+    pb_store *store;             /* on the session's loop */
+    void (*plan)(void *context); /* adds the ranges of a round to the job; the job's context */
+    const uint64_t *written_objects, *failed_objects; /* of all rounds so far */
+
+    pb_round round; /* the one that runs: what decide acts on */
+    pb_key_probe probe;
+    _Atomic unsigned put_off; /* forms of the keys that were */
+    _Atomic uint64_t put_off_objects, refused_objects, lost_objects;
+    atomic_bool etags_differ;
+} pb_destination;
+
+/* All rounds. 0 also where objects were refused or lost: the caller adds both to its failures. */
+int pb_destination_run(pb_destination *self, pb_error *error);
+
+/* In decide, of an object that is to be written, in the first two rounds: false where that is not
+ * to be done in this round. A refusal is reported. From any thread, as those below. */
+bool pb_destination_takes(pb_destination *self, pb_slice key);
+
+/* In emit, of an object that was written: which ETag its bytes have, and which one the store gave
+ * them. Where plain ones differ (SSE-KMS), the check compares sizes alone. */
+void pb_destination_wrote(pb_destination *self, pb_slice etag, pb_slice stored_etag);
+
+/* In decide, in the third round, of an object that was written or found there: reports it where the
+ * listing's entry (NULL for none) is not what it should be. */
+void pb_destination_check(pb_destination *self, pb_slice key, uint64_t size, pb_slice etag,
+                          const pb_entry *there);
+
+/* What to do about refused and lost objects; NULL where there are none. */
+const char *pb_destination_hint(const pb_destination *self);
+
+#endif

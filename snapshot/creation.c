@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include <stdio.h>
 
-enum { NAMED_MOST = 3, KEYS = 4 };
+enum { NAMED_MOST = 3, KEYS = 6, CREATE_ONLY = 4 };
 
 #define PROBE_PREFIX "probe/"
 #define OLD_PROBE_PREFIX "probe-" /* and 16 hex digits: of pbcopy 0.1 */
@@ -61,8 +61,11 @@ int pb_creation_check(pb_repository *repository, pb_error *error)
 
 /* ---- the probe ---- */
 
-/* In bytewise order. A store that walks directories lists a/ before a-. */
-static const char *const names[KEYS] = {"A-c", "a-c", "a/b", "once"};
+/* In bytewise order. A store that walks directories lists a/ before a-; others take letters of other
+ * case, or composed and decomposed ones, for the same. */
+static const char *const names[KEYS] = {
+    "A-c", "a-c", "a/b", "e\xcc\x81", [CREATE_ONLY] = "once", "\xc3\xa9",
+};
 
 typedef struct probe_keys {
     pb_buffer keys[KEYS];
@@ -85,15 +88,15 @@ static pb_slice key_of(const probe_keys *probe, size_t i)
     return pb_buffer_slice(&probe->keys[i]);
 }
 
-/* Writes the last key twice, create-only. */
+/* Writes one key twice, create-only. */
 static int probe_create_only(pb_repository *repository, const probe_keys *probe, pb_error *error)
 {
     pb_slice body = PB_SLICE_LITERAL("{\"pbcopy\":\"probe\"}\n");
     pb_error refused = {0};
     for (size_t i = 0; i < KEYS; i++)
-        if (pb_store_write(repository->store, key_of(probe, i), body, i == KEYS - 1, error))
+        if (pb_store_write(repository->store, key_of(probe, i), body, i == CREATE_ONLY, error))
             return -1;
-    int again = pb_store_write(repository->store, key_of(probe, KEYS - 1),
+    int again = pb_store_write(repository->store, key_of(probe, CREATE_ONLY),
                                PB_SLICE_LITERAL("{}\n"), true, &refused);
     repository->file.create_only = again != 0;
     if (!again || refused.kind == PB_ERROR_EXISTS)
@@ -122,8 +125,9 @@ static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_
                          "%s does not keep keys as they are: '%s' was written, and its listing does "
                          "not show it",
                          pb_store_name(repository->store), probe->keys[k].data);
-            return pb_error_hint(error, "a store that takes keys of other case for the same one, "
-                                        "or loses what it takes, cannot hold a repository");
+            return pb_error_hint(error, "a store that takes keys that differ in case or Unicode "
+                                        "form for one, or loses what it takes, cannot hold a "
+                                        "repository");
         }
     return 0;
 }

@@ -1,8 +1,11 @@
 #include "manifest/part.h"
 
+#include <stdlib.h>
+
 void pb_part_free(pb_part *part)
 {
     pb_range_free(&part->range);
+    free(part->last_key);
     *part = (pb_part){0};
 }
 

@@ -26,6 +26,7 @@ typedef struct pb_part {
     uint64_t stored_bytes;                  /* of the part as stored */
     uint8_t stored_sha256[PB_SHA256_BYTES]; /* of the part as stored */
     uint8_t sha256[PB_SHA256_BYTES];        /* of the records' text, the header line left out */
+    char *last_key; /* in memory alone: of a part that a resumed run read; NULL: unknown, or none */
 } pb_part;
 /* Orders two pb_part by where their ranges begin; for qsort. */
 int pb_part_compare(const void *a, const void *b);

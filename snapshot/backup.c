@@ -36,7 +36,7 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
         .session = session,
         .intent = &run->intent,
         .source = ends->source_config,
-        .repository = ends->repository.config,
+        .repository = &ends->repository,
         .server_side = ends->server_side,
         .checksum = options->checksum,
         .folder = PB_MANIFEST_FOLDER,
@@ -50,6 +50,8 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
     ended = pb_pass_run(&pass, &run->found, &result->snapshot, &passed, error);
     result->gone_objects = passed.gone_objects;
     result->failed_objects = passed.failed_objects;
+    if (passed.began_again)
+        result->resumed_objects = 0;
     if (!ended && !dry_run) {
         result->snapshot.committed_ms = pb_clock_utc_ms();
         ended = pb_commit(&ends->repository, &result->snapshot, error);

@@ -139,7 +139,7 @@ static int run_pass(cluster_backup *self, const char *folder, const char *phase,
         .session = self->session,
         .intent = &self->run.intent,
         .source = self->ends.source_config,
-        .repository = self->ends.repository.config,
+        .repository = &self->ends.repository,
         .server_side = self->ends.server_side,
         .checksum = self->options->checksum,
         .left_out = PB_SLICE_LITERAL(PROBES_PREFIX),
@@ -158,6 +158,8 @@ static int run_pass(cluster_backup *self, const char *folder, const char *phase,
     pb_pass_parts_free(&self->run.found);
     self->result->gone_objects = passed.gone_objects;
     self->result->failed_objects = passed.failed_objects;
+    if (passed.began_again && !self->run.pass)
+        self->result->resumed_objects = 0;
     self->result->vanished_objects += passed.vanished_objects;
     self->knows_data = !ended;
     return ended;
@@ -228,7 +230,8 @@ static int start_dumps(cluster_backup *self, pb_error *error)
 {
     if (self->cluster->dump == PB_DUMP_NONE)
         return 0;
-    if (pb_chunk_sort_start(&self->session->loop, &self->sort, error))
+    if (pb_chunk_sort_start(&self->session->loop, pb_session_scratch(self->session), &self->sort,
+                            error))
         return -1;
     if (self->cluster->dump == PB_DUMP_ALL)
         return start_dump(self, PB_ARTIFACT_DUMP_ALL, "database/all.sql",

@@ -12,7 +12,10 @@ typedef struct copy_job {
     pb_slice prefix;
     pb_hash_kind checksum;
     bool server_side, dry_run;
-    pb_copy_result *result; /* under job.lock */
+    pb_listing *listings[2];
+    pb_copy_result *result;  /* under job.lock */
+    uint64_t copied_objects; /* by a try before this one, and so unchanged now */
+    uint64_t copied_bytes;
 } copy_job;
 
 typedef struct copy_shard {
@@ -115,8 +118,33 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
         pb_store_capabilities_of(worker->stores[DESTINATION])->lists_from_anywhere)
         pb_shard_allow_split(shard, 1, copy->prefix.size);
     for (unsigned i = 0; i < 2; i++)
-        pb_shard_add_stream(shard, pb_listing_open(worker->stores[i], copy->prefix, 0, after,
-                                                   through, pb_shard_wake, shard));
+        pb_shard_add_stream(shard, pb_listing_open(copy->listings[i], worker, after, through,
+                                                   pb_shard_wake, shard));
+}
+
+static int restart(void *context, pb_error *error)
+{
+    copy_job *copy = context;
+    (void)error;
+    if (!copy->dry_run) {
+        copy->copied_objects += copy->result->copied_objects;
+        copy->copied_bytes += copy->result->copied_bytes;
+    }
+    *copy->result = (pb_copy_result){.server_side = copy->server_side};
+    pb_job_add_range(&copy->job, (pb_range){0});
+    return 0;
+}
+
+/* What earlier tries copied is copied, though the last one found it there. */
+static void count_all_tries(copy_job *copy)
+{
+    pb_copy_result *result = copy->result;
+    uint64_t found_again = copy->copied_objects < result->unchanged_objects
+                               ? copy->copied_objects
+                               : result->unchanged_objects;
+    result->unchanged_objects -= found_again;
+    result->copied_objects += found_again;
+    result->copied_bytes += copy->copied_bytes;
 }
 
 static int open_ends(pb_session *session, const pb_copy_options *options,
@@ -161,11 +189,15 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
         pb_job_add_range(&copy.job, (pb_range){0});
         copy.job.phase = copy.dry_run ? "comparing" : "copying";
         copy.job.open = open_shard;
+        copy.job.restart = restart;
         copy.job.context = &copy;
         copy.job.stores[SOURCE] = configs[SOURCE];
         copy.job.stores[DESTINATION] = configs[DESTINATION];
         copy.job.store_count = 2;
+        for (unsigned i = 0; i < 2; i++)
+            copy.listings[i] = pb_job_listing(&copy.job, i, copy.prefix, 0);
         ended = pb_job_run(&copy.job, error);
+        count_all_tries(&copy);
         if (!ended && ret_result->failed_objects) {
             pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",
                          (unsigned long long)ret_result->failed_objects,

@@ -16,6 +16,7 @@ enum { RANGES_MAX = 256 };      /* that the base's parts are cut into */
 /* A range that is split inside a part of the base has it read twice: only where the source has
  * grown far beyond that part. */
 enum { PAGES_BEFORE_SPLIT_OF_PART = 64 };
+#define PART_NAME "%06u.ndjson.zst"
 enum { SOURCE, REPOSITORY }; /* numbers of the job's stores */
 
 typedef enum verdict { UNCHANGED, MOVED, FOUND, STRAY } verdict;
@@ -24,6 +25,8 @@ typedef struct pass_job {
     const pb_pass *pass;
     pb_session *session;
     pb_job job;
+    pb_pass_parts *found;
+    pb_listing *source_listing, *found_listing; /* NULL: nothing to be found */
     bool dry_run;
     /* under job.lock: */
     pb_snapshot_file tally;
@@ -33,6 +36,7 @@ typedef struct pass_job {
     pb_range *voids; /* ranges that hold no object: split.h's guesses that failed */
     size_t void_count, void_capacity;
     uint64_t gone_objects, vanished_objects, failed_objects;
+    bool restarted; /* parts of the first try, and of a dead run, do not count */
 } pass_job;
 
 /* One range on one loop. */
@@ -115,6 +119,17 @@ static void plan_transfer(pass_shard *shard, pb_transfer_kind kind, pb_arena *ar
     transfer->must_match = item->entry->etag.size > 0;
 }
 
+/* Nothing is deleted on the word of a listing alone whose order is not known to be right. */
+static void plan_look_at_source(pass_shard *shard, pb_item *item)
+{
+    if (shard->owner->dry_run || pb_listing_is_sorted(shard->owner->source_listing))
+        return;
+    item->transfer.kind = PB_TRANSFER_LOOK;
+    item->transfer.source = shard->worker->stores[SOURCE];
+    item->transfer.source_key = item->transfer.name = item->entry->key;
+    item->transfer.size = item->entry->size;
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
@@ -131,6 +146,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
             base && pb_slice_equal(((const pb_record *)base->record)->at, id_of(shard->owner));
         item->entry = copied ? base : found;
         item->verdict = STRAY;
+        if (item->entry)
+            plan_look_at_source(shard, item);
         return 0;
     }
     pb_slice left_out = shard->owner->pass->left_out;
@@ -196,7 +213,7 @@ static void store_part(pass_shard *shard, pb_slice through, bool open_above)
     pb_buffer_clear(&shard->after);
     pb_buffer_append_slice(&shard->after, through);
     pthread_mutex_lock(&self->job.lock);
-    snprintf(shard->part.name, sizeof shard->part.name, "%06u.ndjson.zst", self->next_part++);
+    snprintf(shard->part.name, sizeof shard->part.name, PART_NAME, self->next_part++);
     pthread_mutex_unlock(&self->job.lock);
     pb_buffer_clear(&shard->part_key);
     pb_layout_part(&shard->part_key, id_of(self), self->pass->folder, shard->part.name);
@@ -298,6 +315,12 @@ static pb_record new_record(pass_shard *shard, const pb_item *item)
     return record;
 }
 
+static int not_listed(pass_shard *shard, const pb_item *item, pb_error *error)
+{
+    return pb_listing_disorder(shard->owner->source_listing, item->entry->key,
+                               "is there, but not where it lists it", error);
+}
+
 static int emit(void *context, pb_item *item, pb_error *error)
 {
     pass_shard *shard = context;
@@ -306,6 +329,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
         *error = shard->error;
         return -1;
     }
+    if (item->verdict == STRAY && item->transfer.kind == PB_TRANSFER_LOOK)
+        return not_listed(shard, item, error);
     if (item->verdict == STRAY) {
         if (!self->dry_run)
             delete_stray(shard, item->entry);
@@ -347,9 +372,18 @@ static bool has_vanished(const pb_error *why)
 
 static int failed(void *context, pb_item *item, pb_error *error)
 {
-    (void)error;
     pass_shard *shard = context;
     const pb_error *why = item->transfer.error;
+    if (item->verdict == STRAY) {
+        if (why->kind == PB_ERROR_DAMAGED) /* of another size */
+            return not_listed(shard, item, error);
+        if (why->kind != PB_ERROR_NOT_FOUND) {
+            *error = *why;
+            return pb_error_context(error, "%.*s", PB_SLICE_FORMAT(item->entry->key));
+        }
+        delete_stray(shard, item->entry);
+        return 0;
+    }
     if (shard->owner->pass->live && has_vanished(why)) {
         shard->vanished_objects++;
         return 0;
@@ -429,7 +463,7 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
     pass_job *self = context;
     const pb_pass *pass = self->pass;
-    pb_slice prefix = pb_slice_of(pass->intent->prefix);
+    size_t stem_bytes = strlen(pass->intent->prefix);
     pass_shard *context_of = pb_allocate_zeroed(1, sizeof *context_of);
     const pb_range *range = pb_shard_range(shard);
     pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
@@ -441,12 +475,12 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     pb_buffer_append_slice(&context_of->after, after);
     pb_shard_set_work(shard, &work, context_of);
     if (pb_store_capabilities_of(worker->stores[SOURCE])->lists_from_anywhere &&
-        (!pass->merges_found ||
+        (!self->found_listing ||
          pb_store_capabilities_of(worker->stores[REPOSITORY])->lists_from_anywhere))
-        pb_shard_allow_split(shard, pass->base ? PAGES_BEFORE_SPLIT_OF_PART : 1, prefix.size);
+        pb_shard_allow_split(shard, pass->base ? PAGES_BEFORE_SPLIT_OF_PART : 1, stem_bytes);
     int streams = 0;
-    pb_shard_add_stream(shard, pb_listing_open(worker->stores[SOURCE], prefix, 0, after, through,
-                                               pb_shard_wake, shard));
+    pb_shard_add_stream(
+        shard, pb_listing_open(self->source_listing, worker, after, through, pb_shard_wake, shard));
     streams++;
     if (pass->base) {
         context_of->base_stream = streams++;
@@ -454,12 +488,9 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
                                                            &worker->loop, pass->base, after,
                                                            through, pb_shard_wake, shard));
     }
-    if (pass->merges_found) {
+    if (self->found_listing) {
         context_of->found_stream = streams++;
-        pb_layout_data_prefix(&context_of->scratch, id_of(self));
-        pb_shard_add_stream(shard, pb_listing_open(worker->stores[REPOSITORY],
-                                                   pb_buffer_slice(&context_of->scratch),
-                                                   context_of->scratch.size, after, through,
+        pb_shard_add_stream(shard, pb_listing_open(self->found_listing, worker, after, through,
                                                    pb_shard_wake, shard));
     }
 }
@@ -472,9 +503,11 @@ static bool on_tick(void *context)
     return self->pass->tick && self->pass->tick(self->pass->context);
 }
 
-/* The ranges that no part covers yet; cut where the base's parts are. */
-static void plan_ranges(pass_job *self, const pb_pass_parts *found)
+/* The ranges that no part covers yet; cut where the base's parts are. Where parts end, what follows
+ * must fit: the run that died has not looked. */
+static void plan_ranges(pass_job *self)
 {
+    const pb_pass_parts *found = self->found;
     const pb_snapshot_file *base = self->pass->base;
     pb_arena arena = {0};
     pb_slice *cuts = NULL;
@@ -489,10 +522,65 @@ static void plan_ranges(pass_job *self, const pb_pass_parts *found)
             pb_job_add_cuts(&self->job, &(pb_range){(char *)from, part->after}, cuts, count);
         from = part->through;
         covered = !from;
+        const char *last = found->items[i].last_key ? found->items[i].last_key : part->after;
+        if (from && (!last || strcmp(last, from) != 0))
+            pb_listing_border(self->source_listing, pb_slice_of(from), pb_slice_of(last));
     }
     if (!covered)
         pb_job_add_cuts(&self->job, &(pb_range){(char *)from, NULL}, cuts, count);
     pb_arena_free(&arena);
+}
+
+static void add_found_listing(pass_job *self)
+{
+    pb_buffer data = {0};
+    pb_layout_data_prefix(&data, id_of(self));
+    self->found_listing = pb_job_listing(&self->job, REPOSITORY, pb_buffer_slice(&data), data.size);
+    pb_buffer_free(&data);
+}
+
+/* Deletes all parts that this pass or a dead run may have stored. */
+static int delete_parts(pass_job *self, pb_error *error)
+{
+    pb_buffer key = {0};
+    int failed = 0;
+    for (unsigned number = 1; number < self->next_part && !failed; number++) {
+        char name[sizeof((pb_part *)0)->name];
+        snprintf(name, sizeof name, PART_NAME, number);
+        pb_buffer_clear(&key);
+        pb_layout_part(&key, id_of(self), self->pass->folder, name);
+        pb_slice slice = pb_buffer_slice(&key);
+        pb_store_request request = {.operation = PB_STORE_DELETE, .keys = &slice, .key_count = 1};
+        failed = pb_store_call(self->pass->repository->store, &request, error);
+    }
+    pb_buffer_free(&key);
+    return failed ? pb_error_context(error, "deleting parts of a listing in disorder") : 0;
+}
+
+static void forget_results(pass_job *self)
+{
+    for (size_t i = 0; i < self->part_count; i++)
+        pb_part_free(&self->parts[i]);
+    for (size_t i = 0; i < self->void_count; i++)
+        pb_range_free(&self->voids[i]);
+    self->part_count = self->void_count = 0;
+    self->tally = (pb_snapshot_file){0};
+    self->gone_objects = self->vanished_objects = self->failed_objects = 0;
+}
+
+/* What was copied stays, and is found again; what parts say of it is not to be relied on. */
+static int restart(void *context, pb_error *error)
+{
+    pass_job *self = context;
+    forget_results(self);
+    pb_pass_parts_free(self->found);
+    self->restarted = true;
+    if (!self->dry_run && delete_parts(self, error))
+        return -1;
+    if (!self->dry_run && !self->found_listing)
+        add_found_listing(self);
+    plan_ranges(self);
+    return 0;
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -525,8 +613,9 @@ static void cover_voids(pass_job *self, pb_snapshot_file *file)
     }
 }
 
-static void describe(pass_job *self, pb_pass_parts *found, pb_snapshot_file *file)
+static void describe(pass_job *self, pb_snapshot_file *file)
 {
+    pb_pass_parts *found = self->found;
     const pb_intent *intent = self->pass->intent;
     memcpy(file->id, intent->id, sizeof file->id);
     file->source = pb_duplicate(pb_slice_of(intent->source));
@@ -536,6 +625,7 @@ static void describe(pass_job *self, pb_pass_parts *found, pb_snapshot_file *fil
     file->started_ms = intent->started_ms;
     file->program = pb_duplicate(pb_slice_of(intent->program));
     file->folder = self->pass->folder;
+    file->sorted_listing = pb_listing_is_sorted(self->source_listing);
     pb_tally_move(file, &self->tally);
     pb_tally_move(file, &found->tally);
     /* Parts of the run before and of this one. */
@@ -558,25 +648,33 @@ int pb_pass_run(const pb_pass *pass, pb_pass_parts *found, pb_snapshot_file *ret
         .pass = pass,
         .session = pass->session,
         .dry_run = pass->session->options.dry_run,
+        .found = found,
         .next_part = found->next ? found->next : 1,
     };
     pb_job *job = &self.job;
     pb_job_init(job, pass->session);
     job->stores[SOURCE] = pass->source;
-    job->stores[REPOSITORY] = pass->repository;
+    job->stores[REPOSITORY] = pass->repository->config;
     job->store_count = 2;
-    plan_ranges(&self, found);
+    job->sorted[SOURCE] = pass->base && pass->base->sorted_listing;
+    job->sorted[REPOSITORY] = pass->repository->file.unordered_listing;
+    self.source_listing = pb_job_listing(job, SOURCE, pb_slice_of(pass->intent->prefix), 0);
+    if (pass->merges_found)
+        add_found_listing(&self);
+    plan_ranges(&self);
     job->phase = pass->phase;
     job->keys_total = pass->base ? pass->base->objects : 0;
     job->shards_most = pass->base ? PB_SHARDS_WITH_MANIFEST : 0;
     job->open = open_shard;
     job->tick = on_tick;
+    job->restart = restart;
     job->context = &self;
     int ended = pb_job_run(job, error);
     *ret_result = (pb_pass_result){
         .gone_objects = self.gone_objects,
         .vanished_objects = self.vanished_objects,
         .failed_objects = self.failed_objects,
+        .began_again = self.restarted,
     };
     if (!ended && self.failed_objects) {
         pb_error_set(error, PB_ERROR_FAILED,
@@ -585,7 +683,7 @@ int pb_pass_run(const pb_pass *pass, pb_pass_parts *found, pb_snapshot_file *ret
         ended = pb_job_hint(
             job, error, "what was copied stays: run the same command again to go on from there");
     }
-    describe(&self, found, ret_file);
+    describe(&self, ret_file);
     pb_job_free(job);
     free(self.parts);
     for (size_t i = 0; i < self.void_count; i++)

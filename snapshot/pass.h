@@ -11,7 +11,8 @@
 typedef struct pb_pass {
     pb_session *session;
     const pb_intent *intent; /* of the snapshot that is being made */
-    pb_store_config *source, *repository;
+    pb_store_config *source;
+    const struct pb_repository *repository;
     bool server_side; /* the repository's store copies from the source's by itself */
     pb_hash_kind checksum;
     pb_slice left_out;  /* keys that begin with this are passed over; empty: none */
@@ -40,6 +41,7 @@ typedef struct pb_pass_result {
     uint64_t gone_objects; /* in the base and not in the source any more, as far as was looked */
     uint64_t vanished_objects; /* `live`: left out */
     uint64_t failed_objects;
+    bool began_again; /* as the source lists in an order of its own: no found part was used */
 } pb_pass_result;
 
 /* Runs the pass over all keys that `found` (its parts are taken over) does not cover. *ret_file is

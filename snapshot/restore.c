@@ -19,8 +19,11 @@ typedef struct restore_job {
     const pb_snapshot_file *file;
     pb_slice prefix;
     bool server_side, overwrite, dry_run;
+    pb_listing *destination;
     uint64_t damaged;          /* under job.lock */
     pb_restore_result *result; /* likewise */
+    uint64_t written_objects;  /* by a try before this one, and so present now */
+    uint64_t written_bytes;
 } restore_job;
 
 typedef struct restore_shard {
@@ -161,8 +164,47 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     pb_shard_add_stream(shard, pb_manifest_stream_open(worker->stores[REPOSITORY], &worker->loop,
                                                        restore->file, after, through, pb_shard_wake,
                                                        shard));
-    pb_shard_add_stream(shard, pb_listing_open(worker->stores[DESTINATION], restore->prefix, 0,
-                                               after, through, pb_shard_wake, shard));
+    pb_shard_add_stream(
+        shard, pb_listing_open(restore->destination, worker, after, through, pb_shard_wake, shard));
+}
+
+static void plan_ranges(restore_job *restore)
+{
+    pb_arena arena = {0};
+    pb_slice *cuts;
+    size_t count;
+    pb_repository_cuts(restore->file, restore->file->objects / 64, &arena, &cuts, &count);
+    pb_job_add_cuts(&restore->job, &(pb_range){0}, cuts, count);
+    pb_arena_free(&arena);
+}
+
+static int restart(void *context, pb_error *error)
+{
+    restore_job *restore = context;
+    pb_restore_result *result = restore->result;
+    (void)error;
+    if (!restore->dry_run) {
+        restore->written_objects += result->written_objects;
+        restore->written_bytes += result->written_bytes;
+    }
+    result->objects = result->written_objects = result->written_bytes = 0;
+    result->present_objects = result->extra_objects = 0;
+    result->differing_objects = result->failed_objects = 0;
+    restore->damaged = 0;
+    plan_ranges(restore);
+    return 0;
+}
+
+/* What earlier tries wrote is written, though the last one found it there. */
+static void count_all_tries(restore_job *restore)
+{
+    pb_restore_result *result = restore->result;
+    uint64_t found_again = restore->written_objects < result->present_objects
+                               ? restore->written_objects
+                               : result->present_objects;
+    result->present_objects -= found_again;
+    result->written_objects += found_again;
+    result->written_bytes += restore->written_bytes;
 }
 
 static int judge(const restore_job *restore, pb_error *error)
@@ -187,25 +229,26 @@ static int judge(const restore_job *restore, pb_error *error)
     return 0;
 }
 
-static int run(restore_job *restore, pb_store_config *destination, pb_error *error)
+static int run(restore_job *restore, pb_store_config *destination, bool is_directory,
+               pb_error *error)
 {
-    pb_arena arena = {0};
-    pb_slice *cuts;
-    size_t count;
-    pb_repository_cuts(restore->file, restore->file->objects / 64, &arena, &cuts, &count);
-    pb_job_add_cuts(&restore->job, &(pb_range){0}, cuts, count);
-    pb_arena_free(&arena);
+    plan_ranges(restore);
+    restore->destination = pb_job_listing(&restore->job, DESTINATION, restore->prefix, 0);
+    /* Objects with other bytes are left alone only where the listing shows them. */
+    if (!restore->overwrite && !restore->dry_run && !is_directory)
+        restore->job.order_first = restore->destination;
     restore->job.phase = restore->dry_run ? "comparing" : "restoring";
     restore->job.keys_total = restore->file->objects;
     restore->job.shards_most = PB_SHARDS_WITH_MANIFEST;
     restore->job.open = open_shard;
+    restore->job.restart = restart;
     restore->job.context = restore;
     restore->job.stores[REPOSITORY] = restore->repository.config;
     restore->job.stores[DESTINATION] = destination;
     restore->job.store_count = 2;
-    if (pb_job_run(&restore->job, error))
-        return -1;
-    return judge(restore, error);
+    int failed = pb_job_run(&restore->job, error);
+    count_all_tries(restore);
+    return failed ? -1 : judge(restore, error);
 }
 
 /* The destination must exist (a directory may be made by the first write) and lie outside. */
@@ -252,7 +295,7 @@ int pb_restore(pb_session *session, const pb_restore_options *options,
             pb_store_copies_from(destination, restore.repository.store) &&
             pb_store_capabilities_of(destination)->etag_is_md5;
         pb_job_init(&restore.job, session);
-        ended = run(&restore, config, error);
+        ended = run(&restore, config, pb_store_location(destination)->kind == PB_STORE_FILE, error);
         pb_job_free(&restore.job);
     }
     pb_repository_close(&restore.repository);

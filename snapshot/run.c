@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "copier/store/sequence.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,38 +68,38 @@ static int consider(pb_run *run, pb_slice id, const pb_run_options *options, boo
     return 0;
 }
 
-/* Calls `each` with the names (from behind `folder` on) of what lies in a folder of the snapshot.
- */
-static int list_folder(pb_run *run, const char *folder,
-                       int (*each)(pb_run *run, const char *folder, pb_slice name, pb_error *error),
-                       pb_error *error)
+typedef int (*file_function)(pb_run *run, const char *folder, pb_slice name, pb_error *error);
+
+typedef struct folder_listing {
+    pb_run *run;
+    const char *folder;
+    size_t prefix_size;
+    file_function each;
+} folder_listing;
+
+static int name_files(void *context, const pb_page *page, pb_error *error)
 {
-    pb_buffer prefix = {0}, after = {0};
+    const folder_listing *listing = context;
     int failed = 0;
-    bool more = true;
-    pb_layout_snapshot_file(&prefix, pb_slice_of(run->intent.id), folder);
-    while (more && !failed) {
-        pb_store_request request = {.operation = PB_STORE_LIST};
-        request.list.prefix = pb_buffer_slice(&prefix);
-        request.list.after = pb_buffer_slice(&after);
-        failed = pb_store_call(run->repository->store, &request, error);
-        if (failed)
-            break;
-        pb_page *page = request.page;
-        for (size_t i = 0; i < page->count && !failed; i++) {
-            pb_slice name = page->entries[i].key;
-            name.data += prefix.size;
-            name.size -= prefix.size;
-            failed = each(run, folder, name, error);
-        }
-        more = page->more && page->count;
-        pb_buffer_clear(&after);
-        if (page->count)
-            pb_buffer_append_slice(&after, page->entries[page->count - 1].key);
-        pb_page_release(page);
+    for (size_t i = 0; i < page->count && !failed; i++) {
+        pb_slice name = page->entries[i].key;
+        name.data += listing->prefix_size;
+        name.size -= listing->prefix_size;
+        failed = listing->each(listing->run, listing->folder, name, error);
     }
+    return failed;
+}
+
+/* Calls `each` with the names (from behind `folder` on) of what lies in a folder of the snapshot,
+ * in the order of the store. */
+static int list_folder(pb_run *run, const char *folder, file_function each, pb_error *error)
+{
+    pb_buffer prefix = {0};
+    pb_layout_snapshot_file(&prefix, pb_slice_of(run->intent.id), folder);
+    folder_listing listing = {run, folder, prefix.size, each};
+    int failed = pb_sequence_list(run->repository->store, pb_buffer_slice(&prefix), 0, name_files,
+                                  &listing, error);
     pb_buffer_free(&prefix);
-    pb_buffer_free(&after);
     return failed;
 }
 

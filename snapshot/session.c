@@ -404,8 +404,10 @@ int pb_job_run(pb_job *job, pb_error *error)
         pb_error wrong = {0};
         if (!try_once(job, &wrong))
             return 0;
-        *error = wrong;
-        if (strcmp(wrong.code, PB_LISTING_DISORDER) != 0 || begin_again(job, found_before, error))
+        if (strcmp(wrong.code, PB_LISTING_DISORDER) != 0 ||
+            begin_again(job, found_before, &wrong)) {
+            *error = wrong;
             return -1;
+        }
     }
 }

@@ -54,6 +54,10 @@ static const char help_text[] =
     "  --ceph-copy-etag       CopyObject keeps a multipart ETag (-N), as Ceph does; else the copy\n"
     "                         has the MD5 of its bytes, as on AWS\n"
     "  --page-size N          most keys on a page of a listing (1000)\n"
+    "  --directory-order[=filter]\n"
+    "                         list as a walk of directories does: a/b before a-c. With filter,\n"
+    "                         start-after only leaves out keys up to it; otherwise it is a place\n"
+    "                         in that order\n"
     "  --part-size-min BYTES  smallest part of a multipart upload but the last (5M)\n"
     "  --faults FILE          fault plan, see below\n"
     "\n"
@@ -135,6 +139,7 @@ enum {
     OPTION_NO_CREATE_ONLY,
     OPTION_CEPH_COPY_ETAG,
     OPTION_PAGE_SIZE,
+    OPTION_DIRECTORY_ORDER,
     OPTION_PART_SIZE_MIN,
     OPTION_FAULTS,
 };
@@ -164,6 +169,7 @@ static const struct option long_options[] = {
     {"no-create-only", no_argument, NULL, OPTION_NO_CREATE_ONLY},
     {"ceph-copy-etag", no_argument, NULL, OPTION_CEPH_COPY_ETAG},
     {"page-size", required_argument, NULL, OPTION_PAGE_SIZE},
+    {"directory-order", optional_argument, NULL, OPTION_DIRECTORY_ORDER},
     {"part-size-min", required_argument, NULL, OPTION_PART_SIZE_MIN},
     {"faults", required_argument, NULL, OPTION_FAULTS},
     {NULL, 0, NULL, 0},
@@ -267,6 +273,10 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
         break;
     case OPTION_PAGE_SIZE:
         return take_number(value, PB_ORIGIN_PAGE_MAX, &origin->page_keys_max, error);
+    case OPTION_DIRECTORY_ORDER:
+        origin->order = PB_ORIGIN_ORDER_FOLDERS;
+        origin->filters_after = value != NULL;
+        return value && strcmp(value, "filter") != 0 ? wrong_value(value, error) : 0;
     case OPTION_PART_SIZE_MIN:
         return take_size(value, &origin->part_bytes_min, error);
     case OPTION_FAULTS:

@@ -502,7 +502,6 @@ static int list_to(const pb_listing *listing, pb_store *store, pb_buffer *from, 
     bool more = true;
     int failed = 0;
     *ret_found = false;
-    pb_buffer_clear(ret_key);
     for (unsigned pages = 0; pages < PAGES_TO_SEAM_MAX && more && !*ret_found && !failed; pages++) {
         pb_store_request request = {.operation = PB_STORE_LIST};
         set_after(listing, &after, pb_buffer_slice(from));
@@ -528,30 +527,58 @@ static int list_to(const pb_listing *listing, pb_store *store, pb_buffer *from, 
     return failed;
 }
 
-static int look_at_seam(pb_listing *listing, pb_store *store, pb_slice at, pb_buffer *last,
-                        pb_error *error)
+/* A key that some side saw, and that is there, comes first: a listing that begins behind it lacks
+ * it. */
+static int lacks(const pb_listing *listing, pb_store *store, pb_slice seen, pb_slice first,
+                 bool *ret_lacks, pb_error *error)
 {
-    pb_buffer behind_left = {0}, right = {0}, first = {0};
-    bool left_found, right_found, fits = false;
-    int failed = 0;
-    for (unsigned looks = 0; looks < LOOKS_MAX && !fits && !failed; looks++) {
-        pb_buffer_clear(&right);
-        pb_buffer_append_slice(&right, at);
-        failed = list_to(listing, store, last, at, &behind_left, &left_found, error) ||
-                 list_to(listing, store, &right, at, &first, &right_found, error);
-        fits = !failed && left_found && right_found &&
-               pb_slice_equal(pb_buffer_slice(&behind_left), pb_buffer_slice(&first));
-    }
-    if (failed)
-        failed = -1;
-    else if (!fits)
-        failed = pb_listing_disorder(
-            listing, at, "is followed by another key than a listing that comes from before shows",
-            error);
-    pb_buffer_free(&behind_left);
-    pb_buffer_free(&right);
+    if (!seen.size || (first.size && pb_slice_compare(seen, first) >= 0))
+        return 0;
+    pb_buffer key = {0};
+    pb_error absent = {0};
+    append_full_key(listing, &key, seen);
+    pb_store_request request = {.operation = PB_STORE_HEAD, .key = pb_buffer_slice(&key)};
+    int failed = pb_store_call(store, &request, &absent);
+    pb_buffer_free(&key);
+    *ret_lacks |= !failed;
+    if (!failed || absent.kind == PB_ERROR_NOT_FOUND)
+        return 0;
+    *error = absent;
+    return -1;
+}
+
+/* Lists over the seam from what comes before it, and from the seam on. */
+static int look_once(const pb_listing *listing, pb_store *store, pb_seam *seam, bool *ret_fits,
+                     pb_error *error)
+{
+    pb_slice at = pb_buffer_slice(&seam->at);
+    pb_buffer from = {0}, over = {0}, first = {0};
+    bool over_found = false, first_found = false, incomplete = false;
+    pb_buffer_append_slice(&from, at);
+    int failed = list_to(listing, store, &seam->last, at, &over, &over_found, error) ||
+                 list_to(listing, store, &from, at, &first, &first_found, error);
+    for (int side = 0; side < 2 && !failed; side++)
+        failed = lacks(listing, store, pb_buffer_slice(&seam->seen[side]), pb_buffer_slice(&first),
+                       &incomplete, error);
+    *ret_fits = over_found && first_found && !incomplete &&
+                pb_slice_equal(pb_buffer_slice(&over), pb_buffer_slice(&first));
+    pb_buffer_free(&from);
+    pb_buffer_free(&over);
     pb_buffer_free(&first);
-    return failed;
+    return failed ? -1 : 0;
+}
+
+static int look_at_seam(pb_listing *listing, pb_store *store, pb_seam *seam, pb_error *error)
+{
+    bool fits = false;
+    for (unsigned looks = 0; looks < LOOKS_MAX && !fits; looks++)
+        if (look_once(listing, store, seam, &fits, error))
+            return -1;
+    if (fits)
+        return 0;
+    return pb_listing_disorder(
+        listing, pb_buffer_slice(&seam->at),
+        "is followed by another key than a listing that comes from before shows", error);
 }
 
 bool pb_listing_has_seams(const pb_listing *listing)
@@ -561,14 +588,13 @@ bool pb_listing_has_seams(const pb_listing *listing)
 
 int pb_listing_settle(pb_listing *listing, pb_store *store, pb_error *error)
 {
-    pb_buffer at = {0}, last = {0};
+    pb_seam seam = {0};
     int failed = 0;
     if (pb_listing_is_in_disorder(listing))
         return too_many_apart(listing, error);
-    while (!failed && pb_seams_take(listing->seams, &at, &last))
-        failed = look_at_seam(listing, store, pb_buffer_slice(&at), &last, error);
-    pb_buffer_free(&at);
-    pb_buffer_free(&last);
+    while (!failed && pb_seams_take(listing->seams, &seam))
+        failed = look_at_seam(listing, store, &seam, error);
+    pb_seam_free(&seam);
     return failed ? pb_error_context(error, "%s", pb_store_name(store)) : 0;
 }
 

@@ -5,16 +5,16 @@
 
 enum { SLOTS = 256 };
 
-typedef struct seam {
-    struct seam *next;
+typedef struct open_seam {
+    struct open_seam *next;
     char *at, *last;
     pb_sight_kind left, right;
     char *left_key, *right_key;
-} seam;
+} open_seam;
 
 struct pb_seams {
     pthread_mutex_t lock;
-    seam *slots[SLOTS];
+    open_seam *slots[SLOTS];
     size_t apart; /* both sides saw something, and not the same */
 };
 
@@ -25,7 +25,7 @@ pb_seams *pb_seams_new(void)
     return seams;
 }
 
-static void seam_free(seam *gone)
+static void seam_free(open_seam *gone)
 {
     free(gone->at);
     free(gone->last);
@@ -40,7 +40,7 @@ void pb_seams_free(pb_seams *seams)
         return;
     for (size_t i = 0; i < SLOTS; i++)
         while (seams->slots[i]) {
-            seam *gone = seams->slots[i];
+            open_seam *gone = seams->slots[i];
             seams->slots[i] = gone->next;
             seam_free(gone);
         }
@@ -58,9 +58,9 @@ static size_t slot_of(pb_slice key)
 }
 
 /* Where the seam at a key hangs; made where it is not there. */
-static seam **find(pb_seams *seams, pb_slice at)
+static open_seam **find(pb_seams *seams, pb_slice at)
 {
-    seam **place = &seams->slots[slot_of(at)];
+    open_seam **place = &seams->slots[slot_of(at)];
     while (*place && !pb_slice_equal(pb_slice_of((*place)->at), at))
         place = &(*place)->next;
     if (!*place) {
@@ -70,7 +70,7 @@ static seam **find(pb_seams *seams, pb_slice at)
     return place;
 }
 
-static bool fits(const seam *of)
+static bool fits(const open_seam *of)
 {
     if (of->left == PB_SIGHT_EXACT)
         return true;
@@ -79,9 +79,9 @@ static bool fits(const seam *of)
 }
 
 /* Drops a seam that fits; counts one that does not. Under the lock. */
-static bool settle(pb_seams *seams, seam **place)
+static bool settle(pb_seams *seams, open_seam **place)
 {
-    seam *of = *place;
+    open_seam *of = *place;
     if (!of->left || !of->right)
         return true;
     if (fits(of)) {
@@ -96,7 +96,7 @@ static bool settle(pb_seams *seams, seam **place)
 bool pb_seams_left(pb_seams *seams, pb_slice at, pb_slice last, pb_sight sight)
 {
     pthread_mutex_lock(&seams->lock);
-    seam **place = find(seams, at);
+    open_seam **place = find(seams, at);
     (*place)->last = pb_duplicate(last);
     (*place)->left = sight.kind;
     (*place)->left_key = pb_duplicate(sight.key);
@@ -108,7 +108,7 @@ bool pb_seams_left(pb_seams *seams, pb_slice at, pb_slice last, pb_sight sight)
 bool pb_seams_right(pb_seams *seams, pb_slice at, pb_sight sight)
 {
     pthread_mutex_lock(&seams->lock);
-    seam **place = find(seams, at);
+    open_seam **place = find(seams, at);
     (*place)->right = sight.kind;
     (*place)->right_key = pb_duplicate(sight.key);
     bool few = settle(seams, place);
@@ -116,7 +116,7 @@ bool pb_seams_right(pb_seams *seams, pb_slice at, pb_sight sight)
     return few;
 }
 
-static bool is_open(const seam *of)
+static bool is_open(const open_seam *of)
 {
     return of->left != PB_SIGHT_NONE && of->left != PB_SIGHT_EXACT;
 }
@@ -126,25 +126,39 @@ bool pb_seams_are_open(pb_seams *seams)
     bool found = false;
     pthread_mutex_lock(&seams->lock);
     for (size_t i = 0; i < SLOTS; i++)
-        for (const seam *of = seams->slots[i]; of; of = of->next)
+        for (const open_seam *of = seams->slots[i]; of; of = of->next)
             found |= is_open(of);
     pthread_mutex_unlock(&seams->lock);
     return found;
 }
 
-bool pb_seams_take(pb_seams *seams, pb_buffer *ret_at, pb_buffer *ret_last)
+static void set_text(pb_buffer *buffer, const char *text)
+{
+    pb_buffer_clear(buffer);
+    pb_buffer_append_text(buffer, text ? text : "");
+}
+
+void pb_seam_free(pb_seam *seam)
+{
+    pb_buffer_free(&seam->at);
+    pb_buffer_free(&seam->last);
+    for (int side = 0; side < 2; side++)
+        pb_buffer_free(&seam->seen[side]);
+}
+
+bool pb_seams_take(pb_seams *seams, pb_seam *ret_seam)
 {
     bool found = false;
     pthread_mutex_lock(&seams->lock);
     for (size_t i = 0; i < SLOTS && !found; i++)
         while (seams->slots[i] && !found) {
-            seam *of = seams->slots[i];
+            open_seam *of = seams->slots[i];
             found = is_open(of);
             if (found) {
-                pb_buffer_clear(ret_at);
-                pb_buffer_append_text(ret_at, of->at);
-                pb_buffer_clear(ret_last);
-                pb_buffer_append_text(ret_last, of->last);
+                set_text(&ret_seam->at, of->at);
+                set_text(&ret_seam->last, of->last);
+                set_text(&ret_seam->seen[0], of->left_key);
+                set_text(&ret_seam->seen[1], of->right_key);
             }
             seams->slots[i] = of->next;
             seam_free(of);

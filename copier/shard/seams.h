@@ -44,9 +44,15 @@ bool pb_seams_right(pb_seams *seams, pb_slice at, pb_sight sight);
 
 /* True where pb_seams_take would find one. */
 bool pb_seams_are_open(pb_seams *seams);
-/* When all ranges are over: the seams to look at again, one after another, in no order. A seam
+/* When all ranges are over, the seams to look at again, one after another, in no order. A seam
  * without a right side borders on what was listed before. One without a left side does too, and is
  * not among them: whoever knows the left side reports it as UNKNOWN. False: no more. */
-bool pb_seams_take(pb_seams *seams, pb_buffer *ret_at, pb_buffer *ret_last);
+typedef struct pb_seam {
+    pb_buffer at, last;
+    pb_buffer seen[2]; /* the key that the left and the right side saw first; empty where none */
+} pb_seam;
+
+bool pb_seams_take(pb_seams *seams, pb_seam *ret_seam); /* memory of *ret_seam is used again */
+void pb_seam_free(pb_seam *seam);
 
 #endif

@@ -123,6 +123,8 @@ static int folder_failed(const pb_spool *spool, const char *what, pb_error *erro
 {
     int number = errno;
     pb_error_errno(error, number, "%s a listing to sort it, in %s", what, spool->options.folder);
+    if (error->kind != PB_ERROR_NO_SPACE) /* no store's word */
+        error->kind = number == EIO ? PB_ERROR_FAILED : PB_ERROR_USAGE;
     return pb_error_hint(error, "--scratch DIR names another folder, with room for about 200 bytes "
                                 "an object");
 }

@@ -48,6 +48,7 @@ typedef struct pb_options {
     const char *snapshot;
     const char *of_source; /* --source: whose snapshot */
     const char *ca_bundle;
+    const char *scratch;
     pb_hash_kind checksum; /* SHA256 or CRC32C */
     uint64_t verbosity;    /* how often -v was given */
     bool quiet;

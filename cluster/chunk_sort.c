@@ -57,16 +57,11 @@ void pb_chunk_sort_tell(pb_chunk_sort *sort, void (*drained)(void *context), voi
     sort->context = context;
 }
 
-int pb_chunk_sort_start(uv_loop_t *loop, pb_chunk_sort **ret_sort, pb_error *error)
+int pb_chunk_sort_start(uv_loop_t *loop, const char *folder, pb_chunk_sort **ret_sort,
+                        pb_error *error)
 {
-    /* The keys may be gigabytes, and /tmp is memory on many machines. */
-    const char *folder = getenv("TMPDIR");
-    const char *const arguments[] = {"sort",
-                                     "--unique",
-                                     "--buffer-size=64M",
-                                     "--temporary-directory",
-                                     folder && folder[0] ? folder : "/var/tmp",
-                                     NULL};
+    const char *const arguments[] = {
+        "sort", "--unique", "--buffer-size=64M", "--temporary-directory", folder, NULL};
     static const char *const environment[] = {"LC_ALL=C", NULL};
     pb_chunk_sort *sort = pb_allocate_zeroed(1, sizeof *sort);
     const pb_child_options options = {
@@ -129,8 +124,9 @@ int pb_chunk_sort_next(pb_chunk_sort *sort, pb_slice *ret_key, pb_error *error)
         if (!sort->child && sort->error.kind) {
             *error = sort->error;
             pb_error_context(error, "sorting the chunks that the database needs");
-            return pb_error_hint(error, "is there room in the folder for temporary files? TMPDIR "
-                                        "names another one");
+            return pb_error_hint(error,
+                                 "is there room in the folder for temporary files? --scratch "
+                                 "DIR names another one");
         }
         if (!sort->child)
             return left ? pb_error_set(error, PB_ERROR_FAILED, "sort gave half a line") : 0;

@@ -9,7 +9,9 @@
 
 typedef struct pb_chunk_sort pb_chunk_sort;
 
-int pb_chunk_sort_start(uv_loop_t *loop, pb_chunk_sort **ret_sort, pb_error *error);
+/* `folder` is for the temporary files. */
+int pb_chunk_sort_start(uv_loop_t *loop, const char *folder, pb_chunk_sort **ret_sort,
+                        pb_error *error);
 /* `drained` is called on the loop when pb_chunk_sort_is_full is over; NULL: nobody is. */
 void pb_chunk_sort_tell(pb_chunk_sort *sort, void (*drained)(void *context), void *context);
 void pb_chunk_sort_add(pb_chunk_sort *sort, pb_slice key); /* no newline in it */

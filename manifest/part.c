@@ -1,5 +1,7 @@
 #include "manifest/part.h"
 
+#include <stdlib.h>
+
 void pb_part_free(pb_part *part)
 {
     pb_range_free(&part->range);

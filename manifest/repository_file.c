@@ -5,13 +5,15 @@
 
 static const char what[] = "pbcopy.json";
 static const char create_only_feature[] = "create_only";
+static const char ordered_listing_feature[] = "ordered_listing";
 
 void pb_repository_file_append(pb_buffer *buffer, const pb_repository_file *file)
 {
     pb_document_begin(buffer, "repository", PB_REPOSITORY_VERSION);
     pb_document_add_text(buffer, "id", file->id);
-    pb_buffer_append_format(buffer, ",\"features\":{\"%s\":%s}}\n", create_only_feature,
-                            file->create_only ? "true" : "false");
+    pb_buffer_append_format(buffer, ",\"features\":{\"%s\":%s,\"%s\":%s}}\n", create_only_feature,
+                            file->create_only ? "true" : "false", ordered_listing_feature,
+                            file->unordered_listing ? "false" : "true");
 }
 
 /* A reader that does not know one of these would do harm. */
@@ -29,7 +31,7 @@ static int check_required(const json_t *object, pb_error *error)
         const char *name = json_string_value(feature);
         if (name == NULL)
             return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"requires\" holds no string", what);
-        if (strcmp(name, create_only_feature) != 0) {
+        if (strcmp(name, create_only_feature) != 0 && strcmp(name, ordered_listing_feature) != 0) {
             pb_error_set(error, PB_ERROR_USAGE,
                          "%s: needs the feature \"%.64s\", unknown to this program", what, name);
             return pb_error_hint(error, "use a newer pbcopy, at least the one that wrote it");
@@ -56,6 +58,13 @@ static int read_members(const json_t *object, pb_repository_file *file, pb_error
                             "%s: \"features\" does not say whether \"%s\" is true or false", what,
                             create_only_feature);
     file->create_only = json_is_true(create_only);
+    /* Repositories that were made before it was known do not have it. */
+    const json_t *ordered =
+        json_object_get(json_object_get(object, "features"), ordered_listing_feature);
+    if (ordered && !json_is_boolean(ordered))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"%s\" is neither true nor false", what,
+                            ordered_listing_feature);
+    file->unordered_listing = json_is_false(ordered);
     return 0;
 }
 

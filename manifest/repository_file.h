@@ -11,7 +11,8 @@ enum { PB_REPOSITORY_VERSION = 1 };
 typedef struct pb_repository_file {
     char id[33]; /* 32 lower-case hex digits */
     uint64_t version;
-    bool create_only; /* the store honours create-only writes (probed when it was made) */
+    bool create_only;       /* the store honours create-only writes (probed when it was made) */
+    bool unordered_listing; /* it lists in an order of its own; likewise */
 } pb_repository_file;
 
 /* Appends the document; its version is always PB_REPOSITORY_VERSION. */

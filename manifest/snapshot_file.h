@@ -27,6 +27,7 @@ typedef struct pb_snapshot_file {
     uint64_t proofs_checksum;
     uint64_t proofs_sha256;
     uint64_t proofs_key;
+    bool sorted_listing;        /* the source lists in an order of its own */
     pb_cluster_record *cluster; /* NULL for a bucket alone; freed with the file */
     pb_part *parts;             /* in key order, each range beginning where the one before ends */
     size_t part_count;

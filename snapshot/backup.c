@@ -21,16 +21,13 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
         return -1;
     const pb_pass pass = {
         .session = session,
-        .intent = &run->intent,
+        .run = run,
         .source = ends->source_config,
-        .repository = ends->repository.config,
+        .repository = &ends->repository,
         .server_side = ends->server_side,
         .create_only = ends->repository.file.create_only,
         .checksum = options->checksum,
         .phase = dry_run ? "comparing" : "copying",
-        .base = run->survey.has_base ? &run->survey.base : NULL,
-        .donors = run->donors,
-        .donor_count = run->donor_count,
         .tick = dry_run ? NULL : on_tick,
         .context = run,
     };

@@ -133,17 +133,14 @@ static int run_pass(cluster_backup *self, const char *phase, bool live, pb_snaps
 {
     const pb_pass pass = {
         .session = self->session,
-        .intent = &self->run.intent,
+        .run = &self->run,
         .source = self->ends.source_config,
-        .repository = self->ends.repository.config,
+        .repository = &self->ends.repository,
         .server_side = self->ends.server_side,
         .create_only = self->ends.repository.file.create_only,
         .checksum = self->options->checksum,
         .left_out = PB_SLICE_LITERAL(PROBES_PREFIX),
         .phase = phase,
-        .base = self->run.survey.has_base ? &self->run.survey.base : NULL,
-        .donors = self->run.donors,
-        .donor_count = self->run.donor_count,
         .live = live,
         .tick = on_tick,
         .context = self,
@@ -233,7 +230,8 @@ static int start_dumps(cluster_backup *self, pb_error *error)
 {
     if (self->cluster->dump == PB_DUMP_NONE)
         return 0;
-    if (pb_chunk_sort_start(&self->session->loop, &self->sort, error))
+    if (pb_chunk_sort_start(&self->session->loop, pb_session_scratch(self->session), &self->sort,
+                            error))
         return -1;
     if (self->cluster->dump == PB_DUMP_ALL)
         return start_dump(self, PB_ARTIFACT_DUMP_ALL, "database/all.sql",

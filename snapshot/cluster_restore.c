@@ -443,7 +443,8 @@ static int restore_database(cluster_restore *self, const pb_artifact *artifact, 
         .clean = self->wanted->overwrite_database,
         .identity = self->cluster->identity,
     };
-    if (has_chunks && pb_chunk_sort_start(&self->session->loop, &sort, error))
+    if (has_chunks &&
+        pb_chunk_sort_start(&self->session->loop, pb_session_scratch(self->session), &sort, error))
         return -1;
     int failed =
         pb_artifact_undump(&self->repository, self->file.id, artifact, &options, sort, error);

@@ -1,5 +1,7 @@
 #include "snapshot/commit.h"
 
+#include "copier/store/sequence.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 static int compare_names(const void *a, const void *b)
@@ -7,46 +9,55 @@ static int compare_names(const void *a, const void *b)
     return strcmp((*(const pb_part *const *)a)->name, (*(const pb_part *const *)b)->name);
 }
 
+typedef struct part_search {
+    const pb_part **parts; /* by name */
+    bool *seen;            /* of them */
+    size_t count, prefix_size;
+} part_search;
+
+static int find_parts(void *context, const pb_page *page, pb_error *error)
+{
+    part_search *search = context;
+    (void)error;
+    for (size_t i = 0; i < page->count; i++) {
+        pb_part sought = {0};
+        const pb_part *key = &sought;
+        pb_slice name = page->entries[i].key;
+        snprintf(sought.name, sizeof sought.name, "%.*s", (int)(name.size - search->prefix_size),
+                 name.data + search->prefix_size);
+        /* Others may be left of a run that died while it stored one. */
+        const pb_part **found =
+            bsearch(&key, search->parts, search->count, sizeof *search->parts, compare_names);
+        if (found && page->entries[i].size == (*found)->stored_bytes)
+            search->seen[found - search->parts] = true;
+    }
+    return 0;
+}
+
 /* Are all parts in the repository that are about to be promised, each of its size? */
 static int check_parts(pb_repository *repository, const pb_snapshot_file *file, pb_error *error)
 {
-    const pb_part **parts = pb_allocate((file->part_count + 1) * sizeof *parts);
-    for (size_t i = 0; i < file->part_count; i++)
-        parts[i] = &file->parts[i];
-    qsort(parts, file->part_count, sizeof *parts, compare_names);
-    pb_buffer prefix = {0}, after = {0};
+    pb_buffer prefix = {0};
     pb_layout_snapshot_file(&prefix, pb_slice_of(file->id), "manifest/");
-    size_t found = 0;
-    bool more = true;
-    int failed = 0;
-    while (more && !failed) {
-        pb_store_request request = {.operation = PB_STORE_LIST};
-        request.list.prefix = pb_buffer_slice(&prefix);
-        request.list.after = pb_buffer_slice(&after);
-        failed = pb_store_call(repository->store, &request, error);
-        if (failed)
-            break;
-        for (size_t i = 0; i < request.page->count && found < file->part_count; i++) {
-            const pb_entry *entry = &request.page->entries[i];
-            pb_slice name = {entry->key.data + prefix.size, entry->key.size - prefix.size};
-            /* Others may be left of a run that died while it stored one. */
-            if (pb_slice_equal(name, pb_slice_of(parts[found]->name)) &&
-                entry->size == parts[found]->stored_bytes)
-                found++;
-        }
-        more = request.page->more && request.page->count;
-        pb_buffer_clear(&after);
-        if (request.page->count)
-            pb_buffer_append_slice(&after, request.page->entries[request.page->count - 1].key);
-        pb_page_release(request.page);
-    }
-    if (!failed && found < file->part_count)
-        failed = pb_error_set(error, PB_ERROR_DAMAGED,
-                              "the repository lost manifest part %s, which it had taken",
-                              parts[found]->name);
+    part_search search = {
+        .parts = pb_allocate((file->part_count + 1) * sizeof *search.parts),
+        .seen = pb_allocate_zeroed(file->part_count + 1, sizeof *search.seen),
+        .count = file->part_count,
+        .prefix_size = prefix.size,
+    };
+    for (size_t i = 0; i < file->part_count; i++)
+        search.parts[i] = &file->parts[i];
+    qsort(search.parts, search.count, sizeof *search.parts, compare_names);
+    int failed = pb_sequence_list(repository->store, pb_buffer_slice(&prefix), 0, find_parts,
+                                  &search, error);
+    for (size_t i = 0; i < search.count && !failed; i++)
+        if (!search.seen[i])
+            failed = pb_error_set(error, PB_ERROR_DAMAGED,
+                                  "the repository lost manifest part %s, which it had taken",
+                                  search.parts[i]->name);
     pb_buffer_free(&prefix);
-    pb_buffer_free(&after);
-    free(parts);
+    free(search.parts);
+    free(search.seen);
     return failed;
 }
 

@@ -16,7 +16,10 @@ typedef struct copy_job {
     bool server_side, dry_run;
     int64_t started_ms; /* by the source's clock */
     pb_seen_entries *seen;
-    pb_copy_result *result; /* under job.lock */
+    pb_listing *listings[2];
+    pb_copy_result *result;  /* under job.lock */
+    uint64_t copied_objects; /* by a try before this one, and so unchanged now */
+    uint64_t copied_bytes;
 } copy_job;
 
 typedef struct copy_shard {
@@ -156,8 +159,36 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
         pb_store_capabilities_of(worker->stores[DESTINATION])->lists_from_anywhere)
         pb_shard_allow_split(shard, 1, copy->prefix.size);
     for (unsigned i = 0; i < 2; i++)
-        pb_shard_add_stream(shard, pb_listing_open(worker->stores[i], copy->prefix, 0, after,
-                                                   through, pb_shard_wake, shard));
+        pb_shard_add_stream(shard, pb_listing_open(copy->listings[i], worker, after, through,
+                                                   pb_shard_wake, shard));
+}
+
+static int restart(void *context, pb_error *error)
+{
+    copy_job *copy = context;
+    (void)error;
+    if (copy->destination.round == PB_ROUND_ALL) { /* what later rounds count stays */
+        if (!copy->dry_run) {
+            copy->copied_objects += copy->result->copied_objects;
+            copy->copied_bytes += copy->result->copied_bytes;
+        }
+        *copy->result = (pb_copy_result){.server_side = copy->server_side};
+    }
+    pb_destination_restart(&copy->destination);
+    pb_job_add_range(&copy->job, (pb_range){0});
+    return 0;
+}
+
+/* What earlier tries copied is copied, though the last one found it there. */
+static void count_all_tries(copy_job *copy)
+{
+    pb_copy_result *result = copy->result;
+    uint64_t found_again = copy->copied_objects < result->unchanged_objects
+                               ? copy->copied_objects
+                               : result->unchanged_objects;
+    result->unchanged_objects -= found_again;
+    result->copied_objects += found_again;
+    result->copied_bytes += copy->copied_bytes;
 }
 
 static int open_ends(pb_session *session, const pb_copy_options *options,
@@ -193,9 +224,13 @@ static int run(copy_job *copy, pb_error *error)
     pb_copy_result *result = copy->result;
     copy->job.phase = copy->dry_run ? "comparing" : "copying";
     copy->job.open = open_shard;
+    copy->job.restart = restart;
     copy->job.context = copy;
+    for (unsigned i = 0; i < 2; i++)
+        copy->listings[i] = pb_job_listing(&copy->job, i, copy->prefix, 0);
     copy->seen = pb_seen_entries_new();
     int ended = pb_destination_run(&copy->destination, error);
+    count_all_tries(copy);
     pb_seen_entries_free(copy->seen);
     result->failed_objects += copy->destination.refused_objects + copy->destination.lost_objects;
     if (ended || !result->failed_objects)

@@ -108,6 +108,7 @@ static int probe_create_only(pb_repository *repository, const probe_keys *probe,
 static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_error *error)
 {
     bool found[KEYS] = {false};
+    pb_slice before = {NULL, 0};
     pb_store_request request = {.operation = PB_STORE_LIST};
     request.list.prefix = pb_slice_of(probe->prefix);
     if (pb_store_call(repository->store, &request, error))
@@ -115,10 +116,12 @@ static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_
     pb_page *page = request.page;
     for (size_t i = 0; i < page->count; i++) {
         pb_slice key = page->entries[i].key;
+        repository->file.unordered_listing |= pb_slice_compare(key, before) < 0;
+        before = key;
         for (size_t k = 0; k < KEYS; k++)
             found[k] |= pb_slice_equal(key, key_of(probe, k));
     }
-    pb_page_release(page);
+    pb_page_release(page); /* `before` is not looked at any more */
     for (size_t k = 0; k < KEYS; k++)
         if (!found[k]) {
             pb_error_set(error, PB_ERROR_USAGE,

@@ -93,10 +93,23 @@ const char *pb_destination_hint(const pb_destination *self)
 
 /* ---- the rounds ---- */
 
+void pb_destination_restart(pb_destination *self)
+{
+    if (self->round == PB_ROUND_ALL)
+        atomic_store(&self->put_off_objects, 0);
+    else if (self->round == PB_ROUND_PUT_OFF)
+        atomic_store(&self->refused_objects, 0);
+    atomic_store(&self->lost_objects, 0);
+}
+
 static int run_round(pb_destination *self, pb_round round, const char *phase, pb_error *error)
 {
     pb_job *job = self->job;
     self->round = round;
+    if (round != PB_ROUND_ALL) {
+        job->order_first = NULL;
+        pb_job_renew_listings(job);
+    }
     job->phase = phase;
     job->counters.keys = job->counters.objects = job->counters.bytes = 0;
     self->plan(job->context);

@@ -31,6 +31,9 @@ typedef struct pb_destination {
 /* All rounds. 0 also where objects were refused or lost: the caller adds both to its failures. */
 int pb_destination_run(pb_destination *self, pb_error *error);
 
+/* A round begins again, as some listing was in disorder: forgets what it counted. */
+void pb_destination_restart(pb_destination *self);
+
 /* In decide, of an object that is to be written, in the first two rounds: false where that is not
  * to be done in this round. A refusal is reported. From any thread, as those below. */
 bool pb_destination_takes(pb_destination *self, pb_slice key);

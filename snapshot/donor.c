@@ -1,5 +1,6 @@
 #include "snapshot/donor.h"
 
+#include "copier/store/sequence.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,34 +40,34 @@ static int read_part(pb_repository *repository, const char *id, pb_slice name, p
     return 0;
 }
 
+typedef struct part_search {
+    pb_repository *repository;
+    const char *id;
+    parts *found;
+    size_t prefix_size;
+} part_search;
+
+static int read_page(void *context, const pb_page *page, pb_error *error)
+{
+    const part_search *search = context;
+    int failed = 0;
+    for (size_t i = 0; i < page->count && !failed; i++) {
+        pb_slice name = page->entries[i].key;
+        name.data += search->prefix_size;
+        name.size -= search->prefix_size;
+        failed = read_part(search->repository, search->id, name, search->found, error);
+    }
+    return failed;
+}
+
 static int read_parts(pb_repository *repository, const char *id, parts *found, pb_error *error)
 {
-    pb_buffer prefix = {0}, after = {0};
-    int failed = 0;
-    bool more = true;
+    pb_buffer prefix = {0};
     pb_layout_snapshot_file(&prefix, pb_slice_of(id), PB_MANIFEST_FOLDER);
-    while (more && !failed) {
-        pb_store_request request = {.operation = PB_STORE_LIST};
-        request.list.prefix = pb_buffer_slice(&prefix);
-        request.list.after = pb_buffer_slice(&after);
-        failed = pb_store_call(repository->store, &request, error);
-        if (failed)
-            break;
-        pb_page *page = request.page;
-        for (size_t i = 0; i < page->count && !failed; i++) {
-            pb_slice name = page->entries[i].key;
-            name.data += prefix.size;
-            name.size -= prefix.size;
-            failed = read_part(repository, id, name, found, error);
-        }
-        more = page->more && page->count;
-        pb_buffer_clear(&after);
-        if (page->count)
-            pb_buffer_append_slice(&after, page->entries[page->count - 1].key);
-        pb_page_release(page);
-    }
+    part_search search = {repository, id, found, prefix.size};
+    int failed = pb_sequence_list(repository->store, pb_buffer_slice(&prefix), 0, read_page,
+                                  &search, error);
     pb_buffer_free(&prefix);
-    pb_buffer_free(&after);
     return failed;
 }
 

@@ -2,7 +2,7 @@
 #ifndef PB_SNAPSHOT_JOB_H
 #define PB_SNAPSHOT_JOB_H
 
-#include "copier/shard/engine.h"
+#include "copier/shard/listing.h"
 #include "manifest/part.h"
 #include "snapshot/session.h"
 #include <pthread.h>
@@ -14,6 +14,7 @@ struct pb_session {
     pb_http *http;         /* of the few requests of the main thread */
     atomic_bool cancelled; /* read by threads that talk to the cluster, too */
     int64_t suspended_ms;  /* by the monotonic clock, since when a cluster is; 0: it is not */
+    const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
 };
 
 /* A run of the engine: ranges of keys handed to shards, results gathered, events told. */
@@ -27,7 +28,18 @@ typedef struct pb_job {
     void (*open)(void *context, pb_worker *worker, pb_shard *shard); /* as in pb_engine_job */
     /* Called with each tick on the main thread; true ends the job with CANCELLED. May be NULL. */
     bool (*tick)(void *context);
+    /* A listing turned out to be in disorder and will be sorted: forgets what came of the ranges
+     * and adds them again. Main thread. */
+    int (*restart)(void *context, pb_error *error);
     void *context;
+
+    pb_listing *listings[PB_SHARD_STREAMS_MAX]; /* that shards open streams on */
+    unsigned listing_count;
+    /* Of the stores: their listings are sorted (set beforehand where that is known). */
+    bool sorted[PB_ENGINE_STORES_MAX];
+    /* One of the listings whose order must be known before anything is written: it is listed once
+     * more, beforehand. NULL for none. */
+    pb_listing *order_first;
 
     pb_range *ranges; /* in order, until the engine takes them */
     size_t range_count;
@@ -38,6 +50,7 @@ typedef struct pb_job {
     uint64_t finding_count;
     pb_error hinted; /* of the first failed object whose error has a hint */
     struct pb_finding *findings, **findings_tail; /* not told yet */
+    struct pb_finding *told, *told_before;        /* in this try, in earlier ones */
     unsigned findings_kept;
     int64_t started_ms;
 } pb_job;
@@ -46,12 +59,17 @@ typedef struct pb_job {
 enum { PB_SHARDS_WITH_MANIFEST = 16 };
 
 void pb_job_init(pb_job *job, pb_session *session);
-void pb_job_free(pb_job *job); /* ranges and findings */
+void pb_job_free(pb_job *job); /* ranges, findings and listings */
+/* A listing for the job's shards (listing.h), of a store's number; the job's. */
+pb_listing *pb_job_listing(pb_job *job, unsigned store, pb_slice prefix, size_t strip);
 /* Adds a range (taken over). */
 void pb_job_add_range(pb_job *job, pb_range range);
 /* Adds the ranges that cuts make of (after, through]; cuts outside of it are left out. */
 void pb_job_add_cuts(pb_job *job, const pb_range *whole, const pb_slice *cuts, size_t count);
-/* Runs it to its end. */
+/* Before it is run once more, over what the stores hold by now: listings begin anew. */
+void pb_job_renew_listings(pb_job *job);
+/* Runs it to its end: with 0, all listings were in order. Where one is not, it is sorted, and the
+ * ranges are run again. */
 int pb_job_run(pb_job *job, pb_error *error);
 /* Reports an object; from any thread. Text is copied. */
 void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
@@ -63,8 +81,21 @@ int pb_job_hint(const pb_job *job, pb_error *error, const char *hint);
  * "unreadable". */
 const char *pb_finding_name(const pb_error *error);
 
+/* ---- of job_listings.c, for pb_job_run ---- */
+
+/* Sorts the listings of stores that are marked so. */
+int pb_job_sort_listings(pb_job *job, pb_error *error);
+/* Looks again at the seams of a listing, or of all (NULL). */
+int pb_job_settle(pb_job *job, pb_listing *only, pb_error *error);
+/* Opens the shard of a look at job->order_first alone; as pb_engine_job has it. */
+void pb_job_open_look(void *job, pb_worker *worker, pb_shard *shard);
+/* What is due some times a second: tells of progress. True: the job shall end. */
+bool pb_job_tick(void *job);
+
 void pb_session_tell(pb_session *session, const pb_event *event);
 void pb_session_phase(pb_session *session, const char *phase);
+/* The folder for temporary files. */
+const char *pb_session_scratch(const pb_session *session);
 void pb_session_note(pb_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* For clients of other loops, with the session's limits left out. */

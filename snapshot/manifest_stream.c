@@ -141,13 +141,14 @@ static void on_closed(uv_handle_t *handle)
     free(stream);
 }
 
-static void close_stream(void *state)
+static void close_stream(void *state, pb_stream *pages)
 {
+    (void)pages;
     manifest_stream *stream = state;
     uv_close((uv_handle_t *)&stream->soon, on_closed);
 }
 
-static const pb_stream_origin origin = {fetch, close_stream};
+static const pb_stream_origin origin = {fetch, NULL, NULL, close_stream};
 
 pb_stream *pb_manifest_stream_open(pb_store *store, uv_loop_t *loop, const pb_snapshot_file *file,
                                    pb_slice after, pb_slice through, void (*wake)(void *context),

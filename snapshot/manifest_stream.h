@@ -4,6 +4,7 @@
 #define PB_SNAPSHOT_MANIFEST_STREAM_H
 
 #include "copier/shard/stream.h"
+#include "copier/store/store.h"
 #include "manifest/snapshot_file.h"
 
 /* Records of `file` (borrowed, as the store, until the stream is closed) with keys in the range;

@@ -27,6 +27,7 @@ typedef struct pass_job {
     const pb_pass *pass;
     pb_session *session;
     pb_job job;
+    pb_listing *source_listing, *stored_listings[PB_DONORS_MAX]; /* NULL: nothing to be found */
     bool dry_run;
     /* under job.lock: */
     pb_snapshot_file tally;
@@ -67,7 +68,7 @@ typedef struct pass_shard {
 
 static pb_slice id_of(const pass_job *self)
 {
-    return pb_slice_of(self->pass->intent->id);
+    return pb_slice_of(self->pass->run->intent.id);
 }
 
 /* Where the object goes. */
@@ -177,20 +178,20 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     }
     if (pass->left_out.size && pb_slice_starts_with(source->key, pass->left_out))
         return 0;
-    for (unsigned i = 0; i < pass->donor_count; i++) {
+    for (unsigned i = 0; i < pass->run->donor_count; i++) {
         records[i] = shard->record_streams[i] ? heads[shard->record_streams[i]] : NULL;
         stored[i] = shard->stored_streams[i] ? heads[shard->stored_streams[i]] : NULL;
         /* Older versions left such keys in data/, where they may mean another object. */
         if (stored[i] && pb_key_forms(source->key))
             stored[i] = NULL;
     }
-    pb_reuse reuse = pb_reuse_choose(&shard->ends, source, base, records, stored, pass->donor_count);
+    pb_reuse reuse = pb_reuse_choose(&shard->ends, source, base, records, stored, pass->run->donor_count);
     item->entry = source;
     if (reuse.kind == PB_REUSE_KEEP) {
         item->other = base;
     } else if (reuse.kind != PB_REUSE_MOVE) {
         item->other = reuse.kind == PB_REUSE_TAKE ? records[reuse.donor] : stored[reuse.donor];
-        item->detail = &pass->donors[reuse.donor];
+        item->detail = &pass->run->donors[reuse.donor];
     }
     plan(shard, &reuse, item->other, arena, item);
     return 0;
@@ -508,42 +509,45 @@ static void add_manifest(pass_shard *self, const pb_snapshot_file *file)
                                                 self->shard));
 }
 
+static void add_listing(pass_shard *self, pb_listing *listing)
+{
+    const pb_range *range = pb_shard_range(self->shard);
+    pb_shard_add_stream(self->shard, pb_listing_open(listing, self->worker,
+                                                     pb_slice_of(range->after),
+                                                     pb_slice_of(range->through), pb_shard_wake,
+                                                     self->shard));
+}
+
 /* Donors' records, and what they stored that no record speaks of. Returns whether the shard may be
  * split as far as these streams go. */
 static bool add_donors(pass_shard *self, unsigned streams)
 {
-    const pb_pass *pass = self->owner->pass;
-    const pb_range *range = pb_shard_range(self->shard);
+    const pb_run *run = self->owner->pass->run;
     bool lists = false;
-    for (unsigned i = 0; i < pass->donor_count; i++) {
-        const pb_donor *donor = &pass->donors[i];
-        if (donor->file.part_count) {
+    for (unsigned i = 0; i < run->donor_count; i++) {
+        if (run->donors[i].file.part_count) {
             self->record_streams[i] = streams++;
-            add_manifest(self, &donor->file);
+            add_manifest(self, &run->donors[i].file);
         }
-        if (!donor->lists)
-            continue;
-        lists = true;
-        self->stored_streams[i] = streams++;
-        pb_buffer_clear(&self->scratch);
-        pb_layout_data_prefix(&self->scratch, pb_slice_of(donor->id));
-        size_t strip = self->scratch.size;
-        pb_buffer_append_text(&self->scratch, pass->intent->prefix);
-        pb_shard_add_stream(self->shard,
-                            pb_listing_open(self->worker->stores[REPOSITORY],
-                                            pb_buffer_slice(&self->scratch), strip,
-                                            pb_slice_of(range->after),
-                                            pb_slice_of(range->through), pb_shard_wake,
-                                            self->shard));
+        if (self->owner->stored_listings[i]) {
+            lists = true;
+            self->stored_streams[i] = streams++;
+            add_listing(self, self->owner->stored_listings[i]);
+        }
     }
     return !lists || lists_from_anywhere(self->worker, REPOSITORY);
 }
 
+static const pb_snapshot_file *base_of(const pb_pass *pass)
+{
+    return pass->run->survey.has_base ? &pass->run->survey.base : NULL;
+}
+
 static unsigned manifests_of(const pb_pass *pass)
 {
-    unsigned manifests = pass->base != NULL;
-    for (unsigned i = 0; i < pass->donor_count; i++)
-        manifests += pass->donors[i].file.part_count > 0;
+    unsigned manifests = base_of(pass) != NULL;
+    for (unsigned i = 0; i < pass->run->donor_count; i++)
+        manifests += pass->run->donors[i].file.part_count > 0;
     return manifests;
 }
 
@@ -551,10 +555,10 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
 {
     pass_job *owner = context;
     const pb_pass *pass = owner->pass;
-    pb_slice prefix = pb_slice_of(pass->intent->prefix);
+    const pb_snapshot_file *base = base_of(pass);
     pass_shard *self = pb_allocate_zeroed(1, sizeof *self);
     const pb_range *range = pb_shard_range(shard);
-    pb_slice after = pb_slice_of(range->after), through = pb_slice_of(range->through);
+    pb_slice after = pb_slice_of(range->after);
     self->owner = owner;
     self->worker = worker;
     self->shard = shard;
@@ -567,16 +571,15 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     };
     pb_buffer_append_slice(&self->after, after);
     pb_shard_set_work(shard, &work, self);
-    pb_shard_add_stream(shard, pb_listing_open(worker->stores[SOURCE], prefix, 0, after, through,
-                                               pb_shard_wake, shard));
+    add_listing(self, owner->source_listing);
     unsigned streams = 1;
-    if (pass->base) {
+    if (base) {
         self->base_stream = streams++;
-        add_manifest(self, pass->base);
+        add_manifest(self, base);
     }
     if (add_donors(self, streams) && lists_from_anywhere(worker, SOURCE))
         pb_shard_allow_split(shard, manifests_of(pass) ? PAGES_BEFORE_SPLIT_OF_PART : 1,
-                             prefix.size);
+                             strlen(pass->run->intent.prefix));
 }
 
 /* ---- the whole ---- */
@@ -590,18 +593,66 @@ static bool on_tick(void *context)
 /* All keys, cut where the parts are of what is likely to know most of them. */
 static void plan_ranges(pass_job *self)
 {
-    const pb_pass *pass = self->pass;
-    const pb_snapshot_file *known = pass->base;
+    const pb_run *run = self->pass->run;
+    const pb_snapshot_file *known = base_of(self->pass);
     pb_arena arena = {0};
     pb_slice *cuts = NULL;
     size_t count = 0;
-    for (unsigned i = 0; i < pass->donor_count; i++)
-        if (!known || pass->donors[i].file.part_count > known->part_count)
-            known = &pass->donors[i].file;
+    for (unsigned i = 0; i < run->donor_count; i++)
+        if (!known || run->donors[i].file.part_count > known->part_count)
+            known = &run->donors[i].file;
     if (known)
         pb_repository_cuts(known, known->objects / RANGES_MAX, &arena, &cuts, &count);
     pb_job_add_cuts(&self->job, &(pb_range){0}, cuts, count);
     pb_arena_free(&arena);
+}
+
+static pb_listing *list_stored(pass_job *self, const pb_donor *donor)
+{
+    pb_buffer data = {0};
+    pb_layout_data_prefix(&data, pb_slice_of(donor->id));
+    size_t strip = data.size;
+    pb_buffer_append_text(&data, self->pass->run->intent.prefix);
+    pb_listing *listing = pb_job_listing(&self->job, REPOSITORY, pb_buffer_slice(&data), strip);
+    pb_buffer_free(&data);
+    return listing;
+}
+
+static void describe(pass_job *self, pb_snapshot_file *file);
+
+/* The source lists in an order of its own. What was copied stays, and so do the records of it: they
+ * are those of one donor more. */
+static int restart(void *context, pb_error *error)
+{
+    pass_job *self = context;
+    pb_run *run = self->pass->run;
+    (void)error;
+    if (!self->dry_run) {
+        pb_snapshot_file file = {0};
+        describe(self, &file);
+        pb_run_add_donor(run, run->intent.id, &file, false);
+        memmove(&self->stored_listings[1], &self->stored_listings[0],
+                (PB_DONORS_MAX - 1) * sizeof self->stored_listings[0]);
+        self->stored_listings[0] = list_stored(self, &run->donors[0]);
+    }
+    for (size_t i = 0; i < self->void_count; i++)
+        pb_range_free(&self->voids[i]);
+    self->parts = NULL;
+    self->void_count = self->part_count = self->part_capacity = 0;
+    self->tally = (pb_snapshot_file){0};
+    self->gone_objects = self->vanished_objects = self->failed_objects = 0;
+    self->resumed_objects = 0;
+    plan_ranges(self);
+    return 0;
+}
+
+/* Whether an earlier look at the source found that. */
+static bool is_known_to_be_unordered(const pb_pass *pass)
+{
+    bool known = base_of(pass) && base_of(pass)->sorted_listing;
+    for (unsigned i = 0; i < pass->run->donor_count; i++)
+        known |= pass->run->donors[i].file.sorted_listing;
+    return known;
 }
 
 /* A shard keeps a whole part of each manifest as it is stored: fewer at once. */
@@ -643,7 +694,7 @@ static void cover_voids(pass_job *self, pb_snapshot_file *file)
 
 static void describe(pass_job *self, pb_snapshot_file *file)
 {
-    const pb_intent *intent = self->pass->intent;
+    const pb_intent *intent = &self->pass->run->intent;
     memcpy(file->id, intent->id, sizeof file->id);
     file->source = pb_duplicate(pb_slice_of(intent->source));
     file->prefix = pb_duplicate(pb_slice_of(intent->prefix));
@@ -651,6 +702,7 @@ static void describe(pass_job *self, pb_snapshot_file *file)
     memcpy(file->base_sha256, intent->base_sha256, sizeof file->base_sha256);
     file->started_ms = intent->started_ms;
     file->program = pb_duplicate(pb_slice_of(intent->program));
+    file->sorted_listing = pb_listing_is_sorted(self->source_listing);
     pb_tally_move(file, &self->tally);
     file->parts = self->parts;
     file->part_count = self->part_count;
@@ -671,14 +723,21 @@ int pb_pass_run(const pb_pass *pass, pb_snapshot_file *ret_file, pb_pass_result 
     pb_job *job = &self.job;
     pb_job_init(job, pass->session);
     job->stores[SOURCE] = pass->source;
-    job->stores[REPOSITORY] = pass->repository;
+    job->stores[REPOSITORY] = pass->repository->config;
     job->store_count = 2;
+    job->sorted[SOURCE] = is_known_to_be_unordered(pass);
+    job->sorted[REPOSITORY] = pass->repository->file.unordered_listing;
+    self.source_listing = pb_job_listing(job, SOURCE, pb_slice_of(pass->run->intent.prefix), 0);
+    for (unsigned i = 0; i < pass->run->donor_count; i++)
+        if (pass->run->donors[i].lists)
+            self.stored_listings[i] = list_stored(&self, &pass->run->donors[i]);
     plan_ranges(&self);
     job->phase = pass->phase;
-    job->keys_total = pass->base ? pass->base->objects : 0;
+    job->keys_total = base_of(pass) ? base_of(pass)->objects : 0;
     job->shards_most = shards_most(pass);
     job->open = open_shard;
     job->tick = on_tick;
+    job->restart = restart;
     job->context = &self;
     int ended = pb_job_run(job, error);
     *ret_result = (pb_pass_result){

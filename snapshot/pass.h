@@ -4,26 +4,20 @@
 #ifndef PB_SNAPSHOT_PASS_H
 #define PB_SNAPSHOT_PASS_H
 
-#include "manifest/intent.h"
-#include "manifest/snapshot_file.h"
-#include "snapshot/donor.h"
-#include "snapshot/job.h"
+#include "snapshot/run.h"
 
 typedef struct pb_pass {
     pb_session *session;
-    const pb_intent *intent; /* of the snapshot that is being made */
-    pb_store_config *source, *repository;
+    /* Its intent names the attempt, records of unchanged objects are taken from its base, and what
+     * its donors copied is not copied again. */
+    pb_run *run;
+    pb_store_config *source;
+    const pb_repository *repository;
     bool server_side; /* the repository's store copies from the source's by itself */
     bool create_only; /* it honours create-only writes */
     pb_hash_kind checksum;
     pb_slice left_out;  /* keys that begin with this are passed over; empty: none */
     const char *phase;  /* as events tell it */
-    /* Records of unchanged objects are taken from here; NULL for none. */
-    const pb_snapshot_file *base;
-    /* Attempts that ended without a commit: what they copied is not copied again. The newest first.
-     */
-    const pb_donor *donors;
-    unsigned donor_count;
     /* The source is in use: an object that vanishes or changes while it is looked at is left out.
      */
     bool live;

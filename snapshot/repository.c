@@ -1,6 +1,7 @@
 #include "snapshot/repository.h"
 
 #include "base/codec.h"
+#include "copier/store/sequence.h"
 #include "snapshot/creation.h"
 #include <stdlib.h>
 
@@ -80,51 +81,52 @@ void pb_repository_close(pb_repository *repository)
     repository->config = NULL;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    return pb_slice_compare(*(const pb_slice *)a, *(const pb_slice *)b);
+}
+
+typedef struct id_list {
+    pb_arena *arena;
+    size_t prefix_size, count, capacity;
+    pb_slice *ids;
+} id_list;
+
+static int add_ids(void *context, const pb_page *page, pb_error *error)
+{
+    id_list *list = context;
+    (void)error;
+    for (size_t i = 0; i < page->prefix_count; i++) {
+        pb_slice id = page->prefixes[i];
+        if (id.size != list->prefix_size + PB_SNAPSHOT_ID_SIZE)
+            continue;
+        id = (pb_slice){id.data + list->prefix_size, PB_SNAPSHOT_ID_SIZE - 1};
+        if (!pb_snapshot_id_valid(id))
+            continue;
+        if (list->count == list->capacity) {
+            list->capacity = list->capacity ? list->capacity * 2 : 64;
+            pb_slice *ids = pb_arena_allocate(list->arena, list->capacity * sizeof *ids);
+            if (list->count)
+                memcpy(ids, list->ids, list->count * sizeof *ids);
+            list->ids = ids;
+        }
+        list->ids[list->count++] = pb_arena_copy(list->arena, id);
+    }
+    return 0;
+}
+
 int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *arena,
                       pb_slice **ret_ids, size_t *ret_count, pb_error *error)
 {
-    size_t capacity = 0, prefix_size = strlen(prefix);
-    pb_buffer token = {0};
-    bool more = true;
+    id_list list = {.arena = arena, .prefix_size = strlen(prefix)};
     int failed = 0;
-    *ret_ids = NULL;
-    *ret_count = 0;
-    if (!repository->made)
-        return 0;
-    while (more && !failed) {
-        pb_store_request request = {.operation = PB_STORE_LIST};
-        request.list.prefix = pb_slice_of(prefix);
-        request.list.delimiter = '/';
-        request.list.token = pb_buffer_slice(&token);
-        failed = pb_store_call(repository->store, &request, error);
-        if (failed)
-            break;
-        pb_page *page = request.page;
-        for (size_t i = 0; i < page->prefix_count; i++) {
-            pb_slice id = page->prefixes[i];
-            if (id.size != prefix_size + PB_SNAPSHOT_ID_SIZE)
-                continue;
-            id = (pb_slice){id.data + prefix_size, PB_SNAPSHOT_ID_SIZE - 1};
-            if (!pb_snapshot_id_valid(id))
-                continue;
-            if (*ret_count == capacity) {
-                capacity = capacity ? capacity * 2 : 64;
-                pb_slice *ids = pb_arena_allocate(arena, capacity * sizeof *ids);
-                if (*ret_count)
-                    memcpy(ids, *ret_ids, *ret_count * sizeof *ids);
-                *ret_ids = ids;
-            }
-            (*ret_ids)[(*ret_count)++] = pb_arena_copy(arena, id);
-        }
-        more = page->more;
-        if (more && !page->token.size)
-            failed = pb_error_set(error, PB_ERROR_FAILED, "%s: a listing that cannot be continued",
-                                  pb_store_name(repository->store));
-        pb_buffer_clear(&token);
-        pb_buffer_append_slice(&token, page->token);
-        pb_page_release(page);
-    }
-    pb_buffer_free(&token);
+    if (repository->made)
+        failed =
+            pb_sequence_list(repository->store, pb_slice_of(prefix), '/', add_ids, &list, error);
+    if (list.count) /* the store may list in an order of its own */
+        qsort(list.ids, list.count, sizeof *list.ids, compare_ids);
+    *ret_ids = list.ids;
+    *ret_count = list.count;
     return failed;
 }
 

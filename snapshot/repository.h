@@ -10,13 +10,14 @@
 #include "manifest/snapshot_file.h"
 #include "snapshot/job.h"
 
-typedef struct pb_repository {
+typedef struct pb_repository pb_repository;
+struct pb_repository {
     pb_session *session;
     pb_store_config *config;
     pb_store *store;
     pb_repository_file file;
     bool made; /* there is a pbcopy.json (a dry run does not make one) */
-} pb_repository;
+};
 
 /* Opens a repository. With `make`, an empty place becomes one (and the store is asked whether it
  * honours create-only writes); a place that holds other things is USAGE, an absent one NOT_FOUND.

@@ -22,8 +22,11 @@ typedef struct restore_job {
     pb_slice prefix;
     bool server_side, overwrite, dry_run;
     bool has_differing;        /* the rounds before left objects alone that differ */
+    pb_listing *listing;       /* of the destination */
     uint64_t damaged;          /* under job.lock */
     pb_restore_result *result; /* likewise */
+    uint64_t written_objects;  /* by a try before this one, and so present now */
+    uint64_t written_bytes;
 } restore_job;
 
 typedef struct restore_shard {
@@ -197,8 +200,51 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     pb_shard_add_stream(shard, pb_manifest_stream_open(worker->stores[REPOSITORY], &worker->loop,
                                                        restore->file, after, through, pb_shard_wake,
                                                        shard));
-    pb_shard_add_stream(shard, pb_listing_open(worker->stores[DESTINATION], restore->prefix, 0,
-                                               after, through, pb_shard_wake, shard));
+    pb_shard_add_stream(
+        shard, pb_listing_open(restore->listing, worker, after, through, pb_shard_wake, shard));
+}
+
+static void plan_ranges(void *context)
+{
+    restore_job *restore = context;
+    restore->has_differing = restore->result->differing_objects > 0;
+    pb_arena arena = {0};
+    pb_slice *cuts;
+    size_t count;
+    pb_repository_cuts(restore->file, restore->file->objects / 64, &arena, &cuts, &count);
+    pb_job_add_cuts(&restore->job, &(pb_range){0}, cuts, count);
+    pb_arena_free(&arena);
+}
+
+static int restart(void *context, pb_error *error)
+{
+    restore_job *restore = context;
+    pb_restore_result *result = restore->result;
+    (void)error;
+    if (restore->destination.round == PB_ROUND_ALL) { /* what later rounds count stays */
+        if (!restore->dry_run) {
+            restore->written_objects += result->written_objects;
+            restore->written_bytes += result->written_bytes;
+        }
+        result->objects = result->written_objects = result->written_bytes = 0;
+        result->present_objects = result->extra_objects = result->differing_objects = 0;
+        result->failed_objects = restore->damaged = 0;
+    }
+    pb_destination_restart(&restore->destination);
+    plan_ranges(restore);
+    return 0;
+}
+
+/* What earlier tries wrote is written, though the last one found it there. */
+static void count_all_tries(restore_job *restore)
+{
+    pb_restore_result *result = restore->result;
+    uint64_t found_again = restore->written_objects < result->present_objects
+                               ? restore->written_objects
+                               : result->present_objects;
+    result->present_objects -= found_again;
+    result->written_objects += found_again;
+    result->written_bytes += restore->written_bytes;
 }
 
 static int judge(const restore_job *restore, pb_error *error)
@@ -224,18 +270,6 @@ static int judge(const restore_job *restore, pb_error *error)
     return 0;
 }
 
-static void plan_ranges(void *context)
-{
-    restore_job *restore = context;
-    restore->has_differing = restore->result->differing_objects > 0;
-    pb_arena arena = {0};
-    pb_slice *cuts;
-    size_t count;
-    pb_repository_cuts(restore->file, restore->file->objects / 64, &arena, &cuts, &count);
-    pb_job_add_cuts(&restore->job, &(pb_range){0}, cuts, count);
-    pb_arena_free(&arena);
-}
-
 static int run(restore_job *restore, pb_store_config *config, pb_store *destination,
                pb_error *error)
 {
@@ -247,15 +281,22 @@ static int run(restore_job *restore, pb_store_config *config, pb_store *destinat
         .written_objects = &result->written_objects,
         .failed_objects = &result->failed_objects,
     };
+    restore->listing = pb_job_listing(&restore->job, DESTINATION, restore->prefix, 0);
+    /* Objects with other bytes are left alone only where the listing shows them. */
+    if (!restore->overwrite && !restore->dry_run &&
+        pb_store_location(destination)->kind != PB_STORE_FILE)
+        restore->job.order_first = restore->listing;
     restore->job.phase = restore->dry_run ? "comparing" : "restoring";
     restore->job.keys_total = restore->file->objects;
     restore->job.shards_most = PB_SHARDS_WITH_MANIFEST;
     restore->job.open = open_shard;
+    restore->job.restart = restart;
     restore->job.context = restore;
     restore->job.stores[REPOSITORY] = restore->repository.config;
     restore->job.stores[DESTINATION] = config;
     restore->job.store_count = 2;
     int ended = pb_destination_run(&restore->destination, error);
+    count_all_tries(restore);
     result->failed_objects +=
         restore->destination.refused_objects + restore->destination.lost_objects;
     return ended ? ended : judge(restore, error);

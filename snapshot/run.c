@@ -288,7 +288,7 @@ static int open_donors(pb_run *run, pb_error *error)
         if (pb_donor_open(run->repository, run->survey.candidates[i],
                           &run->donors[run->donor_count++], error))
             return -1;
-    if (run->donor_count)
+    if (run->donor_count > 0)
         pb_session_note(run->repository->session,
                         "using what attempt %s%s copied, which ended without a snapshot",
                         run->donors[0].id, run->donor_count > 1 ? " and others" : "");
@@ -413,6 +413,17 @@ int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_ru
     return answer < 0 || open_donors(run, error) ? -1 : 0;
 }
 
+void pb_run_add_donor(pb_run *run, const char *id, pb_snapshot_file *file, bool whole)
+{
+    if (run->donor_count == PB_DONORS_MAX)
+        pb_donor_free(&run->donors[--run->donor_count]);
+    memmove(&run->donors[1], &run->donors[0], run->donor_count * sizeof run->donors[0]);
+    run->donor_count++;
+    run->donors[0] = (pb_donor){.file = *file, .lists = !whole, .own = true};
+    snprintf(run->donors[0].id, sizeof run->donors[0].id, "%s", id);
+    *file = (pb_snapshot_file){0};
+}
+
 int pb_run_next_attempt(pb_run *run, pb_snapshot_file *file, bool whole, pb_error *error)
 {
     char before[PB_SNAPSHOT_ID_SIZE];
@@ -424,13 +435,7 @@ int pb_run_next_attempt(pb_run *run, pb_snapshot_file *file, bool whole, pb_erro
     if (close_attempt(run, before, run->lease_file.run, &outcome, error))
         return -1;
     pb_protocol_attempt_ended(&run->protocol, outcome == PB_CLOSE_DONE);
-    if (run->donor_count == PB_DONORS_MAX)
-        pb_donor_free(&run->donors[--run->donor_count]);
-    memmove(&run->donors[1], &run->donors[0], run->donor_count * sizeof run->donors[0]);
-    run->donor_count++;
-    run->donors[0] = (pb_donor){.file = *file, .lists = !whole, .own = true};
-    memcpy(run->donors[0].id, before, sizeof before);
-    *file = (pb_snapshot_file){0};
+    pb_run_add_donor(run, before, file, whole);
     return announce(run, error);
 }
 

@@ -40,9 +40,11 @@ int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_ru
                  pb_error *error);
 /* Writes the intent as it is now (a suspension about to be begun, or over). */
 int pb_run_write(pb_run *run, pb_error *error);
-/* The present attempt is over without a commit and becomes a donor, with the parts of `file` (taken
- * over); another one begins under the same lease. `whole`: each object that it stored has a record.
- */
+/* One donor more, in front of the others (of too many the last one goes): attempt `id` of this run,
+ * with the parts of `file` (taken over). `whole`: each object that it stored has a record. */
+void pb_run_add_donor(pb_run *run, const char *id, pb_snapshot_file *file, bool whole);
+/* The present attempt is over without a commit and becomes a donor, as above; another one
+ * begins under the same lease. */
 int pb_run_next_attempt(pb_run *run, pb_snapshot_file *file, bool whole, pb_error *error);
 /* True where the lease is another's by now: nothing more may be sent. */
 bool pb_run_is_lost(const pb_run *run);

@@ -1,14 +1,18 @@
 #include "snapshot/job.h"
 
 #include "base/clock.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { CONTROL_PARALLEL = 32 };
 
-static pb_http_options http_options(const pb_session_options *options)
+pb_http_options pb_session_http_options(const pb_session *session)
 {
+    const pb_session_options *options = &session->options;
     pb_http_options http = pb_http_options_default();
     http.ca_bundle = options->ca_bundle;
     http.log = options->log;
@@ -17,12 +21,37 @@ static pb_http_options http_options(const pb_session_options *options)
     return http;
 }
 
+/* /tmp is memory on many machines, and what is sorted may be gigabytes. */
+const char *pb_session_scratch(const pb_session *session)
+{
+    const char *folder = getenv("TMPDIR");
+    return session->options.scratch ? session->options.scratch
+           : folder && folder[0]    ? folder
+                                    : "/var/tmp";
+}
+
+static int check_scratch(const char *folder, pb_error *error)
+{
+    struct stat status;
+    if (stat(folder, &status) == 0 && !S_ISDIR(status.st_mode))
+        errno = ENOTDIR;
+    else if (access(folder, W_OK | X_OK) == 0)
+        return 0;
+    pb_error_errno(error, errno, "the folder for temporary files %s", folder);
+    error->kind = PB_ERROR_USAGE;
+    return -1;
+}
+
 int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error)
 {
     pb_session *session = pb_allocate_zeroed(1, sizeof *session);
     session->options = *options;
+    if (options->scratch && check_scratch(options->scratch, error)) {
+        free(session);
+        return -1;
+    }
     uv_loop_init(&session->loop);
-    pb_http_options http = http_options(options);
+    pb_http_options http = pb_session_http_options(session);
     http.parallel = CONTROL_PARALLEL;
     if (pb_http_open(&session->loop, &http, &session->http, error)) {
         uv_loop_close(&session->loop);
@@ -78,11 +107,6 @@ void pb_session_note(pb_session *session, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     pb_session_tell(session, &(pb_event){.kind = PB_EVENT_NOTE, .text = text});
-}
-
-pb_http_options pb_session_http_options(const pb_session *session)
-{
-    return http_options(&session->options);
 }
 
 static void on_slept(uv_timer_t *timer)
@@ -159,16 +183,31 @@ static void finding_free(struct pb_finding *finding)
     free(finding);
 }
 
-void pb_job_free(pb_job *job)
+static void findings_free(struct pb_finding *finding)
+{
+    while (finding) {
+        struct pb_finding *next = finding->next;
+        finding_free(finding);
+        finding = next;
+    }
+}
+
+static void forget_ranges(pb_job *job)
 {
     for (size_t i = 0; i < job->range_count; i++)
         pb_range_free(&job->ranges[i]);
+    job->range_count = 0;
+}
+
+void pb_job_free(pb_job *job)
+{
+    forget_ranges(job);
     free(job->ranges);
-    while (job->findings) {
-        struct pb_finding *finding = job->findings;
-        job->findings = finding->next;
-        finding_free(finding);
-    }
+    for (unsigned i = 0; i < job->listing_count; i++)
+        pb_listing_free(job->listings[i]);
+    findings_free(job->findings);
+    findings_free(job->told);
+    findings_free(job->told_before);
     pthread_mutex_destroy(&job->lock);
 }
 
@@ -235,6 +274,15 @@ const char *pb_finding_name(const pb_error *error)
     return "unreadable";
 }
 
+/* What an earlier try told of is not told again. */
+static bool was_told(const pb_job *job, const struct pb_finding *finding)
+{
+    for (const struct pb_finding *told = job->told_before; told; told = told->next)
+        if (strcmp(told->name, finding->name) == 0 && strcmp(told->key, finding->key) == 0)
+            return true;
+    return false;
+}
+
 static void tell_findings(pb_job *job)
 {
     pthread_mutex_lock(&job->lock);
@@ -244,11 +292,13 @@ static void tell_findings(pb_job *job)
     pthread_mutex_unlock(&job->lock);
     while (finding) {
         struct pb_finding *next = finding->next;
-        pb_session_tell(job->session, &(pb_event){.kind = PB_EVENT_FINDING,
-                                                  .finding = finding->name,
-                                                  .key = finding->key,
-                                                  .text = finding->text});
-        finding_free(finding);
+        if (!was_told(job, finding))
+            pb_session_tell(job->session, &(pb_event){.kind = PB_EVENT_FINDING,
+                                                      .finding = finding->name,
+                                                      .key = finding->key,
+                                                      .text = finding->text});
+        finding->next = job->told;
+        job->told = finding;
         finding = next;
     }
 }
@@ -259,7 +309,7 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     job->open(job->context, worker, shard);
 }
 
-static bool on_tick(void *context)
+bool pb_job_tick(void *context)
 {
     pb_job *job = context;
     tell_findings(job);
@@ -278,14 +328,18 @@ static bool on_tick(void *context)
     return ends || job->session->cancelled;
 }
 
-int pb_job_run(pb_job *job, pb_error *error)
+/* ---- one try and another ---- */
+
+/* Takes the ranges. */
+static int run_engine(pb_job *job, void (*open)(void *context, pb_worker *worker, pb_shard *shard),
+                      pb_range *ranges, size_t range_count, pb_error *error)
 {
     const pb_session_options *session = &job->session->options;
     pb_engine_options options = {
         .loops = session->loops,
         .parallel = session->parallel,
         .shards_most = job->shards_most,
-        .http = http_options(session),
+        .http = pb_session_http_options(job->session),
         .mover = pb_mover_options_default(),
         .store_count = job->store_count,
     };
@@ -296,11 +350,10 @@ int pb_job_run(pb_job *job, pb_error *error)
         options.stores[i] = job->stores[i];
     job->started_ms = pb_clock_monotonic_ms();
     pb_session_phase(job->session, job->phase);
-    pb_engine_job engine_job = {.context = job, .open = open_shard, .tick = on_tick};
-    int failed = pb_engine_run(&options, &engine_job, job->ranges, job->range_count,
-                               &job->session->loop, &job->counters, &job->statistics, error);
-    job->range_count = 0;
-    on_tick(job);
+    pb_engine_job engine_job = {.context = job, .open = open, .tick = pb_job_tick};
+    int failed = pb_engine_run(&options, &engine_job, ranges, range_count, &job->session->loop,
+                               &job->counters, &job->statistics, error);
+    pb_job_tick(job);
     pb_log_line(
         session->log, PB_LOG_INFO,
         "%s: %u loops, %llu shards, %llu loans, %llu requests, %llu retries, %llu throttled, "
@@ -313,4 +366,66 @@ int pb_job_run(pb_job *job, pb_error *error)
         (unsigned long long)job->statistics.tickets_taken,
         (unsigned long long)job->statistics.buffers_most_bytes);
     return failed;
+}
+
+static int try_once(pb_job *job, pb_error *error)
+{
+    if (pb_job_sort_listings(job, error))
+        return -1;
+    if (job->order_first && !pb_listing_is_sorted(job->order_first)) {
+        pb_range all = {0};
+        if (run_engine(job, pb_job_open_look, &all, 1, error) ||
+            pb_job_settle(job, job->order_first, error))
+            return -1;
+        pb_listing_restart(job->order_first);
+    }
+    size_t count = job->range_count;
+    job->range_count = 0;
+    if (run_engine(job, open_shard, job->ranges, count, error))
+        return -1;
+    return pb_job_settle(job, NULL, error);
+}
+
+/* Marks the stores whose listings are in disorder to be sorted; forgets what this try found, but
+ * the `kept` findings of before. */
+static int begin_again(pb_job *job, uint64_t kept, pb_error *error)
+{
+    bool some = false;
+    for (unsigned i = 0; i < job->listing_count; i++) {
+        pb_listing *listing = job->listings[i];
+        if (pb_listing_is_in_disorder(listing))
+            some = job->sorted[pb_listing_store(listing)] = true;
+        pb_listing_restart(listing);
+    }
+    if (!some)
+        return -1;
+    while (job->told) {
+        struct pb_finding *finding = job->told;
+        job->told = finding->next;
+        finding->next = job->told_before;
+        job->told_before = finding;
+    }
+    job->finding_count = kept;
+    job->findings_kept = 0;
+    job->hinted = (pb_error){0};
+    atomic_store(&job->counters.keys, 0);
+    atomic_store(&job->counters.objects, 0);
+    atomic_store(&job->counters.bytes, 0);
+    forget_ranges(job);
+    return job->restart(job->context, error);
+}
+
+int pb_job_run(pb_job *job, pb_error *error)
+{
+    uint64_t found_before = job->finding_count;
+    for (;;) {
+        pb_error wrong = {0};
+        if (!try_once(job, &wrong))
+            return 0;
+        if (strcmp(wrong.code, PB_LISTING_DISORDER) != 0 ||
+            begin_again(job, found_before, &wrong)) {
+            *error = wrong;
+            return -1;
+        }
+    }
 }

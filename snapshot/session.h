@@ -44,6 +44,7 @@ typedef struct pb_session_options {
     unsigned loops;            /* 0: one a core */
     uint32_t stall_timeout_ms; /* of a request that moves nothing; 0 for the default */
     const char *ca_bundle;     /* or NULL */
+    const char *scratch;       /* folder for temporary files; NULL: $TMPDIR, or /var/tmp */
     /* Averages over all loops that are not passed while data moves; 0 for none. */
     uint64_t limit_bytes_per_s; /* of bodies, sent and received */
     uint64_t limit_requests_per_s;
@@ -54,7 +55,7 @@ typedef struct pb_session_options {
     void *context;
 } pb_session_options;
 
-/* The options are copied; strings in them are borrowed. */
+/* The options are copied; strings in them are borrowed. USAGE where `scratch` is no folder. */
 int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error);
 void pb_session_close(pb_session *session); /* NULL allowed */
 

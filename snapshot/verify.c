@@ -23,14 +23,14 @@ typedef struct verify_job {
     bool read;
     pb_slice ids[LISTINGS_MAX]; /* the snapshot itself first */
     unsigned id_count;
-    pb_verify_result *result; /* under job.lock */
+    pb_listing *listings[LISTINGS_MAX]; /* of their data */
+    pb_verify_result *result;           /* under job.lock */
 } verify_job;
 
 typedef struct verify_shard {
     verify_job *verify;
     pb_worker *worker;
     pb_verify_result result; /* counters of this shard */
-    pb_buffer scratch;
 } verify_shard;
 
 static void find_fault(verify_shard *shard, const char *name, pb_slice key, const char *text)
@@ -42,10 +42,6 @@ static void find_fault(verify_shard *shard, const char *name, pb_slice key, cons
 static bool listing_agrees(verify_shard *shard, const pb_record *record, const pb_entry *listed)
 {
     char text[PB_ETAG_TEXT_MAX * 2 + 64];
-    if (!listed) {
-        find_fault(shard, "missing", record->key, "not in the repository");
-        return false;
-    }
     if (listed->size != record->size) {
         snprintf(text, sizeof text, "%llu bytes where the manifest says %llu",
                  (unsigned long long)listed->size, (unsigned long long)record->size);
@@ -82,9 +78,11 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
                 listing = i + 1;
     shard->result.objects++;
     atomic_fetch_add_explicit(&verify->job.counters.keys, 1, memory_order_relaxed);
-    if (listing && !listing_agrees(shard, record, heads[listing]))
+    /* What no listing shows is asked for before it is called missing. */
+    const pb_entry *listed = listing ? heads[listing] : NULL;
+    if (listed && !listing_agrees(shard, record, listed))
         return 0;
-    if (listing && !verify->read)
+    if (listed && !verify->read)
         return 0;
     item->entry = heads[0];
     pb_expect_stored(&item->transfer, shard->worker->stores[0], record, arena);
@@ -141,7 +139,6 @@ static void over(void *context, const pb_error *error)
     all->proven_key += shard->result.proven_key;
     all->unproven += shard->result.unproven;
     pthread_mutex_unlock(&shard->verify->job.lock);
-    pb_buffer_free(&shard->scratch);
     free(shard);
 }
 
@@ -164,15 +161,9 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     pb_shard_add_stream(shard,
                         pb_manifest_stream_open(worker->stores[0], &worker->loop, verify->file,
                                                 after, through, pb_shard_wake, shard));
-    for (unsigned i = 0; i < verify->id_count; i++) {
-        pb_buffer *data = &context_of->scratch;
-        pb_buffer_clear(data);
-        pb_layout_data_prefix(data, verify->ids[i]);
-        size_t strip = data->size;
-        pb_buffer_append_slice(data, verify->prefix);
-        pb_shard_add_stream(shard, pb_listing_open(worker->stores[0], pb_buffer_slice(data), strip,
-                                                   after, through, pb_shard_wake, shard));
-    }
+    for (unsigned i = 0; i < verify->id_count; i++)
+        pb_shard_add_stream(shard, pb_listing_open(verify->listings[i], worker, after, through,
+                                                   pb_shard_wake, shard));
 }
 
 /* The snapshot's own data and that of the ones before it, newest first. */
@@ -192,19 +183,54 @@ static int choose_listings(verify_job *verify, pb_arena *arena, pb_error *error)
     return 0;
 }
 
-static int run(verify_job *verify, pb_error *error)
+static void add_listings(verify_job *verify)
+{
+    pb_buffer data = {0};
+    for (unsigned i = 0; i < verify->id_count; i++) {
+        pb_buffer_clear(&data);
+        pb_layout_data_prefix(&data, verify->ids[i]);
+        size_t strip = data.size;
+        pb_buffer_append_slice(&data, verify->prefix);
+        verify->listings[i] = pb_job_listing(&verify->job, 0, pb_buffer_slice(&data), strip);
+    }
+    pb_buffer_free(&data);
+}
+
+static void plan_ranges(verify_job *verify)
 {
     pb_arena arena = {0};
     pb_slice *cuts;
     size_t count;
-    int ended = choose_listings(verify, &arena, error);
     pb_repository_cuts(verify->file, verify->file->objects / 64, &arena, &cuts, &count);
     pb_job_add_cuts(&verify->job, &(pb_range){0}, cuts, count);
+    pb_arena_free(&arena);
+}
+
+static int restart(void *context, pb_error *error)
+{
+    verify_job *verify = context;
+    pb_verify_result *result = verify->result;
+    (void)error;
+    result->objects = result->bytes_read = 0;
+    result->proven_sha256 = result->proven_checksum = result->proven_etag = 0;
+    result->proven_key = result->unproven = 0;
+    plan_ranges(verify);
+    return 0;
+}
+
+static int run(verify_job *verify, pb_error *error)
+{
+    pb_arena arena = {0};
+    int ended = choose_listings(verify, &arena, error);
+    add_listings(verify);
+    plan_ranges(verify);
     verify->job.phase = verify->read ? "reading" : "verifying";
     verify->job.keys_total = verify->file->objects;
     verify->job.shards_most = PB_SHARDS_WITH_MANIFEST;
     verify->job.open = open_shard;
+    verify->job.restart = restart;
     verify->job.context = verify;
+    verify->job.sorted[0] = verify->repository.file.unordered_listing;
     verify->job.stores[0] = verify->repository.config;
     verify->job.store_count = 1;
     if (!ended)
@@ -252,7 +278,8 @@ static int verify_database(verify_job *verify, const char *identity, pb_error *e
         .check_only = true,
         .identity = identity,
     };
-    if (pb_chunk_sort_start(&verify->session->loop, &sort, error))
+    if (pb_chunk_sort_start(&verify->session->loop, pb_session_scratch(verify->session), &sort,
+                            error))
         return -1;
     pb_session_phase(verify->session, "reading the dump");
     int failed = pb_artifact_undump(&verify->repository, file->id, dump, &options, sort, error);

@@ -144,15 +144,36 @@ void pb_origin_bucket_free(pb_origin_bucket *bucket)
     }
 }
 
+static int compare_folders(pb_slice a, pb_slice b)
+{
+    size_t least = a.size < b.size ? a.size : b.size;
+    size_t same = 0;
+    while (same < least && a.data[same] == b.data[same]) {
+        same++;
+    }
+    bool has_slash_a = same < a.size && a.data[same] == '/';
+    bool has_slash_b = same < b.size && b.data[same] == '/';
+    if (same == least || has_slash_a == has_slash_b) {
+        return pb_slice_compare(a, b);
+    }
+    return has_slash_a ? -1 : 1;
+}
+
+int pb_origin_bucket_compare(const pb_origin_bucket *bucket, pb_slice a, pb_slice b)
+{
+    return bucket->order == PB_ORIGIN_ORDER_FOLDERS ? compare_folders(a, b)
+                                                    : pb_slice_compare(a, b);
+}
+
 /* Which child of a branch may hold `key`. */
-static unsigned child_of(const inner *branch, pb_slice key)
+static unsigned child_of(const pb_origin_bucket *bucket, const inner *branch, pb_slice key)
 {
     unsigned low = 0;
     unsigned high = branch->count - 1;
     while (low < high) {
         unsigned middle = (low + high) / 2;
         const separator *between = branch->separators[middle];
-        if (pb_slice_compare(key, (pb_slice){between->key, between->size}) < 0) {
+        if (pb_origin_bucket_compare(bucket, key, (pb_slice){between->key, between->size}) < 0) {
             high = middle;
         } else {
             low = middle + 1;
@@ -166,7 +187,7 @@ static leaf *descend(const pb_origin_bucket *bucket, pb_slice key, path *ret_pat
     void *node = bucket->root;
     for (unsigned level = 0; level < bucket->height; level++) {
         inner *branch = node;
-        unsigned index = child_of(branch, key);
+        unsigned index = child_of(bucket, branch, key);
         if (ret_path) {
             ret_path->nodes[level] = branch;
             ret_path->indexes[level] = index;
@@ -178,14 +199,16 @@ static leaf *descend(const pb_origin_bucket *bucket, pb_slice key, path *ret_pat
 
 /* The first place in the leaf whose key is not below `key`; *ret_equal tells whether it is `key`.
  */
-static unsigned place_in(const leaf *bottom, pb_slice key, bool *ret_equal)
+static unsigned place_in(const pb_origin_bucket *bucket, const leaf *bottom, pb_slice key,
+                         bool *ret_equal)
 {
     unsigned low = 0;
     unsigned high = bottom->count;
     *ret_equal = false;
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        int order = pb_slice_compare(pb_origin_object_key(bottom->objects[middle]), key);
+        int order =
+            pb_origin_bucket_compare(bucket, pb_origin_object_key(bottom->objects[middle]), key);
         if (order == 0) {
             *ret_equal = true;
             return middle;
@@ -203,7 +226,7 @@ pb_origin_object *pb_origin_bucket_find(const pb_origin_bucket *bucket, pb_slice
 {
     bool equal;
     leaf *bottom = descend(bucket, key, NULL);
-    unsigned place = place_in(bottom, key, &equal);
+    unsigned place = place_in(bucket, bottom, key, &equal);
     return equal ? bottom->objects[place] : NULL;
 }
 
@@ -263,7 +286,7 @@ void pb_origin_bucket_put(pb_origin_bucket *bucket, pb_origin_object *object)
     path way;
     bool equal;
     leaf *bottom = descend(bucket, key, &way);
-    unsigned place = place_in(bottom, key, &equal);
+    unsigned place = place_in(bucket, bottom, key, &equal);
     bucket->object_bytes += object->size;
     if (equal) {
         bucket->object_bytes -= bottom->objects[place]->size;
@@ -333,7 +356,7 @@ bool pb_origin_bucket_remove(pb_origin_bucket *bucket, pb_slice key)
     path way;
     bool equal;
     leaf *bottom = descend(bucket, key, &way);
-    unsigned place = place_in(bottom, key, &equal);
+    unsigned place = place_in(bucket, bottom, key, &equal);
     if (!equal) {
         return false;
     }
@@ -360,7 +383,7 @@ pb_origin_cursor pb_origin_bucket_seek(const pb_origin_bucket *bucket, pb_slice 
 {
     bool equal;
     const leaf *bottom = descend(bucket, key, NULL);
-    unsigned place = place_in(bottom, key, &equal);
+    unsigned place = place_in(bucket, bottom, key, &equal);
     return (pb_origin_cursor){bottom, place + (equal && after ? 1 : 0)};
 }
 

@@ -1,4 +1,4 @@
-/* bench/origin/bucket.h - a bucket: objects sorted bytewise by key in a B+tree. One thread.
+/* bench/origin/bucket.h - a bucket: objects sorted by key in a B+tree. One thread.
  *
  * Inserting in any order and listing from any key are logarithmic; listing then walks linked
  * leaves. */
@@ -49,8 +49,14 @@ pb_origin_attributes *
 pb_origin_attributes_hold(pb_origin_attributes *attributes);         /* NULL allowed */
 void pb_origin_attributes_release(pb_origin_attributes *attributes); /* NULL allowed */
 
+typedef enum pb_origin_order {
+    PB_ORIGIN_ORDER_BYTES,
+    PB_ORIGIN_ORDER_FOLDERS, /* as a walk of folders: a slash before all other characters */
+} pb_origin_order;
+
 typedef struct pb_origin_bucket {
     char *name;
+    pb_origin_order order;
     int64_t created_ms;
     uint64_t object_count;
     uint64_t object_bytes;
@@ -58,6 +64,7 @@ typedef struct pb_origin_bucket {
     unsigned height; /* 0: the root is a leaf */
 } pb_origin_bucket;
 
+/* Listed bytewise, unless `order` is set before the first object. */
 pb_origin_bucket *pb_origin_bucket_new(pb_slice name, int64_t created_ms);
 void pb_origin_bucket_free(pb_origin_bucket *bucket); /* and all its objects */
 
@@ -67,6 +74,9 @@ pb_origin_object *pb_origin_bucket_find(const pb_origin_bucket *bucket, pb_slice
 void pb_origin_bucket_put(pb_origin_bucket *bucket, pb_origin_object *object);
 /* False where there was none. */
 bool pb_origin_bucket_remove(pb_origin_bucket *bucket, pb_slice key);
+
+/* In the bucket's order. */
+int pb_origin_bucket_compare(const pb_origin_bucket *bucket, pb_slice a, pb_slice b);
 
 /* A place in the order; valid until the bucket changes. */
 typedef struct pb_origin_cursor {

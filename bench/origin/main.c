@@ -61,6 +61,10 @@ static const char help_text[] =
     "  --fold-case            keys that differ in the case of letters (of ASCII) alone are one,\n"
     "                         listed as it was written first; slow with many objects\n"
     "  --page-size N          most keys on a page of a listing (1000)\n"
+    "  --directory-order[=filter]\n"
+    "                         list as a walk of directories does: a/b before a-c. With filter,\n"
+    "                         start-after only leaves out keys up to it; otherwise it is a place\n"
+    "                         in that order\n"
     "  --part-size-min BYTES  smallest part of a multipart upload but the last (5M)\n"
     "  --faults FILE          fault plan, see below\n"
     "\n"
@@ -145,6 +149,7 @@ enum {
     OPTION_PATH_KEYS,
     OPTION_FOLD_CASE,
     OPTION_PAGE_SIZE,
+    OPTION_DIRECTORY_ORDER,
     OPTION_PART_SIZE_MIN,
     OPTION_FAULTS,
 };
@@ -176,6 +181,7 @@ static const struct option long_options[] = {
     {"path-keys", no_argument, NULL, OPTION_PATH_KEYS},
     {"fold-case", no_argument, NULL, OPTION_FOLD_CASE},
     {"page-size", required_argument, NULL, OPTION_PAGE_SIZE},
+    {"directory-order", optional_argument, NULL, OPTION_DIRECTORY_ORDER},
     {"part-size-min", required_argument, NULL, OPTION_PART_SIZE_MIN},
     {"faults", required_argument, NULL, OPTION_FAULTS},
     {NULL, 0, NULL, 0},
@@ -285,6 +291,10 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
         break;
     case OPTION_PAGE_SIZE:
         return take_number(value, PB_ORIGIN_PAGE_MAX, &origin->page_keys_max, error);
+    case OPTION_DIRECTORY_ORDER:
+        origin->order = PB_ORIGIN_ORDER_FOLDERS;
+        origin->filters_after = value != NULL;
+        return value && strcmp(value, "filter") != 0 ? wrong_value(value, error) : 0;
     case OPTION_PART_SIZE_MIN:
         return take_size(value, &origin->part_bytes_min, error);
     case OPTION_FAULTS:

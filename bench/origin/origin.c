@@ -103,6 +103,7 @@ pb_origin_bucket *pb_origin_add_bucket(pb_origin *origin, pb_slice name)
     memmove(origin->buckets + place + 1, origin->buckets + place,
             (origin->bucket_count - place) * sizeof(origin->buckets[0]));
     origin->buckets[place] = pb_origin_bucket_new(name, pb_origin_now_ms(origin));
+    origin->buckets[place]->order = origin->options.order;
     origin->bucket_count++;
     return origin->buckets[place];
 }

@@ -39,6 +39,8 @@ typedef struct pb_origin_options {
     bool ceph_copy_etag;
     bool path_keys;
     bool fold_case;
+    pb_origin_order order; /* of listings */
+    bool filters_after; /* start-after leaves keys out, instead of finding a place in the order */
     size_t deny_count;
     const char *deny[PB_ORIGIN_NAMES_MAX]; /* BUCKET/PREFIX */
     size_t redirect_count;

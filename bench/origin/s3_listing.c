@@ -13,6 +13,7 @@ typedef struct listing {
     pb_slice delimiter;
     pb_slice start_after; /* or marker */
     pb_slice token;       /* continuation-token as sent */
+    pb_slice left_out;    /* keys up to this, bytewise; else start_after is a place */
     uint64_t max_keys;
     int64_t day_ms;    /* of day_text */
     char day_text[12]; /* "2026-11-23T" */
@@ -161,11 +162,19 @@ static void append_object(pb_buffer *text, listing *list, const pb_origin_object
     append_object_tail(text, list, object);
 }
 
-/* The first key that is above all keys with this prefix, in `memory` of prefix.size bytes. False
- * where there is none. */
-static bool past_prefix(pb_slice prefix, char *memory, pb_slice *ret_key)
+enum { PAST_BYTES_MAX = PB_ORIGIN_KEY_BYTES_MAX + 1 };
+
+/* The first key that is above all keys with this prefix, in `memory` of PAST_BYTES_MAX. False where
+ * there is none. */
+static bool past_prefix(const pb_origin_bucket *bucket, pb_slice prefix, char *memory,
+                        pb_slice *ret_key)
 {
     memcpy(memory, prefix.data, prefix.size);
+    if (bucket->order == PB_ORIGIN_ORDER_FOLDERS) {
+        memory[prefix.size] = (char)0xff; /* in no key of UTF-8; what follows "a/" is "a-" */
+        *ret_key = (pb_slice){memory, prefix.size + 1};
+        return true;
+    }
     while (prefix.size > 0 && (unsigned char)memory[prefix.size - 1] == 0xff) {
         prefix.size--;
     }
@@ -200,11 +209,11 @@ typedef struct page {
 static bool first_place(const pb_origin_bucket *bucket, const listing *list, pb_slice resumed,
                         pb_origin_cursor *ret_cursor)
 {
-    char memory[PB_ORIGIN_KEY_BYTES_MAX];
+    char memory[PAST_BYTES_MAX];
     pb_slice after = resumed.size > 0 ? resumed : list->start_after;
     bool skips_prefix = resumed.size > 0 && list->token.data[0] == 'p';
     if (!list->is_v2 && list->delimiter.size > 0 && after.size >= list->delimiter.size &&
-        after.size > list->prefix.size && after.size <= sizeof(memory) &&
+        after.size > list->prefix.size && after.size < sizeof(memory) &&
         pb_slice_starts_with(after, list->prefix)) {
         /* A marker that is a common prefix was answered as NextMarker: its keys are done. */
         pb_slice end = {after.data + after.size - list->delimiter.size, list->delimiter.size};
@@ -212,13 +221,14 @@ static bool first_place(const pb_origin_bucket *bucket, const listing *list, pb_
     }
     if (skips_prefix) {
         pb_slice from;
-        if (!past_prefix(after, memory, &from)) {
+        if (!past_prefix(bucket, after, memory, &from)) {
             return false;
         }
         *ret_cursor = pb_origin_bucket_seek(bucket, from, false);
         return true;
     }
-    bool goes_on = after.size > 0 && pb_slice_compare(after, list->prefix) >= 0;
+    bool goes_on = after.size > 0 && list->left_out.size == 0 &&
+                   pb_origin_bucket_compare(bucket, after, list->prefix) >= 0;
     *ret_cursor = pb_origin_bucket_seek(bucket, goes_on ? after : list->prefix, goes_on);
     return true;
 }
@@ -245,6 +255,9 @@ static void fill_page(const pb_origin_bucket *bucket, listing *list, pb_origin_c
         if (!pb_slice_starts_with(key, list->prefix)) {
             break;
         }
+        if (list->left_out.size > 0 && pb_slice_compare(key, list->left_out) <= 0) {
+            continue;
+        }
         if (ret_page->count == list->max_keys) {
             ret_page->is_truncated = list->max_keys > 0;
             break;
@@ -265,9 +278,9 @@ static void fill_page(const pb_origin_bucket *bucket, listing *list, pb_origin_c
         APPEND_LITERAL(&ret_page->prefixes, "<CommonPrefixes><Prefix>");
         append_key(&ret_page->prefixes, list, ret_page->last);
         APPEND_LITERAL(&ret_page->prefixes, "</Prefix></CommonPrefixes>");
-        char memory[PB_ORIGIN_KEY_BYTES_MAX];
+        char memory[PAST_BYTES_MAX];
         pb_slice from;
-        if (!past_prefix(ret_page->last, memory, &from)) {
+        if (!past_prefix(bucket, ret_page->last, memory, &from)) {
             break;
         }
         cursor = pb_origin_bucket_seek(bucket, from, false);
@@ -341,6 +354,9 @@ void pb_origin_list_objects(pb_origin *origin, pb_origin_exchange *exchange, pb_
         pb_origin_refuse(exchange, "InvalidArgument",
                          "The continuation token provided is incorrect", NULL);
         return;
+    }
+    if (origin->options.filters_after && list.is_v2 && list.token.size == 0) {
+        list.left_out = list.start_after;
     }
     pb_buffer *text = pb_origin_answer_xml(exchange);
     page made = {.contents = &exchange->response.text_rest};

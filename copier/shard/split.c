@@ -114,12 +114,20 @@ typedef struct splitting {
     size_t longest;
 } splitting;
 
+bool pb_split_allows(pb_slice cut)
+{
+    for (size_t i = 0; i < cut.size; i++)
+        if ((unsigned char)cut.data[i] >= 0xEE) /* U+E000 and beyond */
+            return false;
+    return true;
+}
+
 static void add_cut(splitting *split, size_t stem, uint32_t point)
 {
     pb_buffer text = {0};
     pb_buffer_append(&text, split->listed.data, stem);
     append_character(&text, point);
-    if (text.size <= split->longest)
+    if (text.size <= split->longest && pb_split_allows(pb_buffer_slice(&text)))
         split->cuts[split->count++] = pb_arena_copy(split->arena, pb_buffer_slice(&text));
     pb_buffer_free(&text);
 }

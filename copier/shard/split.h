@@ -22,6 +22,11 @@
 
 enum { PB_SPLIT_CUTS_MAX = 32 };
 
+/* True where ranges may meet at a key. Stores that sort by UTF-16 units put what lies outside of
+ * the basic plane before U+E000 to U+FFFF: such an order stays unseen where ranges meet in it
+ * (listing.c), so none do. */
+bool pb_split_allows(pb_slice cut);
+
 /* Up to `wanted` (at most PB_SPLIT_CUTS_MAX) cuts of `range`, whose keys are listed up to `listed`;
  * `first` is where the last two pages of them began. listed < cut < range->through, strictly
  * increasing, valid UTF-8, no longer than those two; in the arena. Zero where nothing is left to

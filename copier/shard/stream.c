@@ -9,14 +9,18 @@ struct pb_stream {
     const char *name;
     void (*wake)(void *context);
     void *context;
-    pb_buffer last_key; /* of all delivered */
+    pb_buffer last_key; /* of all delivered, as far as the range goes */
+    pb_buffer read_key; /* the last one of the pages that were read to their end */
     pb_buffer page_first_key, page_before_first_key;
     pb_buffer through;
     bool open_above;
-    pb_page *page; /* being read, at `index` */
+    pb_stream_edge edge;
+    pb_buffer beyond; /* with PB_STREAM_EDGE_KEY */
+    pb_page *page;    /* being read, at `index` */
     size_t index;
     pb_page *next; /* fetched ahead */
     bool fetching, more;
+    bool checking, checked; /* the end of the range: under way, done */
     uint64_t pages;
     pb_error *error;
 };
@@ -41,6 +45,7 @@ pb_stream *pb_stream_open(const pb_stream_origin *origin, void *state, const cha
     stream->context = context;
     stream->open_above = !through.data;
     pb_buffer_append_slice(&stream->last_key, after);
+    pb_buffer_append_slice(&stream->read_key, after);
     pb_buffer_append_slice(&stream->through, through);
     stream->more = true;
     fetch_ahead(stream);
@@ -51,12 +56,14 @@ void pb_stream_close(pb_stream *stream)
 {
     if (!stream)
         return;
-    if (stream->fetching)
+    if (pb_stream_is_fetching(stream))
         abort(); /* the answer would find nobody */
-    stream->origin->close(stream->state);
+    stream->origin->close(stream->state, stream);
     pb_page_release(stream->page);
     pb_page_release(stream->next);
     pb_buffer_free(&stream->last_key);
+    pb_buffer_free(&stream->read_key);
+    pb_buffer_free(&stream->beyond);
     pb_buffer_free(&stream->page_first_key);
     pb_buffer_free(&stream->page_before_first_key);
     pb_buffer_free(&stream->through);
@@ -66,31 +73,84 @@ void pb_stream_close(pb_stream *stream)
 
 bool pb_stream_is_fetching(const pb_stream *stream)
 {
-    return stream->fetching;
+    return stream->fetching || stream->checking;
 }
 
-/* Holds the page to order and range; cuts it where the range ends. */
+/* ---- the end of the range ---- */
+
+static void set_key(pb_buffer *buffer, pb_slice key)
+{
+    pb_buffer_clear(buffer);
+    pb_buffer_append_slice(buffer, key);
+}
+
+/* What the range ends at; the first answer stands until the range is narrowed. */
+static void set_edge(pb_stream *stream, pb_stream_edge edge, pb_slice beyond)
+{
+    if (stream->edge != PB_STREAM_EDGE_UNKNOWN)
+        return;
+    stream->edge = edge;
+    set_key(&stream->beyond, beyond);
+}
+
+/* How many of the entries from `from` on, which are in order, lie in the range. */
+static size_t count_in_range(const pb_stream *stream, const pb_page *page, size_t from)
+{
+    pb_slice through = pb_buffer_slice(&stream->through);
+    size_t low = from, high = page->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (pb_slice_compare(page->entries[middle].key, through) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Cuts a page that has just come where the range ends. */
+static void cut_new_page(pb_stream *stream, pb_page *page)
+{
+    pb_slice nothing = {NULL, 0}, through = pb_buffer_slice(&stream->through);
+    if (stream->open_above || !page->count ||
+        pb_slice_compare(page->entries[page->count - 1].key, through) < 0) {
+        if (!page->more)
+            set_edge(stream, PB_STREAM_EDGE_END, nothing);
+        return;
+    }
+    size_t inside = count_in_range(stream, page, 0);
+    if (inside < page->count)
+        set_edge(stream, PB_STREAM_EDGE_KEY, page->entries[inside].key);
+    else /* the end itself is a key: nothing else is left to ask for */
+        set_edge(stream, page->more ? PB_STREAM_EDGE_EXACT : PB_STREAM_EDGE_END, nothing);
+    page->count = inside;
+    page->more = false;
+}
+
+/* ---- pages ---- */
+
+/* Every entry is looked at, those beyond the range too. */
 static int check_page(pb_stream *stream, pb_page *page, pb_error *error)
 {
-    pb_slice last = pb_buffer_slice(&stream->last_key);
-    pb_slice through = pb_buffer_slice(&stream->through);
+    /* A range that was narrowed while this page was under way ends before it. */
+    pb_slice last =
+        pb_buffer_slice(stream->edge == PB_STREAM_EDGE_KEY ? &stream->beyond : &stream->last_key);
     for (size_t i = 0; i < page->count; i++) {
         pb_slice key = page->entries[i].key;
-        if (last.size && pb_slice_compare(key, last) <= 0)
-            return pb_error_set(error, PB_ERROR_FAILED,
-                                "%s: keys are not in order: '%.*s' came after '%.*s'", stream->name,
-                                PB_SLICE_FORMAT(key), PB_SLICE_FORMAT(last));
+        if (last.size && pb_slice_compare(key, last) <= 0) {
+            pb_error_set(error, PB_ERROR_FAILED,
+                         "%s: keys are not in order: '%.*s' came after '%.*s'", stream->name,
+                         PB_SLICE_FORMAT(key), PB_SLICE_FORMAT(last));
+            if (stream->origin->disordered)
+                stream->origin->disordered(stream->state, error);
+            return -1;
+        }
         if (!pb_utf8_valid(key))
             return pb_error_set(error, PB_ERROR_FAILED, "%s: key '%.*s' is not UTF-8", stream->name,
                                 PB_SLICE_FORMAT(key));
-        if (!stream->open_above && pb_slice_compare(key, through) > 0) {
-            page->count = i;
-            page->more = false;
-        }
         last = key;
     }
-    if (!stream->open_above && page->count && pb_slice_compare(last, through) >= 0)
-        page->more = false; /* the end itself is a key: nothing else is left to ask for */
+    cut_new_page(stream, page);
     if (page->more && !page->count && !page->token.size)
         return pb_error_set(error, PB_ERROR_FAILED,
                             "%s: an empty page that says there is more, after '%.*s'", stream->name,
@@ -111,16 +171,14 @@ void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error)
         stream->error = pb_allocate(sizeof *stream->error);
         *stream->error = *error;
     } else {
-        stream->more = page->more;
+        stream->more = page->more && stream->edge == PB_STREAM_EDGE_UNKNOWN;
         stream->pages++;
         if (page->count) {
             pb_buffer before = stream->page_before_first_key;
             stream->page_before_first_key = stream->page_first_key;
             stream->page_first_key = before;
-            pb_buffer_clear(&stream->page_first_key);
-            pb_buffer_append_slice(&stream->page_first_key, page->entries[0].key);
-            pb_buffer_clear(&stream->last_key);
-            pb_buffer_append_slice(&stream->last_key, page->entries[page->count - 1].key);
+            set_key(&stream->page_first_key, page->entries[0].key);
+            set_key(&stream->last_key, page->entries[page->count - 1].key);
         }
         if (!page->count)
             pb_page_release(page);
@@ -133,10 +191,34 @@ void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error)
     stream->wake(stream->context);
 }
 
+/* False while the origin looks at the end of the range, or cannot begin to. */
+static bool end_is_checked(pb_stream *stream)
+{
+    if (pb_stream_is_fetching(stream))
+        return false;
+    if (!stream->checked && stream->origin->check_end)
+        stream->checking = stream->origin->check_end(stream->state, stream);
+    stream->checked = true; /* or will be, unless the range is narrowed meanwhile */
+    return !stream->checking;
+}
+
+void pb_stream_end_checked(pb_stream *stream, const pb_error *error)
+{
+    stream->checking = false;
+    if (error && !stream->error) {
+        stream->error = pb_allocate(sizeof *stream->error);
+        *stream->error = *error;
+    }
+    stream->wake(stream->context);
+}
+
 pb_stream_state pb_stream_peek(pb_stream *stream, const pb_entry **ret_entry, pb_page **ret_page)
 {
-    if (!stream->page)
-        return stream->error ? PB_STREAM_FAILED : stream->more ? PB_STREAM_WAITING : PB_STREAM_END;
+    if (!stream->page) {
+        if (stream->error)
+            return PB_STREAM_FAILED;
+        return stream->more || !end_is_checked(stream) ? PB_STREAM_WAITING : PB_STREAM_END;
+    }
     *ret_entry = &stream->page->entries[stream->index];
     *ret_page = stream->page;
     return PB_STREAM_READY;
@@ -146,6 +228,7 @@ void pb_stream_advance(pb_stream *stream)
 {
     if (++stream->index < stream->page->count)
         return;
+    set_key(&stream->read_key, stream->page->entries[stream->page->count - 1].key);
     pb_page_release(stream->page);
     stream->page = stream->next;
     stream->next = NULL;
@@ -153,28 +236,43 @@ void pb_stream_advance(pb_stream *stream)
     fetch_ahead(stream);
 }
 
-/* Takes off what lies behind the end of the range; NULL where nothing is left. */
+/* Takes off what lies behind the end of the range, and notes where it begins; NULL where nothing is
+ * left. */
 static pb_page *cut_page(pb_stream *stream, pb_page *page, size_t from)
 {
-    pb_slice through = pb_buffer_slice(&stream->through);
-    while (page && page->count > from &&
-           pb_slice_compare(page->entries[page->count - 1].key, through) > 0)
-        page->count--;
-    if (!page || page->count > from)
+    size_t inside = page ? count_in_range(stream, page, from) : 0;
+    if (page && inside < page->count) {
+        set_edge(stream, PB_STREAM_EDGE_KEY, page->entries[inside].key);
+        page->count = inside;
+    }
+    if (inside)
+        set_key(&stream->last_key, page->entries[inside - 1].key);
+    if (inside > from)
         return page;
+    if (inside) /* all that is left of it was read */
+        set_key(&stream->read_key, page->entries[inside - 1].key);
     pb_page_release(page);
     return NULL;
 }
 
 void pb_stream_narrow(pb_stream *stream, pb_slice through)
 {
-    pb_buffer_clear(&stream->through);
-    pb_buffer_append_slice(&stream->through, through);
+    set_key(&stream->through, through);
     stream->open_above = false;
-    if (pb_slice_compare(pb_buffer_slice(&stream->last_key), through) >= 0)
-        stream->more = false;
-    stream->next = cut_page(stream, stream->next, 0);
+    stream->checked = false;
+    if (pb_slice_compare(pb_buffer_slice(&stream->last_key), through) < 0)
+        return;
+    bool at_key = pb_slice_equal(pb_buffer_slice(&stream->last_key), through);
+    if (!at_key)
+        stream->edge = PB_STREAM_EDGE_UNKNOWN; /* it lies behind what was fetched */
+    else if (stream->more)
+        set_edge(stream, PB_STREAM_EDGE_EXACT, (pb_slice){NULL, 0});
+    stream->more = false;
+    if (at_key)
+        return;
+    set_key(&stream->last_key, pb_buffer_slice(&stream->read_key));
     stream->page = cut_page(stream, stream->page, stream->index);
+    stream->next = cut_page(stream, stream->next, 0);
     if (!stream->page)
         stream->index = 0;
 }
@@ -205,87 +303,18 @@ pb_slice pb_stream_last_key(const pb_stream *stream)
     return pb_buffer_slice(&stream->last_key);
 }
 
-/* ---- listing ---- */
-
-typedef struct listing_state {
-    pb_store *store;
-    pb_buffer prefix;
-    size_t strip;
-    pb_buffer after; /* of the page under way, with what was stripped */
-    pb_buffer token;
-    pb_stream *stream;
-    pb_store_request request;
-} listing_state;
-
-static void on_listed(pb_store_request *request)
+pb_slice pb_stream_through(const pb_stream *stream)
 {
-    listing_state *listing = request->context;
-    if (request->error.kind) {
-        pb_stream_deliver(listing->stream, NULL, &request->error);
-        return;
-    }
-    pb_page *page = request->page;
-    for (size_t i = 0; i < page->count; i++) {
-        page->entries[i].key.data += listing->strip;
-        page->entries[i].key.size -= listing->strip;
-    }
-    pb_error round = {0};
-    if (!page->count && page->more && page->token.size &&
-        pb_slice_equal(page->token, pb_buffer_slice(&listing->token))) {
-        pb_error_set(
-            &round, PB_ERROR_FAILED, "%s: an empty page that leads to itself, after '%.*s'",
-            pb_store_name(listing->store), PB_SLICE_FORMAT(pb_stream_last_key(listing->stream)));
-        pb_page_release(page);
-        pb_stream_deliver(listing->stream, NULL, &round);
-        return;
-    }
-    pb_buffer_clear(&listing->token);
-    if (!page->count)
-        pb_buffer_append_slice(&listing->token, page->token);
-    pb_stream_deliver(listing->stream, page, NULL);
+    return pb_buffer_slice(&stream->through);
 }
 
-static void listing_fetch(void *state, pb_stream *stream)
+pb_stream_edge pb_stream_edge_of(const pb_stream *stream, pb_slice *ret_beyond)
 {
-    listing_state *listing = state;
-    listing->stream = stream;
-    pb_store_request *request = &listing->request;
-    memset(request, 0, sizeof *request);
-    request->operation = PB_STORE_LIST;
-    request->done = on_listed;
-    request->context = listing;
-    request->list.prefix = pb_buffer_slice(&listing->prefix);
-    /* The last key says where to go on, which any store gets right; Ceph RGW garbles tokens that
-     * hold control characters. Only a page without keys leaves nothing but its token. */
-    request->list.token = pb_buffer_slice(&listing->token);
-    pb_slice last = pb_stream_last_key(stream);
-    pb_buffer_clear(&listing->after);
-    if (last.size) {
-        pb_buffer_append(&listing->after, listing->prefix.data, listing->strip);
-        pb_buffer_append_slice(&listing->after, last);
-    }
-    request->list.after = pb_buffer_slice(&listing->after);
-    pb_store_submit(listing->store, request);
+    *ret_beyond = pb_buffer_slice(&stream->beyond);
+    return stream->edge;
 }
 
-static void listing_close(void *state)
+bool pb_stream_is_at_end(const pb_stream *stream)
 {
-    listing_state *listing = state;
-    pb_buffer_free(&listing->prefix);
-    pb_buffer_free(&listing->after);
-    pb_buffer_free(&listing->token);
-    free(listing);
-}
-
-static const pb_stream_origin listing_origin = {listing_fetch, listing_close};
-
-pb_stream *pb_listing_open(pb_store *store, pb_slice prefix, size_t strip, pb_slice after,
-                           pb_slice through, void (*wake)(void *context), void *context)
-{
-    listing_state *listing = pb_allocate_zeroed(1, sizeof *listing);
-    listing->store = store;
-    listing->strip = strip;
-    pb_buffer_append_slice(&listing->prefix, prefix);
-    return pb_stream_open(&listing_origin, listing, pb_store_name(store), after, through, wake,
-                          context);
+    return stream->checked && !stream->checking && !stream->error;
 }

@@ -1,15 +1,14 @@
 /* copier/shard/stream.h - entries in key order, fetched page by page ahead of their reader.
  *
- * What a listing and a manifest have in common. Whatever delivers pages, the stream holds it to the
- * range (after, through] and to a strictly increasing order: a store that gives keys out of order
- * or twice is an error here and never reaches a merge. One loop, one thread; at most two pages
+ * What a listing and a manifest have in common. Whatever delivers pages, the stream checks that all
+ * of their keys strictly increase, and cuts them to the range (after, through]: keys out of order
+ * or twice are an error here and never reach a merge. One loop, one thread; at most two pages
  * held. */
 #ifndef PB_COPIER_SHARD_STREAM_H
 #define PB_COPIER_SHARD_STREAM_H
 
 #include "base/error.h"
 #include "copier/store/page.h"
-#include "copier/store/store.h"
 
 typedef struct pb_stream pb_stream;
 
@@ -18,8 +17,14 @@ typedef struct pb_stream_origin {
     /* Begins to fetch the page after pb_stream_last_key; answers with pb_stream_deliver exactly
      * once, never inside this call. */
     void (*fetch)(void *state, pb_stream *stream);
-    /* The stream is closed: frees state. */
-    void (*close)(void *state);
+    /* All keys of the range were read. True where the origin looks whether the range may end so: it
+     * answers with pb_stream_end_checked once, never inside this call. Called again where the range
+     * is narrowed afterwards. NULL: it may. */
+    bool (*check_end)(void *state, pb_stream *stream);
+    /* Keys came out of order: adds to the error what that means. NULL: nothing. */
+    void (*disordered)(void *state, pb_error *error);
+    /* The stream is closed, and can still be asked: frees state. */
+    void (*close)(void *state, pb_stream *stream);
 } pb_stream_origin;
 
 /* Opens on a range; `through` with data NULL is open above. `wake` is called on the loop when peek
@@ -30,7 +35,7 @@ pb_stream *pb_stream_open(const pb_stream_origin *origin, void *state, const cha
                           void *context);
 /* Frees; no fetch may be under way. NULL allowed. */
 void pb_stream_close(pb_stream *stream);
-/* True while a fetch is under way; a wake follows its end. */
+/* True while a fetch or a check is under way; a wake follows its end. */
 bool pb_stream_is_fetching(const pb_stream *stream);
 
 typedef enum pb_stream_state {
@@ -58,11 +63,22 @@ pb_slice pb_stream_recent_first_key(const pb_stream *stream);
 /* For origins. The page is taken over; page->more says whether another fetch follows. On error page
  * is NULL and *error says why. */
 void pb_stream_deliver(pb_stream *stream, pb_page *page, const pb_error *error);
-pb_slice pb_stream_last_key(const pb_stream *stream); /* of all delivered, or `after` */
+/* The end may stay as it is (error NULL), or the stream fails. */
+void pb_stream_end_checked(pb_stream *stream, const pb_error *error);
+/* The last of all delivered that the range holds, or `after`. */
+pb_slice pb_stream_last_key(const pb_stream *stream);
+pb_slice pb_stream_through(const pb_stream *stream); /* empty: open above */
 
-/* A listing of a store's keys that begin with `prefix`, as a stream. Keys are given without `strip`
- * bytes at their front (a data/<id>/ prefix), and the range is in keys so stripped. */
-pb_stream *pb_listing_open(pb_store *store, pb_slice prefix, size_t strip, pb_slice after,
-                           pb_slice through, void (*wake)(void *context), void *context);
+/* What the pages showed behind the range. */
+typedef enum pb_stream_edge {
+    PB_STREAM_EDGE_UNKNOWN, /* not fetched to its end */
+    PB_STREAM_EDGE_KEY,     /* a key */
+    PB_STREAM_EDGE_END,     /* that nothing follows */
+    PB_STREAM_EDGE_EXACT,   /* nothing: the last key is the range's end, and more would follow */
+} pb_stream_edge;
+
+pb_stream_edge pb_stream_edge_of(const pb_stream *stream, pb_slice *ret_beyond);
+/* True where peek has answered END for the range as it is now. */
+bool pb_stream_is_at_end(const pb_stream *stream);
 
 #endif

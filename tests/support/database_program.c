@@ -313,7 +313,7 @@ int main(int count, char **arguments)
     uv_loop_init(&self.loop);
     uv_timer_init(&self.loop, &self.timer);
     self.timer.data = &self;
-    if (self.chunks && pb_chunk_sort_start(&self.loop, &self.sort, &error))
+    if (self.chunks && pb_chunk_sort_start(&self.loop, "/var/tmp", &self.sort, &error))
         stop(error.message);
     if (strcmp(command, "dump") == 0)
         failed = dump(&self, &error);

@@ -457,8 +457,6 @@ static const char *fill_entries(const pb_s3_parser *parser, const pb_s3_list_ask
                 return "an object that is not empty under the store's own prefix";
             continue;
         }
-        if (asked->after.size && pb_slice_compare(entry->key, asked->after) <= 0)
-            return "a key that is not after the one asked for";
         pb_slice etag;
         if (!pb_s3_etag_read(text_of(parser, &raw->etag), &etag))
             return "an ETag that is too long or not text";

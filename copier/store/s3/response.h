@@ -26,17 +26,16 @@ void pb_s3_parser_free(pb_s3_parser *parser); /* NULL allowed */
 typedef struct pb_s3_list_asked {
     pb_slice store_prefix; /* the location's: taken off each key */
     pb_slice prefix;       /* of the request, relative to it */
-    pb_slice after;        /* of the request, relative */
 } pb_s3_list_asked;
 
 /* Reads a ListBucketResult into a new page: keys and prefixes decoded (EncodingType) and relative,
  * ETags without quotes and empty where weak or missing. An object whose whole key is the store's
  * prefix (a folder's marker) is not in the folder: left out where it is empty, else an error.
  * A body that is XML but for raw control characters outside of encoded keys (Ceph RGW) is read too,
- * its token left out. Whether keys increase is the caller's to check. Fails with SERVER where the
- * body is not well-formed XML (worth another try) and FAILED where it breaks the protocol: another
- * root, no Key, Size or LastModified, a key outside the prefix or not after `after`, not UTF-8, too
- * long. */
+ * its token left out. Whether keys increase, and from where on, is the caller's to check. Fails
+ * with SERVER where the body is not well-formed XML (worth another try) and FAILED where it breaks
+ * the protocol: another root, no Key, Size or LastModified, a key outside the prefix, not UTF-8,
+ * too long. */
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error);
 /* For tests: lists are read by libxml2 even where list_reader.h could. */

@@ -350,7 +350,6 @@ static pb_http_verdict judge_list(s3_call *call)
     pb_s3_list_asked list = {
         .store_prefix = call->endpoint->prefix,
         .prefix = asked->list.prefix,
-        .after = asked->list.after,
     };
     pb_slice body = pb_buffer_slice(&call->answer.body);
     pb_s3_document document;

@@ -175,17 +175,20 @@ static void the_repository_file_round_trips(void **state)
     append(REPOSITORY, &text);
     assert_string_equal(text.data,
                         "{\"pbcopy\":\"repository\",\"version\":1,\"id\":\"" REPOSITORY_ID
-                        "\",\"features\":{\"create_only\":true}}\n");
+                        "\",\"features\":{\"create_only\":true,\"ordered_listing\":true}}\n");
     pb_repository_file file;
     assert_int_equal(pb_repository_file_parse(pb_buffer_slice(&text), &file, &error), 0);
     assert_string_equal(file.id, REPOSITORY_ID);
     assert_int_equal(file.version, 1);
     assert_true(file.create_only);
+    assert_false(file.unordered_listing);
     file.create_only = false;
+    file.unordered_listing = true;
     pb_buffer_clear(&text);
     pb_repository_file_append(&text, &file);
     assert_int_equal(pb_repository_file_parse(pb_buffer_slice(&text), &file, &error), 0);
     assert_false(file.create_only);
+    assert_true(file.unordered_listing);
     pb_buffer_free(&text);
 }
 
@@ -194,7 +197,7 @@ static void the_repository_file_is_checked(void **state)
     (void)state;
     const pb_error_kind damaged = PB_ERROR_DAMAGED;
     expect_taken(REPOSITORY, "}}", ",\"new\":7},\"more\":[]}");
-    expect_taken(REPOSITORY, "}}", "},\"requires\":[\"create_only\"]}");
+    expect_taken(REPOSITORY, "}}", "},\"requires\":[\"create_only\",\"ordered_listing\"]}");
     expect_refused(REPOSITORY, "}}", "},\"requires\":[\"create_only\",\"encryption\"]}",
                    PB_ERROR_USAGE, "encryption");
     expect_refused(REPOSITORY, "}}", "},\"requires\":[7]}", damaged, "requires");
@@ -206,9 +209,13 @@ static void the_repository_file_is_checked(void **state)
     expect_refused(REPOSITORY, "\"id\":\"0", "\"id\":\"", damaged, "id");
     expect_refused(REPOSITORY, "\"id\"", "\"di\"", damaged, "id");
     expect_refused(REPOSITORY, "true", "1", damaged, "create_only");
-    expect_refused(REPOSITORY, "\"features\":{\"create_only\":true}", "\"features\":[]", damaged,
-                   "features");
-    expect_refused(REPOSITORY, ",\"features\":{\"create_only\":true}", "", damaged, "features");
+    expect_refused(REPOSITORY, "\"features\":{\"create_only\":true,\"ordered_listing\":true}",
+                   "\"features\":[]", damaged, "features");
+    expect_refused(REPOSITORY, ",\"features\":{\"create_only\":true,\"ordered_listing\":true}", "",
+                   damaged, "features");
+    /* Repositories of before do not say it. */
+    expect_taken(REPOSITORY, ",\"ordered_listing\":true", "");
+    expect_refused(REPOSITORY, "listing\":true", "listing\":1", damaged, "ordered_listing");
 }
 
 static void an_intent_round_trips(void **state)

@@ -119,6 +119,30 @@ static void agrees_with_a_sorted_array(void **state)
     free(keys);
 }
 
+static void lists_as_a_walk_of_folders(void **state)
+{
+    (void)state;
+    static const char *const walk[] = {"a",     "a/", "a/b",  "a/b/c", "a/b-",        "a/\xc3\xa4",
+                                       "a\x01", "a-", "a-/b", "a.b",   "a\xc3\xa4/b", "b"};
+    enum { WALK_KEYS = sizeof(walk) / sizeof(*walk) };
+    pb_origin_bucket *bucket = pb_origin_bucket_new(PB_SLICE_LITERAL("b"), 0);
+    bucket->order = PB_ORIGIN_ORDER_FOLDERS;
+    for (size_t i = 0; i < WALK_KEYS; i++) {
+        pb_origin_bucket_put(bucket, object_of(pb_slice_of(walk[i * 5 % WALK_KEYS]), 1));
+    }
+    for (size_t from = 0; from < WALK_KEYS; from++) {
+        pb_origin_cursor cursor = pb_origin_bucket_seek(bucket, pb_slice_of(walk[from]), true);
+        assert_non_null(pb_origin_bucket_find(bucket, pb_slice_of(walk[from])));
+        for (size_t i = from + 1; i < WALK_KEYS; i++) {
+            const pb_origin_object *object = pb_origin_cursor_next(&cursor);
+            assert_non_null(object);
+            assert_true(pb_slice_equal(pb_origin_object_key(object), pb_slice_of(walk[i])));
+        }
+        assert_null(pb_origin_cursor_next(&cursor));
+    }
+    pb_origin_bucket_free(bucket);
+}
+
 /* Puts and removes at random against a table of what should be there. */
 static void agrees_under_random_change(void **state)
 {
@@ -218,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_a_sorted_array),
+        cmocka_unit_test(lists_as_a_walk_of_folders),
         cmocka_unit_test(agrees_under_random_change),
         cmocka_unit_test(keys_in_order_fill_leaves),
         cmocka_unit_test(contents_share_and_flatten),

@@ -1,7 +1,6 @@
 /* What a stream lets through, and what a shard makes of streams: over streams made in memory. */
 #include "copier/shard/shard.h"
 #include "copier/shard/split.h"
-#include "copier/store/driver.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,13 +45,14 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-static void close_script(void *state)
+static void close_script(void *state, pb_stream *stream)
 {
+    (void)stream;
     page_script *script = state;
     uv_close((uv_handle_t *)&script->soon, on_closed);
 }
 
-static const pb_stream_origin origin = {fetch, close_script};
+static const pb_stream_origin origin = {fetch, NULL, NULL, close_script};
 
 static pb_stream *script_open(uv_loop_t *loop, const char *const *pages, bool claims_more,
                               const char *after, const char *through, void (*wake)(void *),
@@ -197,65 +197,6 @@ static void test_refuses_a_store_that_lists_wrongly(void **state)
     expect_failure(endless, true, NULL, "empty page");
     const char *not_utf8[] = {"a|\xff", NULL};
     expect_failure(not_utf8, false, NULL, "not UTF-8");
-}
-
-/* ---- a listing of a store ---- */
-
-/* A store whose pages hold no key and go on with tokens a, b, c and then c for ever. */
-typedef struct empty_store {
-    uv_idle_t soon;
-    pb_store_request *request;
-    unsigned answered;
-} empty_store;
-
-static void answer(uv_idle_t *idle)
-{
-    empty_store *store = idle->data;
-    uv_idle_stop(idle);
-    pb_page *page = pb_page_new();
-    page->more = true;
-    page->token =
-        pb_slice_of((const char *[]){"a", "b", "c"}[store->answered < 2 ? store->answered : 2]);
-    store->answered++;
-    store->request->page = page;
-    store->request->done(store->request);
-}
-
-static void submit(pb_store *store, pb_store_request *request)
-{
-    empty_store *state = store->state;
-    assert_int_equal(request->operation, PB_STORE_LIST);
-    state->request = request;
-    uv_idle_start(&state->soon, answer);
-}
-
-static void test_refuses_empty_pages_that_go_round(void **state)
-{
-    (void)state;
-    uv_loop_t loop;
-    uv_loop_init(&loop);
-    empty_store empty = {0};
-    uv_idle_init(&loop, &empty.soon);
-    empty.soon.data = &empty;
-    const pb_store_driver driver = {.submit = submit};
-    char name[] = "source s3://round/";
-    pb_store_config config = {.driver = &driver, .name = name};
-    pb_store store = {.config = &config, .loop = &loop, .state = &empty};
-    pb_stream *stream =
-        pb_listing_open(&store, (pb_slice){0}, 0, (pb_slice){0}, (pb_slice){0}, nothing, NULL);
-    const pb_entry *entry;
-    pb_page *page;
-    pb_stream_state at;
-    while ((at = pb_stream_peek(stream, &entry, &page)) == PB_STREAM_WAITING)
-        uv_run(&loop, UV_RUN_ONCE);
-    assert_int_equal(at, PB_STREAM_FAILED);
-    assert_non_null(strstr(pb_stream_error(stream)->message, "leads to itself"));
-    assert_non_null(strstr(pb_stream_error(stream)->message, "s3://round/"));
-    assert_int_equal(empty.answered, 4); /* a, b and c were followed, as a store may mean them */
-    pb_stream_close(stream);
-    uv_close((uv_handle_t *)&empty.soon, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 /* ---- a shard over such streams ---- */
@@ -432,7 +373,6 @@ int main(void)
         cmocka_unit_test(test_cuts_at_the_end_of_its_range),
         cmocka_unit_test(test_is_narrowed_while_it_is_read),
         cmocka_unit_test(test_refuses_a_store_that_lists_wrongly),
-        cmocka_unit_test(test_refuses_empty_pages_that_go_round),
         cmocka_unit_test(test_merges_by_key),
         cmocka_unit_test(test_ends_with_the_first_error),
         cmocka_unit_test(test_gives_away_what_is_not_listed),

@@ -126,10 +126,8 @@ static int restart(void *context, pb_error *error)
 {
     copy_job *copy = context;
     (void)error;
-    if (!copy->dry_run) {
-        copy->copied_objects += copy->result->copied_objects;
-        copy->copied_bytes += copy->result->copied_bytes;
-    }
+    copy->copied_objects += atomic_load(&copy->job.counters.objects);
+    copy->copied_bytes += atomic_load(&copy->job.counters.bytes);
     *copy->result = (pb_copy_result){.server_side = copy->server_side};
     pb_job_add_range(&copy->job, (pb_range){0});
     return 0;

@@ -168,10 +168,8 @@ static int restart(void *context, pb_error *error)
     copy_job *copy = context;
     (void)error;
     if (copy->destination.round == PB_ROUND_ALL) { /* what later rounds count stays */
-        if (!copy->dry_run) {
-            copy->copied_objects += copy->result->copied_objects;
-            copy->copied_bytes += copy->result->copied_bytes;
-        }
+        copy->copied_objects += atomic_load(&copy->job.counters.objects);
+        copy->copied_bytes += atomic_load(&copy->job.counters.bytes);
         *copy->result = (pb_copy_result){.server_side = copy->server_side};
     }
     pb_destination_restart(&copy->destination);

@@ -29,7 +29,7 @@ typedef struct pb_job {
     /* Called with each tick on the main thread; true ends the job with CANCELLED. May be NULL. */
     bool (*tick)(void *context);
     /* A listing turned out to be in disorder and will be sorted: forgets what came of the ranges
-     * and adds them again. Main thread. */
+     * and adds them again. Main thread; the counters are still those of the try. */
     int (*restart)(void *context, pb_error *error);
     void *context;
 

@@ -1,6 +1,8 @@
 /* The listings of a job: the main thread's look at them when the engine has run. */
 #include "snapshot/job.h"
 
+#include "base/clock.h"
+
 enum { TICK_MS = 200 };
 
 pb_listing *pb_job_listing(pb_job *job, unsigned store, pb_slice prefix, size_t strip)
@@ -142,8 +144,6 @@ static int sort(pb_job *job, pb_listing *listing, pb_error *error)
     job->session->sorting_noted = job->stores[number];
     int failed = pb_listing_sort(listing, store.store, &job->session->loop, &options,
                                  &job->counters.keys, error);
-    if (failed)
-        pb_error_context(error, "sorting the listing of %s", name);
     main_store_close(&store);
     return failed;
 }
@@ -157,8 +157,10 @@ int pb_job_sort_listings(pb_job *job, pb_error *error)
         if (!job->sorted[pb_listing_store(listing)] || pb_listing_is_sorted(listing))
             continue;
         job->phase = "listing";
+        job->started_ms = pb_clock_monotonic_ms();
         pb_session_phase(job->session, job->phase);
         failed = sort(job, listing, error);
+        pb_job_tick(job);
         atomic_store(&job->counters.keys, 0);
     }
     job->phase = phase;

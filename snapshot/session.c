@@ -408,11 +408,13 @@ static int begin_again(pb_job *job, uint64_t kept, pb_error *error)
     job->finding_count = kept;
     job->findings_kept = 0;
     job->hinted = (pb_error){0};
+    forget_ranges(job);
+    if (job->restart(job->context, error))
+        return -1;
     atomic_store(&job->counters.keys, 0);
     atomic_store(&job->counters.objects, 0);
     atomic_store(&job->counters.bytes, 0);
-    forget_ranges(job);
-    return job->restart(job->context, error);
+    return 0;
 }
 
 int pb_job_run(pb_job *job, pb_error *error)

@@ -163,7 +163,7 @@ static void on_listed(pb_store_request *request)
         pb_slice last = pb_stream_last_key(range->stream);
         pb_error wrong;
         if (problem)
-            pb_error_set(&wrong, PB_ERROR_FAILED, "%s: %s, after '%.*s'",
+            pb_error_set(&wrong, PB_ERROR_FAILED, "%s: its listing has %s, after '%.*s'",
                          pb_store_name(range->store), problem, PB_SLICE_FORMAT(last));
         else
             too_many_apart(range->listing, &wrong);
@@ -335,7 +335,7 @@ static void on_folder_listed(pb_store_request *request)
     pb_page_release(page);
     if (problem) {
         pb_error error;
-        pb_error_set(&error, PB_ERROR_FAILED, "%s: a listing of %s", pb_store_name(range->store),
+        pb_error_set(&error, PB_ERROR_FAILED, "%s: its listing has %s", pb_store_name(range->store),
                      problem);
         end_look(range, &error);
     } else if (missed) { /* does the store give it before the folder? */

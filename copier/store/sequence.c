@@ -43,6 +43,14 @@ void pb_page_watch_free(pb_page_watch *watch)
     *watch = (pb_page_watch){0};
 }
 
+static int refuse(const pb_store *store, const char *problem, pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_FAILED, "%s: its listing has %s", pb_store_name(store), problem);
+    return pb_error_hint(error,
+                         "the store does not list as S3's ListObjectsV2 does: nothing can be "
+                         "relied on there");
+}
+
 int pb_sequence_list(pb_store *store, pb_slice prefix, char delimiter,
                      int (*each)(void *context, const pb_page *page, pb_error *error),
                      void *context, pb_error *error)
@@ -66,9 +74,7 @@ int pb_sequence_list(pb_store *store, pb_slice prefix, char delimiter,
             problem = "a page that says there is more, but not how to go on";
         pb_buffer_clear(&token);
         pb_buffer_append_slice(&token, page->token);
-        failed = problem ? pb_error_set(error, PB_ERROR_FAILED, "%s: a listing of %s",
-                                        pb_store_name(store), problem)
-                         : each(context, page, error);
+        failed = problem ? refuse(store, problem, error) : each(context, page, error);
         pb_page_release(page);
     }
     pb_buffer_free(&token);

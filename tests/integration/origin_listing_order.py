@@ -59,6 +59,9 @@ class Fast:
         for key, body in objects.items():
             self._ask("PUT", key, body)
 
+    def get(self, key):
+        return self._ask("GET", key)
+
     def delete(self, key):
         self._ask("DELETE", key)
 
@@ -66,7 +69,7 @@ class Fast:
         return set(self.origin.bucket(self.name).list())
 
     def digests(self):
-        return {key: hashlib.sha256(self._ask("GET", key)).hexdigest() for key in self.list()}
+        return {key: hashlib.sha256(self.get(key)).hexdigest() for key in self.list()}
 
 
 class Rewriting:
@@ -203,6 +206,13 @@ class ListingOrder(scenario.Scenario):
                 some = bytewise(keys)
                 for key in some[::7]:
                     source.delete(key)
+                # A repository that remembers it is sorted from the start.
+                mark = repository.get("pbcopy.json")
+                self.assertIn(b'"ordered_listing":true', mark)
+                repository.put_many({"pbcopy.json": mark.replace(b'"ordered_listing":true', b'"ordered_listing":false')})
+                run = self.succeed("verify", url, "--json")
+                self.assert_noted(run)
+                self.assertEqual(run.json()["objects"], len(source.list()))
                 source.put_many({key: some_bytes(20, "new" + key) for key in mixed_keys(100, "more")})
                 source.put_many({key: some_bytes(21, "other" + key) for key in some[1::50]})
                 run = self.succeed("backup", source.url, url, "--json")

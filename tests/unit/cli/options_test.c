@@ -96,6 +96,7 @@ static void every_option_is_stored(void **state)
     assert_int_equal(PARSED("copy", "a", "b", "--loops=8").loops, 8);
     assert_int_equal(PARSED("copy", "a", "b", "-v", "--verbose", "-v").verbosity, 3);
     assert_string_equal(PARSED("copy", "a", "b", "--ca-bundle", "f").ca_bundle, "f");
+    assert_string_equal(PARSED("copy", "a", "b", "--scratch", "d").scratch, "d");
     assert_string_equal(PARSED("show", "a", "--snapshot=20261123T052049Z-3f9a").snapshot,
                         "20261123T052049Z-3f9a");
     assert_int_equal(PARSED("snapshots", "a").command, PB_COMMAND_SNAPSHOTS);

@@ -351,8 +351,9 @@ static const pb_option_entry options[] = {
     {"velero-namespace", 0, "NS", PB_OPTION_NAMESPACE, AT(velero_namespace), 0, 0, 0, "velero",
      true, BACKUP | RESTORE | DOCTOR, "where Velero runs; velero unless given"},
     CHOICE("dump", "databases|all|none", "databases", dump, BACKUP | RESTORE | DOCTOR,
-           "what of PostgreSQL is dumped and restored: databases, pachyderm and dex, each with "
-           "pg_dump; all, the whole server with pg_dumpall; none, nothing, so that the snapshot "
+           "what of PostgreSQL is dumped and restored: databases, that of Pachyderm and that of "
+           "logins, each with pg_dump; all, the whole server with pg_dumpall; none, nothing, so "
+           "that the snapshot "
            "alone brings no cluster back; databases unless given"),
     TEXT("database-host", "HOST", database_host, BACKUP | RESTORE | DOCTOR,
          "the PostgreSQL server as this machine reaches it, never a pg-bouncer; what pachd uses "
@@ -362,6 +363,9 @@ static const pb_option_entry options[] = {
     TEXT("database-user", "NAME", database_user, BACKUP | RESTORE | DOCTOR,
          "who logs in; what pachd uses unless given. The password comes from $PGPASSWORD, the "
          "cluster's secret or ~/.pgpass, never from an option"),
+    TEXT("identity-database", "NAME", identity_database, BACKUP | DOCTOR,
+         "the database of logins, or none where the cluster keeps no logins of its own; what pachd "
+         "names in IDENTITY_SERVER_DATABASE unless given, and dex where it names none"),
     LIST("recipient", "KEY", recipients, BACKUP | DOCTOR,
          "encrypt dumps and captures to this public key of age or ssh; may be given more than "
          "once: any one of the secret keys opens them. They hold the key of every chunk and the "

@@ -163,6 +163,11 @@ void pb_text_restore(pb_buffer *buffer, const pb_restore_result *result, const p
         append_count_line(buffer, "databases", result->databases, "restored");
     if (result->kubernetes_objects)
         append_count_line(buffer, "kubernetes", result->kubernetes_objects, "objects applied");
+    if (result->helm_objects) {
+        begin(buffer, "helm");
+        pb_text_helm(buffer, result->helm_objects, options->name_space);
+        pb_buffer_append_char(buffer, '\n');
+    }
     append_took(buffer, result->elapsed_ms, !dry && result->written_objects == result->objects,
                 result->written_objects, result->written_bytes);
 }

@@ -169,8 +169,10 @@ static void set_azure(json_t *data, const storage_url *url)
     }
 }
 
-/* How many buckets' keys were changed; *ret_other: a key there that is another provider's. */
-static size_t edit_secret(const storage_url *url, json_t *objects, const char **ret_other)
+/* How many buckets' keys were set; *ret_other: a key there that is another provider's; *ret_moved:
+ * the secret names another bucket now. */
+static size_t edit_secret(const storage_url *url, json_t *objects, const char **ret_other,
+                          bool *ret_moved)
 {
     static const struct {
         const char *key;
@@ -188,6 +190,7 @@ static size_t edit_secret(const storage_url *url, json_t *objects, const char **
         json_t *data = json_object_get(object, "data");
         if (!pb_object_is(object, "Secret", "pachyderm-storage-secret"))
             continue;
+        json_t *before = json_deep_copy(data);
         for (size_t k = 0; k < COUNT(keys); k++) {
             if (!json_object_get(data, keys[k].key))
                 continue;
@@ -205,29 +208,65 @@ static size_t edit_secret(const storage_url *url, json_t *objects, const char **
             else
                 set_amazon(data, url);
         }
+        *ret_moved |= !json_equal(before, data);
+        json_decref(before);
     }
     return count;
 }
 
 /* ---- STORAGE_URL ---- */
 
-static void edit_container(const char *text, const storage_url *url, json_t *container)
+/* Does `all` name every parameter of `some`, with the same value? */
+static bool has_parameters(const storage_url *all, const storage_url *some)
+{
+    pb_buffer wanted = {0}, there = {0};
+    bool has = true;
+    for (size_t at = 0; has && at < some->query.size;) {
+        const char *start = some->query.data + at, *end = memchr(start, '&', some->query.size - at);
+        size_t length = end ? (size_t)(end - start) : some->query.size - at;
+        const char *equals = memchr(start, '=', length);
+        char *name = pb_duplicate((pb_slice){start, equals ? (size_t)(equals - start) : length});
+        has = parameter(some, name, &wanted) && parameter(all, name, &there) &&
+              pb_slice_equal(pb_buffer_slice(&wanted), pb_buffer_slice(&there));
+        free(name);
+        at += length + 1;
+    }
+    pb_buffer_free(&wanted);
+    pb_buffer_free(&there);
+    return has;
+}
+
+/* Is it the same bucket, whatever the order of parameters? One without any keeps the others'. */
+static bool is_same_bucket(const storage_url *old, const storage_url *url)
+{
+    return old->provider == url->provider && pb_slice_equal(old->bucket, url->bucket) &&
+           pb_slice_equal(old->account, url->account) &&
+           (url->query.size == 0 || (has_parameters(old, url) && has_parameters(url, old)));
+}
+
+/* True where it names another bucket now. */
+static bool edit_container(const char *text, const storage_url *url, json_t *container)
 {
     const char *old_text = pb_container_variable(container, "STORAGE_URL");
     storage_url old;
+    bool is_url = parse_url(old_text, &old);
+    if (is_url && is_same_bucket(&old, url))
+        return false;
     pb_buffer value = {0};
     pb_buffer_append_text(&value, text);
-    if (strchr(text, '?') == NULL && parse_url(old_text, &old) && old.query.size > 0 &&
+    if (strchr(text, '?') == NULL && is_url && old.query.size > 0 &&
         old.provider == url->provider && url->provider != PROVIDER_FILE) {
         pb_buffer_append_char(&value, '?');
         pb_buffer_append_slice(&value, old.query);
     }
     pb_container_set_variable(container, "STORAGE_URL", value.data);
     pb_buffer_free(&value);
+    return true;
 }
 
-/* In how many of pachd's containers STORAGE_URL was changed; pachw's are changed as well. */
-static size_t edit_storage_url(const char *text, const storage_url *url, json_t *objects)
+/* In how many of pachd's containers STORAGE_URL was set; pachw's are set as well. */
+static size_t edit_storage_url(const char *text, const storage_url *url, json_t *objects,
+                               bool *ret_moved)
 {
     size_t count = 0, i, k;
     json_t *object, *container;
@@ -241,7 +280,7 @@ static size_t edit_storage_url(const char *text, const storage_url *url, json_t 
         {
             if (pb_container_variable(container, "STORAGE_URL") == NULL)
                 continue;
-            edit_container(text, url, container);
+            *ret_moved |= edit_container(text, url, container);
             count += pachd;
         }
         json_decref(containers);
@@ -257,7 +296,8 @@ static const char *expected_key(store_provider provider)
                                         : "a bucket";
 }
 
-int pb_edits_bucket(const char *url, const char *version, json_t *objects, pb_error *error)
+int pb_edits_bucket(const char *url, const char *version, json_t *objects, bool *moved,
+                    pb_error *error)
 {
     storage_url parsed;
     if (!parse_url(url, &parsed)) {
@@ -271,8 +311,10 @@ int pb_edits_bucket(const char *url, const char *version, json_t *objects, pb_er
     bool by_secret = known && (major < 2 || (major == 2 && minor <= 8));
     bool by_url = known && (major > 2 || (major == 2 && minor >= 11));
     const char *other = NULL;
-    size_t in_secret = edit_secret(&parsed, objects, &other);
-    size_t in_url = edit_storage_url(url, &parsed, objects);
+    bool secret_moved = false, url_moved = false;
+    size_t in_secret = edit_secret(&parsed, objects, &other, &secret_moved);
+    size_t in_url = edit_storage_url(url, &parsed, objects, &url_moved);
+    *moved |= (!by_url && secret_moved) || (!by_secret && url_moved);
     if (by_secret ? in_secret : by_url ? in_url : in_secret + in_url)
         return 0;
     if (other && !by_url) {

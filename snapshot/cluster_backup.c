@@ -14,7 +14,6 @@ enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000 };
 
 /* Pachyderm's probes of its store's health, which come and go. */
 #define PROBES_PREFIX "test/"
-#define DEX "dex"
 
 typedef struct cluster_backup {
     pb_session *session;
@@ -25,10 +24,10 @@ typedef struct cluster_backup {
     pb_kubectl kubectl;
     pb_pachyderm pachyderm;
     pb_cluster_database database;
-    bool has_dex;
     pb_backup_ends ends;
     pb_run run;
-    bool knows_data; /* no object lies in data/<id>/ that no record speaks of */
+    uint64_t replaced_objects; /* since the base, by all passes */
+    bool knows_data;           /* no object lies in data/<id>/ that no record speaks of */
     pb_cluster_record *record;
     /* The window. */
     pb_suspension suspension;
@@ -68,28 +67,17 @@ static int check(cluster_backup *self, pb_error *error)
     if (self->pachyderm.paused)
         pb_session_note(self->session, "Pachyderm is paused (`pachctl enterprise pause`): the "
                                        "capture will say so, and a restore unpauses it");
-    if (cluster->dump == PB_DUMP_NONE)
-        return 0;
-    if (pb_cluster_database_open(self->session, cluster, &self->pachyderm, &self->database, error))
-        return -1;
-    return cluster->dump == PB_DUMP_ALL ? 0
-                                        : pb_cluster_database_has(self->session, &self->database,
-                                                                  DEX, &self->has_dex, error);
+    return cluster->dump == PB_DUMP_NONE
+               ? 0
+               : pb_cluster_database_open(self->session, cluster, &self->pachyderm, &self->database,
+                                          error);
 }
 
 static int open_ends(cluster_backup *self, pb_error *error)
 {
-    const char *source = self->options->source;
-    if (!source && !self->pachyderm.storage_url[0]) {
-        pb_error_set(error, PB_ERROR_USAGE,
-                     "namespace %s does not say where its bucket is: expected STORAGE_URL at "
-                     "Deployment pachd, or secret pachyderm-storage-secret",
-                     self->cluster->name_space);
-        return pb_error_hint(error, "name it: `source` in pbcopy.yaml, or SOURCE");
-    }
     pb_cluster_store store;
-    if (pb_cluster_store_open(self->session, self->cluster, &self->pachyderm, source, &store,
-                              error))
+    if (pb_cluster_store_open(self->session, self->cluster, &self->pachyderm, self->options->source,
+                              &store, error))
         return -1;
     int failed = pb_backup_ends_open(self->session, store.url, self->options->repository,
                                      store.has_keys ? &store.keys : NULL, &self->ends, error);
@@ -132,6 +120,15 @@ static bool on_tick(void *context)
     return false;
 }
 
+/* Those of the base that are left in the source are the pass's that were not copied, and what was
+ * copied in their place: so all passes count, those of a run that was taken up too. */
+static uint64_t gone_since_base(const cluster_backup *self, const pb_snapshot_file *file)
+{
+    uint64_t there = self->run.has_base ? self->run.base.objects : 0;
+    uint64_t left = file->objects - file->copied_objects + self->replaced_objects;
+    return there > left ? there - left : 0;
+}
+
 static int run_pass(cluster_backup *self, const char *folder, const char *phase, bool live,
                     pb_snapshot_file *ret_file, pb_error *error)
 {
@@ -156,7 +153,9 @@ static int run_pass(cluster_backup *self, const char *folder, const char *phase,
     pb_pass_result passed;
     int ended = pb_pass_run(&pass, &self->run.found, ret_file, &passed, error);
     pb_pass_parts_free(&self->run.found);
-    self->result->gone_objects = passed.gone_objects;
+    self->replaced_objects += passed.replaced_objects;
+    if (!ended)
+        self->result->gone_objects = gone_since_base(self, ret_file);
     self->result->failed_objects = passed.failed_objects;
     self->result->vanished_objects += passed.vanished_objects;
     self->knows_data = !ended;
@@ -236,8 +235,10 @@ static int start_dumps(cluster_backup *self, pb_error *error)
     if (start_dump(self, PB_ARTIFACT_DUMP, "database/pachyderm.dump", self->pachyderm.database_name,
                    self->sort, error))
         return -1;
-    return self->has_dex ? start_dump(self, PB_ARTIFACT_DUMP, "database/dex.dump", DEX, NULL, error)
-                         : 0;
+    const char *identity = self->database.identity;
+    if (!identity[0] || strcmp(identity, self->pachyderm.database_name) == 0)
+        return 0;
+    return start_dump(self, PB_ARTIFACT_DUMP, "database/dex.dump", identity, NULL, error);
 }
 
 static void start_side(cluster_backup *self)
@@ -418,6 +419,8 @@ static void fill_record(cluster_backup *self)
     record->pachyderm_version = pb_duplicate(pb_slice_of(self->pachyderm.version));
     record->database_name = pb_duplicate(
         pb_slice_of(self->cluster->dump == PB_DUMP_NONE ? "" : self->pachyderm.database_name));
+    record->identity_database =
+        pb_duplicate(pb_slice_of(self->database.identity ? self->database.identity : ""));
     record->database_version = pb_duplicate(pb_slice_of(self->database.version.text));
     record->kubernetes = pb_duplicate(pb_slice_of(kinds[self->cluster->kubernetes]));
     record->paused = self->pachyderm.paused;

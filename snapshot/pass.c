@@ -32,7 +32,7 @@ typedef struct pass_job {
     unsigned next_part;
     pb_range *voids; /* ranges that hold no object: split.h's guesses that failed */
     size_t void_count, void_capacity;
-    uint64_t gone_objects, vanished_objects, failed_objects;
+    uint64_t gone_objects, replaced_objects, vanished_objects, failed_objects;
 } pass_job;
 
 /* One range on one loop. */
@@ -48,7 +48,7 @@ typedef struct pass_shard {
     pb_buffer scratch;
     int64_t part_started_ms;
     bool ended, broken; /* the last part was begun to be written; some object failed */
-    uint64_t gone_objects, vanished_objects;
+    uint64_t gone_objects, replaced_objects, vanished_objects;
     /* a finished part on its way: */
     bool storing;
     pb_part part;
@@ -115,6 +115,12 @@ static void plan_transfer(pass_shard *shard, pb_transfer_kind kind, pb_arena *ar
     transfer->must_match = item->entry->etag.size > 0;
 }
 
+/* Is it the record of an object that was copied for this snapshot? */
+static bool is_own(const pass_shard *shard, const pb_entry *entry)
+{
+    return pb_slice_equal(((const pb_record *)entry->record)->at, id_of(shard->owner));
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
@@ -126,10 +132,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     if (!source) {
         if (base)
             shard->gone_objects++;
-        /* Copied for this snapshot, by an earlier pass or a run that died, and gone since. */
-        bool copied =
-            base && pb_slice_equal(((const pb_record *)base->record)->at, id_of(shard->owner));
-        item->entry = copied ? base : found;
+        /* Copied by an earlier pass or a run that died, and gone since. */
+        item->entry = base && is_own(shard, base) ? base : found;
         item->verdict = STRAY;
         return 0;
     }
@@ -137,8 +141,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     if (left_out.size && pb_slice_starts_with(source->key, left_out))
         return 0;
     item->entry = source;
+    item->other = base;
     if (base && unchanged(source, base)) {
-        item->other = base;
         item->verdict = UNCHANGED;
         return 0;
     }
@@ -326,6 +330,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
         return pb_error_set(error, PB_ERROR_FAILED, "object '%.*s': %s",
                             PB_SLICE_FORMAT(record.key), flaw);
     pb_tally_record(&shard->tally, &record, id_of(self));
+    if (item->verdict != UNCHANGED && item->other && !is_own(shard, item->other))
+        shard->replaced_objects++;
     if (self->dry_run)
         return 0;
     if (!pb_part_writer_records(shard->writer))
@@ -412,6 +418,7 @@ static void over(void *context, const pb_error *error)
     pass_shard *shard = context;
     pthread_mutex_lock(&shard->owner->job.lock);
     shard->owner->gone_objects += shard->gone_objects;
+    shard->owner->replaced_objects += shard->replaced_objects;
     shard->owner->vanished_objects += shard->vanished_objects;
     pthread_mutex_unlock(&shard->owner->job.lock);
     pb_part_writer_free(shard->writer);
@@ -575,6 +582,7 @@ int pb_pass_run(const pb_pass *pass, pb_pass_parts *found, pb_snapshot_file *ret
     int ended = pb_job_run(job, error);
     *ret_result = (pb_pass_result){
         .gone_objects = self.gone_objects,
+        .replaced_objects = self.replaced_objects,
         .vanished_objects = self.vanished_objects,
         .failed_objects = self.failed_objects,
     };

@@ -38,6 +38,7 @@ void pb_pass_parts_free(pb_pass_parts *parts);
 
 typedef struct pb_pass_result {
     uint64_t gone_objects; /* in the base and not in the source any more, as far as was looked */
+    uint64_t replaced_objects; /* copied, where the base has a record that another snapshot made */
     uint64_t vanished_objects; /* `live`: left out */
     uint64_t failed_objects;
 } pb_pass_result;

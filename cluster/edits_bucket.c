@@ -99,6 +99,66 @@ static bool parameter(const storage_url *url, const char *name, pb_buffer *ret_v
     return false;
 }
 
+/* ---- which bucket it is ---- */
+
+/* The same for each way of writing an endpoint and its scheme. */
+static void append_place(pb_buffer *place, pb_slice bucket, const char *endpoint, bool plain)
+{
+    const char *host = strstr(endpoint, "://");
+    plain = plain || strncmp(endpoint, "http://", 7) == 0;
+    host = host ? host + 3 : endpoint;
+    pb_buffer_append_slice(place, bucket);
+    if (*host)
+        pb_buffer_append_format(place, " %s %s", plain ? "http" : "https", host);
+    pb_buffer_append_char(place, '\n');
+}
+
+static void append_url_place(pb_buffer *place, const storage_url *url,
+                             const storage_url *parameters)
+{
+    pb_buffer endpoint = {0}, plain = {0};
+    bool has_endpoint = parameter(parameters, "endpoint", &endpoint);
+    bool is_plain = parameter(parameters, "disableSSL", &plain) && strcmp(plain.data, "true") == 0;
+    append_place(place, url->bucket, has_endpoint ? endpoint.data : "", is_plain);
+    pb_buffer_free(&endpoint);
+    pb_buffer_free(&plain);
+}
+
+/* "" where there is none or it is no text. */
+static void read_secret(const json_t *data, const char *key, pb_buffer *ret_value)
+{
+    const char *text = json_string_value(json_object_get(data, key));
+    pb_buffer_clear(ret_value);
+    if (!text || !pb_base64_decode(ret_value, pb_slice_of(text)))
+        pb_buffer_clear(ret_value);
+    pb_buffer_append_text(ret_value, "");
+}
+
+static void append_secret_place(pb_buffer *place, const json_t *data)
+{
+    static const struct {
+        const char *bucket, *endpoint, *scheme, *plain; /* the scheme's value for http */
+    } keys[] = {
+        {"AMAZON_BUCKET", "CUSTOM_ENDPOINT", "DISABLE_SSL", "true"},
+        {"MINIO_BUCKET", "MINIO_ENDPOINT", "MINIO_SECURE", "0"},
+        {"MINIO_BUCKET", "MINIO_ENDPOINT", "MINIO_SECURE", "false"},
+        {"GOOGLE_BUCKET", "", "", ""},
+        {"MICROSOFT_CONTAINER", "MICROSOFT_ID", "", "-"},
+        {"MICROSOFT_CONTAINER", "AZURE_STORAGE_ACCOUNT", "", "-"},
+    };
+    pb_buffer bucket = {0}, endpoint = {0}, scheme = {0};
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        read_secret(data, keys[i].bucket, &bucket);
+        read_secret(data, keys[i].endpoint, &endpoint);
+        read_secret(data, keys[i].scheme, &scheme);
+        append_place(place, pb_buffer_slice(&bucket), endpoint.data,
+                     strcmp(scheme.data, keys[i].plain) == 0);
+    }
+    pb_buffer_free(&bucket);
+    pb_buffer_free(&endpoint);
+    pb_buffer_free(&scheme);
+}
+
 /* ---- the secret ---- */
 
 static void set_secret(json_t *data, const char *key, pb_slice value)
@@ -190,7 +250,8 @@ static size_t edit_secret(const storage_url *url, json_t *objects, const char **
         json_t *data = json_object_get(object, "data");
         if (!pb_object_is(object, "Secret", "pachyderm-storage-secret"))
             continue;
-        json_t *before = json_deep_copy(data);
+        pb_buffer before = {0}, after = {0};
+        append_secret_place(&before, data);
         for (size_t k = 0; k < COUNT(keys); k++) {
             if (!json_object_get(data, keys[k].key))
                 continue;
@@ -208,40 +269,27 @@ static size_t edit_secret(const storage_url *url, json_t *objects, const char **
             else
                 set_amazon(data, url);
         }
-        *ret_moved |= !json_equal(before, data);
-        json_decref(before);
+        append_secret_place(&after, data);
+        *ret_moved |= !pb_slice_equal(pb_buffer_slice(&before), pb_buffer_slice(&after));
+        pb_buffer_free(&before);
+        pb_buffer_free(&after);
     }
     return count;
 }
 
 /* ---- STORAGE_URL ---- */
 
-/* Does `all` name every parameter of `some`, with the same value? */
-static bool has_parameters(const storage_url *all, const storage_url *some)
+/* Is it the same bucket? A URL without parameters keeps the others'. */
+static bool is_same_place(const storage_url *old, const storage_url *url)
 {
-    pb_buffer wanted = {0}, there = {0};
-    bool has = true;
-    for (size_t at = 0; has && at < some->query.size;) {
-        const char *start = some->query.data + at, *end = memchr(start, '&', some->query.size - at);
-        size_t length = end ? (size_t)(end - start) : some->query.size - at;
-        const char *equals = memchr(start, '=', length);
-        char *name = pb_duplicate((pb_slice){start, equals ? (size_t)(equals - start) : length});
-        has = parameter(some, name, &wanted) && parameter(all, name, &there) &&
-              pb_slice_equal(pb_buffer_slice(&wanted), pb_buffer_slice(&there));
-        free(name);
-        at += length + 1;
-    }
-    pb_buffer_free(&wanted);
-    pb_buffer_free(&there);
-    return has;
-}
-
-/* Is it the same bucket, whatever the order of parameters? One without any keeps the others'. */
-static bool is_same_bucket(const storage_url *old, const storage_url *url)
-{
-    return old->provider == url->provider && pb_slice_equal(old->bucket, url->bucket) &&
-           pb_slice_equal(old->account, url->account) &&
-           (url->query.size == 0 || (has_parameters(old, url) && has_parameters(url, old)));
+    pb_buffer one = {0}, other = {0};
+    append_url_place(&one, old, old);
+    append_url_place(&other, url, url->query.size ? url : old);
+    bool same = old->provider == url->provider && pb_slice_equal(old->account, url->account) &&
+                pb_slice_equal(pb_buffer_slice(&one), pb_buffer_slice(&other));
+    pb_buffer_free(&one);
+    pb_buffer_free(&other);
+    return same;
 }
 
 /* True where it names another bucket now. */
@@ -250,8 +298,7 @@ static bool edit_container(const char *text, const storage_url *url, json_t *con
     const char *old_text = pb_container_variable(container, "STORAGE_URL");
     storage_url old;
     bool is_url = parse_url(old_text, &old);
-    if (is_url && is_same_bucket(&old, url))
-        return false;
+    bool moved = !is_url || !is_same_place(&old, url);
     pb_buffer value = {0};
     pb_buffer_append_text(&value, text);
     if (strchr(text, '?') == NULL && is_url && old.query.size > 0 &&
@@ -261,7 +308,7 @@ static bool edit_container(const char *text, const storage_url *url, json_t *con
     }
     pb_container_set_variable(container, "STORAGE_URL", value.data);
     pb_buffer_free(&value);
-    return true;
+    return moved;
 }
 
 /* In how many of pachd's containers STORAGE_URL was set; pachw's are set as well. */

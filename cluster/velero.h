@@ -28,13 +28,12 @@ typedef struct pb_velero_plan {
     json_t *replaced; /* whole */
     json_t *patches;  /* [{"name", "patch"}] of claims, which cannot be replaced */
     json_t *made;     /* anew: workloads, so that no pod and no old revision of them stays, and
-                         Services that keep the node ports they have */
+                         Services, which keep their addresses and node ports when replaced */
 } pb_velero_plan;
 
 /* `before` and `after` are the objects before the edit and after it. Unchanged ones are left alone.
- * `moved`: the namespace is another one than that of the backup. Pure. */
-void pb_velero_plan_edit(const json_t *before, const json_t *after, bool moved,
-                         pb_velero_plan *ret_plan);
+ * Pure. */
+void pb_velero_plan_edit(const json_t *before, const json_t *after, pb_velero_plan *ret_plan);
 void pb_velero_plan_free(pb_velero_plan *plan);
 /* What the phase of a Backup or Restore means: 1 success, 0 still going on (a phase that is not
  * known, too), -1 failed: FAILED with Velero's words. Pure. */

@@ -144,11 +144,9 @@ static json_t *claim_patch(const json_t *before, const json_t *after)
                  pb_object_at(after, "metadata.annotations")));
 }
 
-static bool has_node_ports(const json_t *object)
+static bool is_made_anew(const json_t *object)
 {
-    const char *type = pb_object_text(object, "spec.type");
-    return strcmp(pb_object_kind(object), "Service") == 0 &&
-           (strcmp(type, "NodePort") == 0 || strcmp(type, "LoadBalancer") == 0);
+    return pb_object_pod_template(object) || strcmp(pb_object_kind(object), "Service") == 0;
 }
 
 /* Its claims are deleted with a StatefulSet that says so. */
@@ -158,7 +156,7 @@ static bool takes_claims_along(const json_t *object)
                   "Delete") == 0;
 }
 
-static void plan_object(const json_t *before, json_t *after, bool moved, pb_velero_plan *plan)
+static void plan_object(const json_t *before, json_t *after, pb_velero_plan *plan)
 {
     if (after == NULL) {
         json_array_append_new(plan->removed, name_of(before));
@@ -166,7 +164,7 @@ static void plan_object(const json_t *before, json_t *after, bool moved, pb_vele
         return;
     } else if (strcmp(pb_object_kind(after), "PersistentVolumeClaim") == 0) {
         json_array_append_new(plan->patches, claim_patch(before, after));
-    } else if (pb_object_pod_template(after) || (moved && has_node_ports(after))) {
+    } else if (is_made_anew(after)) {
         json_array_append_new(takes_claims_along(before) ? plan->orphaned : plan->removed,
                               name_of(before));
         json_array_append(plan->made, after);
@@ -175,8 +173,7 @@ static void plan_object(const json_t *before, json_t *after, bool moved, pb_vele
     }
 }
 
-void pb_velero_plan_edit(const json_t *before, const json_t *after, bool moved,
-                         pb_velero_plan *ret_plan)
+void pb_velero_plan_edit(const json_t *before, const json_t *after, pb_velero_plan *ret_plan)
 {
     pb_velero_plan plan = {json_array(), json_array(), json_array(), json_array(), json_array()};
     json_t *edited = json_object(), *object;
@@ -190,7 +187,7 @@ void pb_velero_plan_edit(const json_t *before, const json_t *after, bool moved,
     json_array_foreach(before, i, object)
     {
         char *key = key_of(object);
-        plan_object(object, json_object_get(edited, key), moved, &plan);
+        plan_object(object, json_object_get(edited, key), &plan);
         free(key);
     }
     json_decref(edited);

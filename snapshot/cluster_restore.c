@@ -26,6 +26,7 @@ typedef struct cluster_restore {
     const pb_cluster_record *record; /* the file's */
     json_t *objects;                 /* edited, with their counts; NULL without a capture */
     pb_buffer bucket;                /* its URL, for the edits */
+    uint64_t helm_objects;           /* that the edits took from helm */
     pb_restore_result *result;
 } cluster_restore;
 
@@ -245,7 +246,7 @@ static int edit(cluster_restore *self, json_t *objects, pb_error *error)
     int failed = pb_edits_apply(&self->edits, self->record->pachyderm_version, objects, error);
     if (!failed) {
         pb_buffer diff = {0};
-        self->result->helm_objects = pb_helm_count(before) - pb_helm_count(objects);
+        self->helm_objects = pb_helm_count(before) - pb_helm_count(objects);
         pb_edits_diff(before, objects, &diff);
         if (self->session->options.dry_run)
             tell_lines(self->session, pb_buffer_slice(&diff));
@@ -465,9 +466,8 @@ static int edit_restored(cluster_restore *self, pb_error *error)
     }
     if (!failed) {
         pb_velero_plan plan;
-        bool moved = strcmp(self->edits.old_name_space, self->edits.name_space) != 0;
         pb_session_phase(self->session, "editing what Velero restored");
-        pb_velero_plan_edit(before, objects, moved, &plan);
+        pb_velero_plan_edit(before, objects, &plan);
         self->result->kubernetes_objects = json_array_size(objects);
         failed = carry_out(self, &plan, error);
         pb_velero_plan_free(&plan);
@@ -636,6 +636,7 @@ int pb_cluster_restore(pb_session *session, const pb_restore_options *options,
     if (!self.edits.name_space)
         self.edits.name_space = cluster->name_space;
     int ended = work(&self, error);
+    ret_result->helm_objects = self.helm_objects;
     json_decref(self.objects);
     pb_buffer_free(&self.bucket);
     pb_repository_close(&self.repository);

@@ -118,7 +118,10 @@ static void it_stays_where_nothing_moves(void **state)
         {{.name_space = "new"}, 0},
         {{.name_space = "old", .bucket = "s3://live"}, 2},
         {{.name_space = "old", .bucket = "s3://live?region=r&endpoint=rgw%3A8080"}, 2},
-        {{.name_space = "old", .bucket = "s3://live?endpoint=rgw:8080"}, 0},
+        {{.name_space = "old", .bucket = "s3://live?endpoint=rgw:8080"}, 2},
+        {{.name_space = "old", .bucket = "s3://live?endpoint=https://rgw:8080&region=q"}, 2},
+        {{.name_space = "old", .bucket = "s3://live?endpoint=rgw:8080&disableSSL=true"}, 0},
+        {{.name_space = "old", .bucket = "s3://live?region=r"}, 0},
         {{.name_space = "old", .bucket = "s3://live?endpoint=other:8080&region=r"}, 0},
         {{.name_space = "old", .bucket = "s3://other"}, 0},
         {{.name_space = "old", .bucket = "gs://live"}, 0},
@@ -158,6 +161,7 @@ static void the_secrets_bucket_counts_where_it_is_read(void **state)
     } cases[] = {
         {"s3://stale", "2.8.5", 2},
         {"s3://stale2", "2.8.5", 0},
+        {"s3://stale?endpoint=other:1", "2.8.5", 0},
         {"s3://live", "2.11.0", 2},
         {"s3://live", "2.9.0", 0}, /* either may be read */
     };

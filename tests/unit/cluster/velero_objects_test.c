@@ -164,20 +164,16 @@ static void a_plan_for_what_velero_restored(void **state)
         json_object_set_new(labels, "velero.io/backup-name", json_string("b"));
     }
     pb_velero_plan plan;
-    pb_velero_plan_edit(before, after, true, &plan);
-    expect_names(plan.removed, "Secret/release Service/outer Deployment/pachd ");
+    pb_velero_plan_edit(before, after, &plan);
+    expect_names(plan.removed, "Secret/release Service/inner Service/outer Deployment/pachd ");
     expect_names(plan.orphaned, "StatefulSet/etcd ");
-    expect_names(plan.replaced, "Secret/s Service/inner ");
-    expect_names(plan.made, "Service/outer Deployment/pachd StatefulSet/etcd ");
+    expect_names(plan.replaced, "Secret/s ");
+    expect_names(plan.made, "Service/inner Service/outer Deployment/pachd StatefulSet/etcd ");
     assert_null(json_object_get(json_array_get(plan.removed, 0), "data"));
     char *patches = json_dumps(plan.patches, JSON_SORT_KEYS | JSON_COMPACT);
     assert_string_equal(patches, "[{\"name\":\"c\",\"patch\":{\"metadata\":{\"annotations\":{},"
                                  "\"labels\":{\"velero.io/backup-name\":null}}}}]");
     free(patches);
-    pb_velero_plan_free(&plan);
-    /* Within the namespace a Service keeps its node ports. */
-    pb_velero_plan_edit(before, after, false, &plan);
-    expect_names(plan.replaced, "Secret/s Service/inner Service/outer ");
     pb_velero_plan_free(&plan);
     json_decref(before);
     json_decref(after);

@@ -136,12 +136,15 @@ static json_t *patch_of(const json_t *before, const json_t *after)
 
 static json_t *claim_patch(const json_t *before, const json_t *after)
 {
-    return json_pack(
-        "{s:s,s:{s:{s:o,s:o}}}", "name", pb_object_name(after), "patch", "metadata", "labels",
-        patch_of(pb_object_at(before, "metadata.labels"), pb_object_at(after, "metadata.labels")),
-        "annotations",
-        patch_of(pb_object_at(before, "metadata.annotations"),
-                 pb_object_at(after, "metadata.annotations")));
+    static const char labels_at[] = "metadata.labels", annotations_at[] = "metadata.annotations";
+    json_t *labels = patch_of(pb_object_at(before, labels_at), pb_object_at(after, labels_at));
+    json_t *annotations =
+        patch_of(pb_object_at(before, annotations_at), pb_object_at(after, annotations_at));
+    /* A capture has left it out of both; it holds the whole object as it was in the source. */
+    json_object_set_new(annotations, "kubectl.kubernetes.io/last-applied-configuration",
+                        json_null());
+    return json_pack("{s:s,s:{s:{s:o,s:o}}}", "name", pb_object_name(after), "patch", "metadata",
+                     "labels", labels, "annotations", annotations);
 }
 
 static bool is_made_anew(const json_t *object)

@@ -71,10 +71,11 @@ class Helm(ClusterScenario):
 
     def assert_without_traces(self, namespace):
         kinds = self.cluster.kubectl("api-resources", "--namespaced=true", "--verbs=list", "-o", "name").split()
-        text = self.cluster.kubectl("--namespace", namespace, "get",
-                                    ",".join(kind for kind in kinds if not kind.startswith("events")), "-o", "json")
-        self.assertEqual(sorted(set(re.findall(r"[a-z.]*helm\.sh/release[-.a-z0-9]*|sh\.helm\.[a-z0-9.-]*|"
-                                               r"managed-by\": \"Helm", text))), [])
+        items = json.loads(self.cluster.kubectl("--namespace", namespace, "get", ",".join(
+            kind for kind in kinds if not kind.startswith("events")), "-o", "json"))["items"]
+        trace = re.compile(r"helm\.sh/release|sh\.helm\.|managed-by\": \"Helm")
+        self.assertEqual([f"{item['kind']}/{item['metadata']['name']}" for item in items
+                          if trace.search(json.dumps(item))], [])
 
     def test_another_namespace(self):
         here = self.pachyderm(chunks=20, workers=1)

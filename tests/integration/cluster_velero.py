@@ -81,6 +81,8 @@ class Velero(ClusterScenario):
                     port.pop("nodePort", None)
             if item["kind"] == "ServiceAccount":
                 item.pop("secrets", None)
+            if item["kind"] == "Secret":
+                item["data"] = {name: base64.b64decode(value).decode() for name, value in item["data"].items()}
             found[f"{item['kind']}/{metadata['name']}"] = json.loads(json.dumps(item).replace(namespace, "NAMESPACE"))
         return found
 

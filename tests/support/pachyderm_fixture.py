@@ -185,9 +185,11 @@ class Pachyderm:
         # As helm leaves what a chart makes; of these, pachd and users make the others.
         for item in objects[1:]:
             if item["metadata"]["name"] not in ("pachd-config", "user-secret", HELM_RELEASE):
-                item["metadata"].setdefault("labels", {})["app.kubernetes.io/managed-by"] = "Helm"
-                item["metadata"].setdefault("annotations", {}).update({
-                    "meta.helm.sh/release-name": "pachyderm", "meta.helm.sh/release-namespace": self.namespace})
+                metadata = item["metadata"]
+                metadata["labels"] = {**metadata.get("labels", {}), "app.kubernetes.io/managed-by": "Helm"}
+                metadata["annotations"] = {**metadata.get("annotations", {}),
+                                           "meta.helm.sh/release-name": "pachyderm",
+                                           "meta.helm.sh/release-namespace": self.namespace}
         return objects
 
     def worker_objects(self):

@@ -37,6 +37,8 @@ class SimulatedVelero:
     def __enter__(self):
         scenario.wait_until(lambda: self.cluster.exists("/apis/velero.io/v1/namespaces/velero/restores"), 30,
                             "Velero's kinds", poll_s=0.2)
+        self.done = {(kind, item["metadata"]["name"]) for kind in ("backups", "restores")
+                     for item in self.cluster.api("GET", f"/apis/velero.io/v1/namespaces/velero/{kind}")["items"]}
         self.thread.start()
         return self
 

@@ -171,7 +171,8 @@ static void a_plan_for_what_velero_restored(void **state)
     expect_names(plan.made, "Service/inner Service/outer Deployment/pachd StatefulSet/etcd ");
     assert_null(json_object_get(json_array_get(plan.removed, 0), "data"));
     char *patches = json_dumps(plan.patches, JSON_SORT_KEYS | JSON_COMPACT);
-    assert_string_equal(patches, "[{\"name\":\"c\",\"patch\":{\"metadata\":{\"annotations\":{},"
+    assert_string_equal(patches, "[{\"name\":\"c\",\"patch\":{\"metadata\":{\"annotations\":{"
+                                 "\"kubectl.kubernetes.io/last-applied-configuration\":null},"
                                  "\"labels\":{\"velero.io/backup-name\":null}}}}]");
     free(patches);
     pb_velero_plan_free(&plan);

@@ -32,8 +32,8 @@ static char *name_this_boot(void)
     return text;
 }
 
-/* Start time of a process in clock ticks since boot (proc(5), field 22); 0 for one that has ended and
- * only waits for its parent to ask. False where it cannot be read. */
+/* Start time of a process in clock ticks since boot (proc(5), field 22); 0 for one that has ended
+ * and only waits for its parent to ask. False where it cannot be read. */
 static bool read_start(uint64_t pid, uint64_t *ret_start)
 {
     char path[64], text[1024];

@@ -1,5 +1,6 @@
 #include "cli/cluster_commands.h"
 
+#include "cli/result_cluster.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
 #include "cluster/pachctl.h"
@@ -41,6 +42,7 @@ static pb_cluster_options cluster_options(const pb_options *options)
         .database = {.host = options->database_host,
                      .port = options->database_port,
                      .user = options->database_user},
+        .identity_database = options->identity_database,
         .sealing = {.recipients = options->recipients.items,
                     .recipient_count = options->recipients.count},
         .plaintext = options->plaintext,
@@ -143,6 +145,15 @@ int pb_cluster_command_backup(pb_invocation *self, pb_error *error)
     return failed;
 }
 
+static void add_helm_hint(json_t *document, const pb_restore_result *result, const char *name_space)
+{
+    pb_buffer hint = {0};
+    if (result->helm_objects)
+        pb_text_helm(&hint, result->helm_objects, name_space);
+    json_object_set_new(document, "helm_hint", pb_json_of_text(hint.data));
+    pb_buffer_free(&hint);
+}
+
 int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
 {
     pb_options *options = &self->options;
@@ -172,8 +183,10 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
         pb_text_restore(&self->scratch, &result, options);
         pb_invocation_summary(self);
     }
-    if (self->output.document)
+    if (self->output.document) {
         pb_json_add_restore(self->output.document, &result);
+        add_helm_hint(self->output.document, &result, options->name_space);
+    }
     pb_restore_result_free(&result);
     return failed;
 }

@@ -61,11 +61,14 @@ static const pb_command_entry commands[] = {
             "repository holds snapshots of several sources, --source or --snapshot must say which "
             "is meant.\n\n"
             "Objects that are there already and the same are left alone, so that a second run goes "
-            "on from where the first ended. Objects with other bytes, and those that are older than "
+            "on from where the first ended. Objects with other bytes, and those that are older "
+            "than "
             "the source's last change and may have other metadata, are left alone too, and the run "
-            "fails, unless --overwrite is given. Nothing is ever deleted. At the end the listing of "
+            "fails, unless --overwrite is given. Nothing is ever deleted. At the end the listing "
+            "of "
             "DESTINATION must show what was written.\n\n"
-            "A store that keeps objects as files changes some keys: \"a//b\" becomes \"a/b\". Where "
+            "A store that keeps objects as files changes some keys: \"a//b\" becomes \"a/b\". "
+            "Where "
             "such keys are to be written, pbcopy first probes DESTINATION with a few objects below "
             "pbcopy-probe-*, which it deletes again, and refuses the keys that the store changes, "
             "one by one.\n\n"
@@ -387,9 +390,9 @@ static const pb_option_entry options[] = {
     {"velero-namespace", 0, "NS", PB_OPTION_NAMESPACE, AT(velero_namespace), 0, 0, 0, "velero",
      true, BACKUP | RESTORE | DOCTOR, "where Velero runs; velero unless given"},
     CHOICE("dump", "databases|all|none", "databases", dump, BACKUP | RESTORE | DOCTOR,
-           "what of PostgreSQL is dumped and restored: databases, pachyderm and dex, each with "
-           "pg_dump; all, the whole server with pg_dumpall; none, nothing, so that the snapshot "
-           "alone brings no cluster back; databases unless given"),
+           "what of PostgreSQL is dumped and restored: databases, that of Pachyderm and that of "
+           "logins, each with pg_dump; all, the whole server with pg_dumpall; none, nothing, so "
+           "that the snapshot alone brings no cluster back; databases unless given"),
     TEXT("database-host", "HOST", database_host, BACKUP | RESTORE | DOCTOR,
          "the PostgreSQL server as this machine reaches it, never a pg-bouncer; what pachd uses "
          "unless given"),
@@ -398,6 +401,9 @@ static const pb_option_entry options[] = {
     TEXT("database-user", "NAME", database_user, BACKUP | RESTORE | DOCTOR,
          "who logs in; what pachd uses unless given. The password comes from $PGPASSWORD, the "
          "cluster's secret or ~/.pgpass, never from an option"),
+    TEXT("identity-database", "NAME", identity_database, BACKUP | DOCTOR,
+         "the database of logins, or none where the cluster keeps no logins of its own; what pachd "
+         "names in IDENTITY_SERVER_DATABASE unless given, and dex where it names none"),
     LIST("recipient", "KEY", recipients, BACKUP | DOCTOR,
          "encrypt dumps and captures to this public key of age or ssh; may be given more than "
          "once: any one of the secret keys opens them. They hold the key of every chunk and the "

@@ -80,6 +80,7 @@ typedef struct pb_options {
     const char *kube_context;
     const char *kubernetes; /* "native", "velero", "none" */
     const char *velero_namespace;
+    const char *identity_database;
     const char *dump; /* "databases", "all", "none" */
     const char *database_host;
     uint64_t database_port; /* 0: as the cluster says */

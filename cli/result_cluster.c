@@ -40,6 +40,10 @@ void pb_text_cluster(pb_buffer *buffer, const pb_cluster_record *record)
         const pb_artifact *artifact = &record->artifacts[i];
         pb_buffer_append_format(buffer, "  %-12s", name_of(artifact));
         append_harmless(buffer, artifact->path);
+        if (artifact->database[0]) {
+            pb_buffer_append_text(buffer, ", of ");
+            append_harmless(buffer, artifact->database);
+        }
         pb_buffer_append_text(buffer, ", ");
         pb_quantity_bytes(buffer, artifact->stored_bytes);
         pb_buffer_append_text(buffer, artifact->encrypted ? ", encrypted\n" : ", not encrypted\n");
@@ -59,6 +63,20 @@ void pb_text_cluster(pb_buffer *buffer, const pb_cluster_record *record)
         pb_quantity_duration(buffer, record->resumed_ms - record->suspended_ms);
         pb_buffer_append_char(buffer, '\n');
     }
+}
+
+void pb_text_helm(pb_buffer *buffer, uint64_t objects, const char *name_space)
+{
+    pb_buffer_append_text(buffer, "release left out (");
+    pb_quantity_count(buffer, objects);
+    pb_buffer_append_text(buffer, objects == 1 ? " object" : " objects");
+    pb_buffer_append_text(buffer,
+                          "): it describes the source, and helm would act on that. To let helm "
+                          "manage what was restored, run `helm install NAME CHART "
+                          "--take-ownership --namespace ");
+    append_harmless(buffer, name_space);
+    pb_buffer_append_text(buffer, " --values FILE` (helm 3.17 or later), with values that name "
+                                  "the new bucket and database");
 }
 
 static json_t *time_value(int64_t utc_ms)
@@ -89,9 +107,11 @@ json_t *pb_json_of_cluster(const pb_cluster_record *record)
     bool suspended = record->resumed_ms && record->suspended_ms;
     json_t *downtime =
         suspended ? json_integer(record->resumed_ms - record->suspended_ms) : json_null();
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:I, s:o, s:o}", "namespace",
-                     pb_json_of_text(record->name_space), "pachyderm",
-                     pb_json_of_text(record->pachyderm_version), "postgresql",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:I, s:o, s:o}",
+                     "namespace", pb_json_of_text(record->name_space), "pachyderm",
+                     pb_json_of_text(record->pachyderm_version), "database",
+                     pb_json_of_text(record->database_name), "identity_database",
+                     pb_json_of_text(record->identity_database), "postgresql",
                      pb_json_of_text(record->database_version), "kubernetes",
                      pb_json_of_text(record->kubernetes), "velero_backup",
                      pb_json_of_text(record->velero_backup[0] ? record->velero_backup : NULL),

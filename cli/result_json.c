@@ -173,6 +173,7 @@ void pb_json_add_restore(json_t *object, const pb_restore_result *result)
     add(object, "server_side", json_boolean(result->server_side));
     add_number(object, "databases", result->databases);
     add_number(object, "kubernetes_objects", result->kubernetes_objects);
+    add_number(object, "helm_objects_left_out", result->helm_objects);
     add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
 }
 

@@ -121,8 +121,9 @@ void pb_text_backup(pb_buffer *buffer, const pb_backup_result *result, const pb_
                       file->bytes - file->copied_bytes, NULL);
     append_count_line(buffer, "gone", result->gone_objects, NULL);
     if (result->resumed)
-        append_count_line(buffer, "resumed", result->resumed_objects,
-                          "of the copied objects were there already, of attempts that ended without a snapshot");
+        append_count_line(
+            buffer, "resumed", result->resumed_objects,
+            "of the copied objects were there already, of attempts that ended without a snapshot");
     if (!dry) {
         append_proofs(buffer, file);
         append_way(buffer, result->server_side, file->copied_objects);
@@ -164,6 +165,11 @@ void pb_text_restore(pb_buffer *buffer, const pb_restore_result *result, const p
         append_count_line(buffer, "databases", result->databases, "restored");
     if (result->kubernetes_objects)
         append_count_line(buffer, "kubernetes", result->kubernetes_objects, "objects applied");
+    if (result->helm_objects) {
+        begin(buffer, "helm");
+        pb_text_helm(buffer, result->helm_objects, options->name_space);
+        pb_buffer_append_char(buffer, '\n');
+    }
     append_took(buffer, result->elapsed_ms, !dry && result->written_objects == result->objects,
                 result->written_objects, result->written_bytes);
 }

@@ -69,6 +69,13 @@ static bool is_worker(const json_t *object)
             *pb_object_label(object, "pipelineName"));
 }
 
+/* Velero restores it without its owner. */
+static bool is_of_deployment(const json_t *object)
+{
+    return strcmp(pb_object_kind(object), "ReplicaSet") == 0 &&
+           *pb_object_label(object, "pod-template-hash");
+}
+
 /* A Job that ran to its end would run again. */
 static bool is_finished_job(const json_t *object)
 {
@@ -96,7 +103,7 @@ bool pb_capture_wants(const json_t *object)
     if (pb_object_is(object, "ConfigMap", "pbcopy-suspension"))
         return false;
     return !is_made_by_cluster(object) && !is_given_by_cluster(object) && !is_worker(object) &&
-           !is_finished_job(object);
+           !is_of_deployment(object) && !is_finished_job(object);
 }
 
 /* ---- kinds ---- */

@@ -2,7 +2,10 @@
 
 #include "base/codec.h"
 #include "cluster/edits_bucket.h"
+#include "cluster/edits_helm.h"
+#include "cluster/edits_namespace.h"
 #include "cluster/object.h"
+#include "cluster/velero.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -33,7 +36,7 @@ static bool is_word(const char *text, const char *also)
 /* ---- Cloud SQL ---- */
 
 /* "-instances=CONNECTION=tcp:0.0.0.0:5432" with another connection; false where it is not that. */
-static bool edit_instances(json_t *list, size_t i, const char *connection)
+static bool edit_instances(json_t *list, size_t i, const char *connection, bool *changed)
 {
     const char *argument = json_string_value(json_array_get(list, i));
     if (argument == NULL)
@@ -49,12 +52,21 @@ static bool edit_instances(json_t *list, size_t i, const char *connection)
     pb_buffer_append(&edited, argument, (size_t)(value - argument));
     pb_buffer_append_text(&edited, connection);
     pb_buffer_append_text(&edited, value + strcspn(value, "="));
+    *changed |= strcmp(edited.data, argument) != 0;
     json_array_set_new(list, i, json_string(edited.data));
     pb_buffer_free(&edited);
     return true;
 }
 
-static int edit_cloudsql(const char *connection, json_t *objects, pb_error *error)
+/* pb_container_set_variable; *changed becomes true where the value was another. */
+static bool set_variable(json_t *container, const char *name, const char *value, bool *changed)
+{
+    const char *old = pb_container_variable(container, name);
+    *changed |= old && strcmp(old, value) != 0;
+    return pb_container_set_variable(container, name, value);
+}
+
+static int edit_cloudsql(const char *connection, json_t *objects, bool *changed, pb_error *error)
 {
     static const char *const lists[] = {"command", "args"};
     const char *colon = strchr(connection, ':');
@@ -73,10 +85,10 @@ static int edit_cloudsql(const char *connection, json_t *objects, pb_error *erro
             for (size_t list = 0; list < COUNT(lists); list++) {
                 json_t *arguments = json_object_get(container, lists[list]);
                 for (n = 0; n < json_array_size(arguments); n++)
-                    found += edit_instances(arguments, n, connection);
+                    found += edit_instances(arguments, n, connection, changed);
             }
-            found += pb_container_set_variable(container, "CSQL_PROXY_INSTANCE_CONNECTION_NAME",
-                                               connection);
+            found +=
+                set_variable(container, "CSQL_PROXY_INSTANCE_CONNECTION_NAME", connection, changed);
         }
         json_decref(containers);
     }
@@ -109,11 +121,12 @@ static bool split_host(const char *text, pb_buffer *ret_host, const char **ret_p
     return ret_host->size > 0 && is_word(ret_host->data, *text == '[' ? ":.%" : ".-_");
 }
 
-static void set_or_add_variable(json_t *container, const char *name, const char *value)
+static void set_or_add_variable(json_t *container, const char *name, const char *value,
+                                bool *changed)
 {
     json_t *list = json_object_get(container, "env"), *variable;
     size_t i;
-    if (pb_container_set_variable(container, name, value))
+    if (set_variable(container, name, value, changed))
         return;
     json_array_foreach(list, i, variable)
     {
@@ -121,10 +134,11 @@ static void set_or_add_variable(json_t *container, const char *name, const char 
             return; /* taken from elsewhere */
     }
     json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "value", value));
+    *changed = true;
 }
 
 static size_t edit_host_of(json_t *object, const char *host_name, const char *port_name,
-                           const char *host, const char *port)
+                           const char *host, const char *port, bool *changed)
 {
     json_t *containers = pb_object_containers(object), *container;
     size_t found = 0, i;
@@ -135,16 +149,16 @@ static size_t edit_host_of(json_t *object, const char *host_name, const char *po
         if (old == NULL || (strncmp(old, "pg-bouncer", bouncer) == 0 &&
                             (old[bouncer] == '\0' || old[bouncer] == '.')))
             continue;
-        pb_container_set_variable(container, host_name, host);
+        set_variable(container, host_name, host, changed);
         if (*port)
-            set_or_add_variable(container, port_name, port);
+            set_or_add_variable(container, port_name, port, changed);
         found++;
     }
     json_decref(containers);
     return found;
 }
 
-static int edit_database_host(const char *text, json_t *objects, pb_error *error)
+static int edit_database_host(const char *text, json_t *objects, bool *changed, pb_error *error)
 {
     static const char *const names[] = {"pachd", "pachw", "pach-enterprise"};
     pb_buffer host = {0};
@@ -161,10 +175,11 @@ static int edit_database_host(const char *text, json_t *objects, pb_error *error
         if (strcmp(pb_object_kind(object), "Deployment") != 0)
             continue;
         if (is_one_of(name, names, COUNT(names))) {
-            size_t count = edit_host_of(object, "POSTGRES_HOST", "POSTGRES_PORT", host.data, port);
+            size_t count =
+                edit_host_of(object, "POSTGRES_HOST", "POSTGRES_PORT", host.data, port, changed);
             found += strcmp(name, "pachd") == 0 ? count : 0;
         } else if (strcmp(name, "pg-bouncer") == 0)
-            edit_host_of(object, "POSTGRESQL_HOST", "POSTGRESQL_PORT", host.data, port);
+            edit_host_of(object, "POSTGRESQL_HOST", "POSTGRESQL_PORT", host.data, port, changed);
     }
     pb_buffer_free(&host);
     if (found == 0)
@@ -355,133 +370,32 @@ static void unpause(json_t *objects)
     }
 }
 
-/* ---- the namespace ---- */
+/* ---- Velero's labels ---- */
 
-/* "pachd-peer.OLD.svc.cluster.local:1653" names the new one. Replaces *slot's text where it does.
- */
-static json_t *renamed(const json_t *value, const char *old, const char *name)
+/* They name a backup and a restore of another cluster's, and select what those are about. */
+static void drop_velero_labels(json_t *objects)
 {
-    const char *text = json_string_value(value);
-    if (text == NULL || *old == '\0')
-        return NULL;
-    size_t size = strlen(old);
-    pb_buffer edited = {0};
-    const char *from = text;
-    for (const char *dot = strchr(text, '.'); dot; dot = strchr(dot + 1, '.')) {
-        if (dot == text || !isalnum((unsigned char)dot[-1]) || strncmp(dot + 1, old, size) != 0 ||
-            strncmp(dot + 1 + size, ".svc", 4) != 0)
-            continue;
-        char after = dot[1 + size + 4];
-        if (isalnum((unsigned char)after) || after == '-')
-            continue;
-        pb_buffer_append(&edited, from, (size_t)(dot + 1 - from));
-        pb_buffer_append_text(&edited, name);
-        from = dot + 1 + size;
-    }
-    if (from == text)
-        return NULL;
-    pb_buffer_append_text(&edited, from);
-    json_t *result = json_string(edited.data);
-    pb_buffer_free(&edited);
-    return result;
-}
-
-static void rename_in_object(json_t *object, const char *old, const char *name)
-{
-    const char *key;
-    json_t *value, *edited;
-    void *next;
-    json_object_foreach_safe(object, next, key, value)
-    {
-        if ((edited = renamed(value, old, name)))
-            json_object_set_new(object, key, edited);
-    }
-}
-
-static void rename_in_container(json_t *container, const char *old, const char *name)
-{
-    static const char *const lists[] = {"command", "args"};
-    json_t *variable, *edited;
-    size_t i;
-    for (size_t list = 0; list < COUNT(lists); list++) {
-        json_t *texts = json_object_get(container, lists[list]);
-        for (i = 0; i < json_array_size(texts); i++)
-            if ((edited = renamed(json_array_get(texts, i), old, name)))
-                json_array_set_new(texts, i, edited);
-    }
-    json_array_foreach(json_object_get(container, "env"), i, variable)
-    {
-        if ((edited = renamed(json_object_get(variable, "value"), old, name)))
-            json_object_set_new(variable, "value", edited);
-        else if (ends_with(pb_object_text(variable, "name"), "NAMESPACE") && *old &&
-                 strcmp(pb_object_text(variable, "value"), old) == 0)
-            json_object_set_new(variable, "value", json_string(name));
-    }
-}
-
-static void rename_if(json_t *owner, const char *old, const char *name)
-{
-    if (*old && strcmp(pb_object_text(owner, "namespace"), old) == 0)
-        json_object_set_new(owner, "namespace", json_string(name));
-}
-
-static void move_object(json_t *object, const char *name)
-{
-    const char *kind = pb_object_kind(object);
-    char *old = pb_duplicate(pb_slice_of(pb_object_text(object, "metadata.namespace")));
-    json_t *item;
-    size_t i;
-    json_object_set_new(json_object_get(object, "metadata"), "namespace", json_string(name));
-    rename_if(json_object_get(pb_object_pod_template(object), "metadata"), old, name);
-    if (strcmp(kind, "RoleBinding") == 0)
-        json_array_foreach(json_object_get(object, "subjects"), i, item)
-        {
-            rename_if(item, old, name);
-        }
-    else if (strcmp(kind, "ConfigMap") == 0)
-        rename_in_object(json_object_get(object, "data"), old, name);
-    else if (strcmp(kind, "Service") == 0)
-        /* A cluster has each node port once, and the old namespace may be in it. */
-        json_array_foreach(pb_object_at(object, "spec.ports"), i, item)
-        {
-            json_object_del(item, "nodePort");
-        }
-    json_t *containers = pb_object_containers(object);
-    json_array_foreach(containers, i, item)
-    {
-        rename_in_container(item, old, name);
-    }
-    json_decref(containers);
-    free(old);
-}
-
-static int move_objects(const char *name, json_t *objects, pb_error *error)
-{
-    size_t size = strlen(name), i, found = 0;
     json_t *object;
-    if (size == 0 || size > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != size ||
-        name[0] == '-' || name[size - 1] == '-')
-        return pb_error_set(error, PB_ERROR_USAGE,
-                            "namespace: \"%s\" is no name of a namespace: a to z, 0 to 9 and '-', "
-                            "63 at most",
-                            name);
+    size_t i;
     json_array_foreach(objects, i, object)
     {
-        if (!json_is_object(json_object_get(object, "metadata")))
-            continue;
-        move_object(object, name);
-        found++;
+        json_t *metadata = json_object_get(object, "metadata");
+        json_t *labels = json_object_get(metadata, "labels");
+        json_object_del(labels, PB_VELERO_LABEL);
+        json_object_del(labels, "velero.io/restore-name");
+        if (json_is_object(labels) && json_object_size(labels) == 0)
+            json_object_del(metadata, "labels");
     }
-    if (found == 0)
-        return pb_error_set(error, PB_ERROR_FAILED, "namespace: found no object");
-    return 0;
 }
 
 int pb_edits_apply(const pb_edits *edits, const char *version, json_t *objects, pb_error *error)
 {
-    if (edits->bucket && pb_edits_bucket(edits->bucket, version, objects, error) != 0)
+    const char *old = edits->old_name_space ? edits->old_name_space : "";
+    bool moved = edits->name_space && strcmp(old, edits->name_space) != 0;
+    if (edits->bucket && pb_edits_bucket(edits->bucket, version, objects, &moved, error) != 0)
         return -1;
-    if (edits->cloudsql_instance && edit_cloudsql(edits->cloudsql_instance, objects, error) != 0)
+    if (edits->cloudsql_instance &&
+        edit_cloudsql(edits->cloudsql_instance, objects, &moved, error) != 0)
         return -1;
     if (edits->image_registry && edit_images(edits->image_registry, objects, error) != 0)
         return -1;
@@ -491,10 +405,14 @@ int pb_edits_apply(const pb_edits *edits, const char *version, json_t *objects, 
         return -1;
     if (!edits->keep_paused)
         unpause(objects);
+    drop_velero_labels(objects);
     /* The namespace before the host: a host that is asked for is taken as it is. */
-    if (edits->name_space && move_objects(edits->name_space, objects, error) != 0)
+    if (edits->name_space && pb_edits_namespace(old, edits->name_space, objects, error) != 0)
         return -1;
-    if (edits->database_host && edit_database_host(edits->database_host, objects, error) != 0)
+    if (edits->database_host &&
+        edit_database_host(edits->database_host, objects, &moved, error) != 0)
         return -1;
+    if (moved)
+        pb_helm_remove(objects);
     return 0;
 }

@@ -16,7 +16,8 @@ typedef struct pb_edit_list {
 /* What is asked for; strings are borrowed, NULL: not asked for. */
 typedef struct pb_edits {
     const char *name_space;
-    const char *bucket; /* as a URL: the secret's bucket and/or STORAGE_URL, by version */
+    const char *old_name_space; /* with name_space: where they were captured, whatever they say */
+    const char *bucket;         /* as a URL: the secret's bucket and/or STORAGE_URL, by version */
     const char *cloudsql_instance;
     const char *database_host; /* HOST[:PORT] for pachd's POSTGRES_HOST and the bouncer's */
     const char *image_registry;
@@ -43,14 +44,17 @@ int pb_edits_read(pb_slice text, const char *what, pb_arena *arena, pb_edits *ed
  * Deployment cloudsql-auth-proxy, whichever is there.
  * database_host: POSTGRES_HOST (and _PORT, where a port is named) of pachd, pachw and
  * pach-enterprise unless it is pg-bouncer, and POSTGRESQL_HOST of pg-bouncer.
- * name_space: of all objects, pod templates and subjects of RoleBindings; "X.OLD.svc..." in
- * variables, arguments and ConfigMaps; variables *NAMESPACE. Node ports go, as a cluster has each
- * once. Secrets' values and helm's releases are left as they are.
+ * name_space: where they name old_name_space: metadata, pod templates, subjects of RoleBindings,
+ * selectors by name, variables *NAMESPACE, and hosts "X.OLD.svc..." and "SERVICE.OLD" in all text,
+ * secrets' included. Node ports go, as a cluster has each once. Within one namespace all stays.
  * image_registry: of each image of a workload and in variables *_IMAGE, what is before the first
  * '/' is replaced where it has a '.' or ':' or is "localhost"; else the registry is put before it:
  * "nginx" becomes "REGISTRY/nginx".
  * Paused: MODE=paused goes out of ConfigMap pachd-config, and becomes UNPAUSED_MODE (else "full")
- * where it is a variable of pachd; that there is none is no failure. */
+ * where it is a variable of pachd; that there is none is no failure.
+ * Labels velero.io/backup-name and velero.io/restore-name go.
+ * helm: where namespace, bucket or database are others than before, releases are taken out of the
+ * array, and what ties objects to them is taken off (cluster/edits_helm.h). */
 int pb_edits_apply(const pb_edits *edits, const char *version, json_t *objects, pb_error *error);
 
 /* What differs between two arrays of the same objects: lines "KIND/NAME path: old -> new". Values

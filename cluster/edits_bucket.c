@@ -99,6 +99,66 @@ static bool parameter(const storage_url *url, const char *name, pb_buffer *ret_v
     return false;
 }
 
+/* ---- which bucket it is ---- */
+
+/* The same for each way of writing an endpoint and its scheme. */
+static void append_place(pb_buffer *place, pb_slice bucket, const char *endpoint, bool plain)
+{
+    const char *host = strstr(endpoint, "://");
+    plain = plain || strncmp(endpoint, "http://", 7) == 0;
+    host = host ? host + 3 : endpoint;
+    pb_buffer_append_slice(place, bucket);
+    if (*host)
+        pb_buffer_append_format(place, " %s %s", plain ? "http" : "https", host);
+    pb_buffer_append_char(place, '\n');
+}
+
+static void append_url_place(pb_buffer *place, const storage_url *url,
+                             const storage_url *parameters)
+{
+    pb_buffer endpoint = {0}, plain = {0};
+    bool has_endpoint = parameter(parameters, "endpoint", &endpoint);
+    bool is_plain = parameter(parameters, "disableSSL", &plain) && strcmp(plain.data, "true") == 0;
+    append_place(place, url->bucket, has_endpoint ? endpoint.data : "", is_plain);
+    pb_buffer_free(&endpoint);
+    pb_buffer_free(&plain);
+}
+
+/* "" where there is none or it is no text. */
+static void read_secret(const json_t *data, const char *key, pb_buffer *ret_value)
+{
+    const char *text = json_string_value(json_object_get(data, key));
+    pb_buffer_clear(ret_value);
+    if (!text || !pb_base64_decode(ret_value, pb_slice_of(text)))
+        pb_buffer_clear(ret_value);
+    pb_buffer_append_text(ret_value, "");
+}
+
+static void append_secret_place(pb_buffer *place, const json_t *data)
+{
+    static const struct {
+        const char *bucket, *endpoint, *scheme, *plain; /* the scheme's value for http */
+    } keys[] = {
+        {"AMAZON_BUCKET", "CUSTOM_ENDPOINT", "DISABLE_SSL", "true"},
+        {"MINIO_BUCKET", "MINIO_ENDPOINT", "MINIO_SECURE", "0"},
+        {"MINIO_BUCKET", "MINIO_ENDPOINT", "MINIO_SECURE", "false"},
+        {"GOOGLE_BUCKET", "", "", ""},
+        {"MICROSOFT_CONTAINER", "MICROSOFT_ID", "", "-"},
+        {"MICROSOFT_CONTAINER", "AZURE_STORAGE_ACCOUNT", "", "-"},
+    };
+    pb_buffer bucket = {0}, endpoint = {0}, scheme = {0};
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        read_secret(data, keys[i].bucket, &bucket);
+        read_secret(data, keys[i].endpoint, &endpoint);
+        read_secret(data, keys[i].scheme, &scheme);
+        append_place(place, pb_buffer_slice(&bucket), endpoint.data,
+                     strcmp(scheme.data, keys[i].plain) == 0);
+    }
+    pb_buffer_free(&bucket);
+    pb_buffer_free(&endpoint);
+    pb_buffer_free(&scheme);
+}
+
 /* ---- the secret ---- */
 
 static void set_secret(json_t *data, const char *key, pb_slice value)
@@ -169,8 +229,10 @@ static void set_azure(json_t *data, const storage_url *url)
     }
 }
 
-/* How many buckets' keys were changed; *ret_other: a key there that is another provider's. */
-static size_t edit_secret(const storage_url *url, json_t *objects, const char **ret_other)
+/* How many buckets' keys were set; *ret_other: a key there that is another provider's; *ret_moved:
+ * the secret names another bucket now. */
+static size_t edit_secret(const storage_url *url, json_t *objects, const char **ret_other,
+                          bool *ret_moved)
 {
     static const struct {
         const char *key;
@@ -188,6 +250,8 @@ static size_t edit_secret(const storage_url *url, json_t *objects, const char **
         json_t *data = json_object_get(object, "data");
         if (!pb_object_is(object, "Secret", "pachyderm-storage-secret"))
             continue;
+        pb_buffer before = {0}, after = {0};
+        append_secret_place(&before, data);
         for (size_t k = 0; k < COUNT(keys); k++) {
             if (!json_object_get(data, keys[k].key))
                 continue;
@@ -205,29 +269,51 @@ static size_t edit_secret(const storage_url *url, json_t *objects, const char **
             else
                 set_amazon(data, url);
         }
+        append_secret_place(&after, data);
+        *ret_moved |= !pb_slice_equal(pb_buffer_slice(&before), pb_buffer_slice(&after));
+        pb_buffer_free(&before);
+        pb_buffer_free(&after);
     }
     return count;
 }
 
 /* ---- STORAGE_URL ---- */
 
-static void edit_container(const char *text, const storage_url *url, json_t *container)
+/* Is it the same bucket? A URL without parameters keeps the others'. */
+static bool is_same_place(const storage_url *old, const storage_url *url)
+{
+    pb_buffer one = {0}, other = {0};
+    append_url_place(&one, old, old);
+    append_url_place(&other, url, url->query.size ? url : old);
+    bool same = old->provider == url->provider && pb_slice_equal(old->account, url->account) &&
+                pb_slice_equal(pb_buffer_slice(&one), pb_buffer_slice(&other));
+    pb_buffer_free(&one);
+    pb_buffer_free(&other);
+    return same;
+}
+
+/* True where it names another bucket now. */
+static bool edit_container(const char *text, const storage_url *url, json_t *container)
 {
     const char *old_text = pb_container_variable(container, "STORAGE_URL");
     storage_url old;
+    bool is_url = parse_url(old_text, &old);
+    bool moved = !is_url || !is_same_place(&old, url);
     pb_buffer value = {0};
     pb_buffer_append_text(&value, text);
-    if (strchr(text, '?') == NULL && parse_url(old_text, &old) && old.query.size > 0 &&
+    if (strchr(text, '?') == NULL && is_url && old.query.size > 0 &&
         old.provider == url->provider && url->provider != PROVIDER_FILE) {
         pb_buffer_append_char(&value, '?');
         pb_buffer_append_slice(&value, old.query);
     }
     pb_container_set_variable(container, "STORAGE_URL", value.data);
     pb_buffer_free(&value);
+    return moved;
 }
 
-/* In how many of pachd's containers STORAGE_URL was changed; pachw's are changed as well. */
-static size_t edit_storage_url(const char *text, const storage_url *url, json_t *objects)
+/* In how many of pachd's containers STORAGE_URL was set; pachw's are set as well. */
+static size_t edit_storage_url(const char *text, const storage_url *url, json_t *objects,
+                               bool *ret_moved)
 {
     size_t count = 0, i, k;
     json_t *object, *container;
@@ -241,7 +327,7 @@ static size_t edit_storage_url(const char *text, const storage_url *url, json_t 
         {
             if (pb_container_variable(container, "STORAGE_URL") == NULL)
                 continue;
-            edit_container(text, url, container);
+            *ret_moved |= edit_container(text, url, container);
             count += pachd;
         }
         json_decref(containers);
@@ -257,7 +343,8 @@ static const char *expected_key(store_provider provider)
                                         : "a bucket";
 }
 
-int pb_edits_bucket(const char *url, const char *version, json_t *objects, pb_error *error)
+int pb_edits_bucket(const char *url, const char *version, json_t *objects, bool *moved,
+                    pb_error *error)
 {
     storage_url parsed;
     if (!parse_url(url, &parsed)) {
@@ -271,8 +358,10 @@ int pb_edits_bucket(const char *url, const char *version, json_t *objects, pb_er
     bool by_secret = known && (major < 2 || (major == 2 && minor <= 8));
     bool by_url = known && (major > 2 || (major == 2 && minor >= 11));
     const char *other = NULL;
-    size_t in_secret = edit_secret(&parsed, objects, &other);
-    size_t in_url = edit_storage_url(url, &parsed, objects);
+    bool secret_moved = false, url_moved = false;
+    size_t in_secret = edit_secret(&parsed, objects, &other, &secret_moved);
+    size_t in_url = edit_storage_url(url, &parsed, objects, &url_moved);
+    *moved |= (!by_url && secret_moved) || (!by_secret && url_moved);
     if (by_secret ? in_secret : by_url ? in_url : in_secret + in_url)
         return 0;
     if (other && !by_url) {

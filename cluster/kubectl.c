@@ -10,6 +10,7 @@ enum {
     ARGUMENTS_MAX = 32,
     REQUEST_TIMEOUT_S = 30, /* of one answer; for a list of what there is it is asked five times */
     CALL_DEADLINE_MS = 5 * 60 * 1000,
+    DELETE_TIMEOUT_S = 4 * 60,
     PAUSE_FIRST_MS = 500,
     PAUSE_MOST_MS = 8 * 1000,
 };
@@ -429,6 +430,17 @@ int pb_kubectl_replace(const pb_kubectl *kubectl, const json_t *object, pb_error
 {
     const char *const arguments[] = {"replace", "--filename=-", NULL};
     return send_object(kubectl, arguments, object, error);
+}
+
+int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char *cascade,
+                      pb_error *error)
+{
+    char how[32], timeout[32];
+    snprintf(how, sizeof how, "--cascade=%s", cascade);
+    snprintf(timeout, sizeof timeout, "--timeout=%ds", DELETE_TIMEOUT_S);
+    const char *const arguments[] = {"delete", "--filename=-", "--ignore-not-found",
+                                     how,      timeout,        NULL};
+    return send_object(kubectl, arguments, list, error);
 }
 
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,

@@ -36,10 +36,15 @@ int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *se
                     json_t **ret_items, pb_error *error);
 /* create (EXISTS where it does, unless it is what a repeated attempt of this very call has made),
  * replace (NOT_FOUND where it does not exist) and apply (server-side; fields of others are kept) of
- * one object; apply also of a List. The object goes through standard input. */
+ * one object; replace and apply also of a List. The object goes through standard input. */
 int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
 int pb_kubectl_replace(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
 int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *error);
+/* delete of all objects of a List, by kind and name, those that are not there left aside; waits
+ * until they are gone. `cascade` as kubectl has it: "foreground" waits for what they own as well,
+ * "orphan" leaves that. */
+int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char *cascade,
+                      pb_error *error);
 /* patch KIND NAME --type merge. The patch is an argument: no secret goes this way, and nothing
  * large. */
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,

@@ -298,11 +298,24 @@ static void read_storage(const json_t *items, const json_t *pachd, pb_pachyderm 
     const char *url = value_of(pachd, "STORAGE_URL"), *backend = value_of(pachd, "STORAGE_BACKEND");
     const json_t *secret = find(items, "Secret", PB_STORAGE_SECRET);
     storage_place place = place_of(pachd, pachyderm->version);
+    bool is_local = strcasecmp(backend, "LOCAL") == 0;
+    set(&pachyderm->storage_backend, backend);
+    if (is_local)
+        set(&pachyderm->storage_path, value_of(pachd, "STORAGE_HOST_PATH"));
     if (place != STORAGE_BY_SECRET)
         set(&pachyderm->storage_url, url);
-    if (place != STORAGE_BY_URL && !pachyderm->storage_url[0])
+    if (place != STORAGE_BY_URL && !pachyderm->storage_url[0] && !is_local)
         read_storage_secret(secret, backend, pachyderm);
     read_storage_keys(secret, backend, pachyderm);
+}
+
+bool pb_pachyderm_takes_backend(const pb_pachyderm *pachyderm)
+{
+    int major, minor;
+    if (strcasecmp(pachyderm->storage_backend, "MINIO") != 0 ||
+        sscanf(pachyderm->version, "%4d.%4d", &major, &minor) != 2)
+        return true;
+    return major < 2 || (major == 2 && minor < 11);
 }
 
 /* ---- the database ---- */
@@ -355,10 +368,14 @@ static void read_database(const json_t *items, const json_t *pachd, pb_pachyderm
 {
     const char *user = value_of(pachd, "POSTGRES_USER");
     const char *name = value_of(pachd, "POSTGRES_DATABASE");
+    const char *identity = value_of(pachd, "IDENTITY_SERVER_DATABASE");
+    const json_t *elsewhere =
+        json_object_get(variable_of(pachd, "IDENTITY_SERVER_DATABASE"), "valueFrom");
     const json_t *password = variable_of(pachd, "POSTGRES_PASSWORD");
     read_database_host(items, pachd, pachyderm);
     set(&pachyderm->database_user, user[0] ? user : "pachyderm");
     set(&pachyderm->database_name, name[0] ? name : "pachyderm");
+    set(&pachyderm->identity_database, identity[0] || elsewhere ? identity : "dex");
     set(&pachyderm->password_secret, pb_object_text(password, "valueFrom.secretKeyRef.name"));
     set(&pachyderm->password_key, pb_object_text(password, "valueFrom.secretKeyRef.key"));
     if (!pachyderm->password_secret[0] && !pb_object_text(password, "value")[0]) {
@@ -385,10 +402,13 @@ int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_erro
                                     "app=pachd` finds it; name its namespace with --namespace");
     }
     pb_pachyderm read = {0};
-    char **const texts[] = {&read.version,          &read.storage_url,    &read.database_host,
-                            &read.database_user,    &read.database_name,  &read.password_secret,
-                            &read.password_key,     &read.storage_id_key, &read.storage_secret_key,
-                            &read.storage_token_key};
+    char **const texts[] = {
+        &read.version,           &read.storage_backend,   &read.storage_url,
+        &read.storage_path,      &read.database_host,     &read.database_user,
+        &read.database_name,     &read.identity_database, &read.password_secret,
+        &read.password_key,      &read.storage_id_key,    &read.storage_secret_key,
+        &read.storage_token_key,
+    };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         set(texts[i], "");
     read_version(pachd, &read);
@@ -446,7 +466,8 @@ int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb
     if (!find_pachd(items))
         tell_namespace(kubectl, error);
     json_decref(items);
-    if (!failed && refused.kind && !ret_pachyderm->storage_url[0]) {
+    if (!failed && refused.kind && !ret_pachyderm->storage_url[0] &&
+        !ret_pachyderm->storage_path[0]) {
         pb_pachyderm_free(ret_pachyderm);
         *error = refused;
         failed = -1;
@@ -460,10 +481,13 @@ int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb
 void pb_pachyderm_free(pb_pachyderm *pachyderm)
 {
     free(pachyderm->version);
+    free(pachyderm->storage_backend);
     free(pachyderm->storage_url);
+    free(pachyderm->storage_path);
     free(pachyderm->database_host);
     free(pachyderm->database_user);
     free(pachyderm->database_name);
+    free(pachyderm->identity_database);
     free(pachyderm->password_secret);
     free(pachyderm->password_key);
     free(pachyderm->storage_id_key);

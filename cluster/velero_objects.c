@@ -2,6 +2,7 @@
 #include "cluster/object.h"
 #include "cluster/velero.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
@@ -95,4 +96,113 @@ void pb_velero_progress(const json_t *object, pb_buffer *buffer)
     if (total > 0)
         pb_buffer_append_format(
             buffer, ", %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " items", done, total);
+}
+
+/* ---- after a restore ---- */
+
+/* Enough to delete it by. */
+static json_t *name_of(const json_t *object)
+{
+    return json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", pb_object_text(object, "apiVersion"),
+                     "kind", pb_object_kind(object), "metadata", "name", pb_object_name(object));
+}
+
+static char *key_of(const json_t *object)
+{
+    pb_buffer key = {0};
+    pb_buffer_append_format(&key, "%s %s/%s", pb_object_text(object, "apiVersion"),
+                            pb_object_kind(object), pb_object_name(object));
+    return key.data;
+}
+
+/* A merge patch from one object of text members to another. */
+static json_t *patch_of(const json_t *before, const json_t *after)
+{
+    json_t *patch = json_object();
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)before, name, value)
+    {
+        if (json_object_get(after, name) == NULL)
+            json_object_set_new(patch, name, json_null());
+    }
+    json_object_foreach((json_t *)(uintptr_t)after, name, value)
+    {
+        if (!json_equal(json_object_get(before, name), value))
+            json_object_set(patch, name, value);
+    }
+    return patch;
+}
+
+static json_t *claim_patch(const json_t *before, const json_t *after)
+{
+    static const char labels_at[] = "metadata.labels", annotations_at[] = "metadata.annotations";
+    json_t *labels = patch_of(pb_object_at(before, labels_at), pb_object_at(after, labels_at));
+    json_t *annotations =
+        patch_of(pb_object_at(before, annotations_at), pb_object_at(after, annotations_at));
+    /* A capture has left it out of both; it holds the whole object as it was in the source. */
+    json_object_set_new(annotations, "kubectl.kubernetes.io/last-applied-configuration",
+                        json_null());
+    return json_pack("{s:s,s:{s:{s:o,s:o}}}", "name", pb_object_name(after), "patch", "metadata",
+                     "labels", labels, "annotations", annotations);
+}
+
+static bool is_made_anew(const json_t *object)
+{
+    return pb_object_pod_template(object) || strcmp(pb_object_kind(object), "Service") == 0;
+}
+
+/* Its claims are deleted with a StatefulSet that says so. */
+static bool takes_claims_along(const json_t *object)
+{
+    return strcmp(pb_object_text(object, "spec.persistentVolumeClaimRetentionPolicy.whenDeleted"),
+                  "Delete") == 0;
+}
+
+static void plan_object(const json_t *before, json_t *after, pb_velero_plan *plan)
+{
+    if (after == NULL) {
+        json_array_append_new(plan->removed, name_of(before));
+    } else if (json_equal(before, after)) {
+        return;
+    } else if (strcmp(pb_object_kind(after), "PersistentVolumeClaim") == 0) {
+        json_array_append_new(plan->patches, claim_patch(before, after));
+    } else if (is_made_anew(after)) {
+        json_array_append_new(takes_claims_along(before) ? plan->orphaned : plan->removed,
+                              name_of(before));
+        json_array_append(plan->made, after);
+    } else {
+        json_array_append(plan->replaced, after);
+    }
+}
+
+void pb_velero_plan_edit(const json_t *before, const json_t *after, pb_velero_plan *ret_plan)
+{
+    pb_velero_plan plan = {json_array(), json_array(), json_array(), json_array(), json_array()};
+    json_t *edited = json_object(), *object;
+    size_t i;
+    json_array_foreach(after, i, object)
+    {
+        char *key = key_of(object);
+        json_object_set(edited, key, object);
+        free(key);
+    }
+    json_array_foreach(before, i, object)
+    {
+        char *key = key_of(object);
+        plan_object(object, json_object_get(edited, key), &plan);
+        free(key);
+    }
+    json_decref(edited);
+    *ret_plan = plan;
+}
+
+void pb_velero_plan_free(pb_velero_plan *plan)
+{
+    json_decref(plan->removed);
+    json_decref(plan->orphaned);
+    json_decref(plan->replaced);
+    json_decref(plan->patches);
+    json_decref(plan->made);
+    *plan = (pb_velero_plan){0};
 }

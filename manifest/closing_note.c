@@ -30,7 +30,8 @@ bool pb_closing_note_parse(pb_slice text, char *ret_by)
 {
     json_t *object;
     pb_error ignored;
-    if (text.size > PB_CLOSING_NOTE_BYTES_MAX || pb_json_parse(text, "snapshot.json", &object, &ignored))
+    if (text.size > PB_CLOSING_NOTE_BYTES_MAX ||
+        pb_json_parse(text, "snapshot.json", &object, &ignored))
         return false;
     const char *found = json_string_value(json_object_get(object, "pbcopy"));
     bool is_note = found && strcmp(found, kind) == 0;

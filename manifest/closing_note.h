@@ -1,6 +1,6 @@
-/* manifest/closing_note.h - what stands at an attempt's commit key, snapshots/<id>/snapshot.json, in
- * place of a commit: that the attempt is abandoned and never can commit. Pure, any thread. Format:
- * docs/formats.md. */
+/* manifest/closing_note.h - what stands at an attempt's commit key, snapshots/<id>/snapshot.json,
+ * in place of a commit: that the attempt is abandoned and never can commit. Pure, any thread.
+ * Format: docs/formats.md. */
 #ifndef PB_MANIFEST_CLOSING_NOTE_H
 #define PB_MANIFEST_CLOSING_NOTE_H
 

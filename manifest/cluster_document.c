@@ -36,6 +36,8 @@ void pb_cluster_document_append(pb_buffer *buffer, const pb_cluster_record *reco
     pb_json_append_string(buffer, pb_slice_of(record->name_space));
     pb_document_add_text(buffer, "pachyderm", record->pachyderm_version);
     pb_document_add_text(buffer, "database", record->database_name);
+    if (record->identity_database)
+        pb_document_add_text(buffer, "identity_database", record->identity_database);
     pb_document_add_text(buffer, "postgresql", record->database_version);
     pb_document_add_text(buffer, "kubernetes", record->kubernetes);
     pb_document_add_text(buffer, "velero_backup", record->velero_backup);
@@ -106,6 +108,28 @@ static int read_artifact(const json_t *object, const char *where, pb_artifact *a
     return 0;
 }
 
+/* Early snapshots leave it out: a database "dex" was dumped where there was one. */
+static int read_identity(const json_t *object, pb_cluster_record *record, pb_error *error)
+{
+    return json_object_get(object, "identity_database")
+               ? pb_document_text(object, "identity_database", what, &record->identity_database,
+                                  error)
+               : 0;
+}
+
+/* Is the dump of each database that is named there? */
+static int check_dumps(const pb_cluster_record *record, pb_error *error)
+{
+    const char *const names[] = {record->database_name, record->identity_database};
+    if (pb_cluster_record_find(record, PB_ARTIFACT_DUMP_ALL, NULL))
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i] && names[i][0] && !pb_cluster_record_find(record, PB_ARTIFACT_DUMP, names[i]))
+            return pb_error_set(error, PB_ERROR_DAMAGED, "%s: no dump of database %s", what,
+                                names[i]);
+    return 0;
+}
+
 int pb_cluster_document_parse(const json_t *object, pb_cluster_record *record, pb_error *error)
 {
     json_t *workloads, *artifacts;
@@ -114,6 +138,7 @@ int pb_cluster_document_parse(const json_t *object, pb_cluster_record *record, p
     if (pb_document_text(object, "namespace", what, &record->name_space, error) ||
         pb_document_text(object, "pachyderm", what, &record->pachyderm_version, error) ||
         pb_document_text(object, "database", what, &record->database_name, error) ||
+        read_identity(object, record, error) ||
         pb_document_text(object, "postgresql", what, &record->database_version, error) ||
         pb_document_text(object, "kubernetes", what, &record->kubernetes, error) ||
         pb_document_text(object, "velero_backup", what, &record->velero_backup, error) ||
@@ -132,5 +157,5 @@ int pb_cluster_document_parse(const json_t *object, pb_cluster_record *record, p
                           error))
             return -1;
     }
-    return 0;
+    return check_dumps(record, error);
 }

@@ -122,6 +122,7 @@ void pb_cluster_record_free(pb_cluster_record *record)
     free(record->name_space);
     free(record->pachyderm_version);
     free(record->database_name);
+    free(record->identity_database);
     free(record->database_version);
     free(record->kubernetes);
     free(record->velero_backup);

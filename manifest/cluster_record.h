@@ -51,6 +51,8 @@ typedef struct pb_cluster_record {
     char *name_space;
     char *pachyderm_version; /* "" where unknown */
     char *database_name;     /* that of Pachyderm's metadata; "" without a dump */
+    char *identity_database; /* that of logins; "" without a dump, or where there is none; NULL
+                                where an early snapshot does not say */
     char *database_version;  /* of the server, "15.8"; "" without a dump */
     char *kubernetes;        /* "native", "velero", "none" */
     char *velero_backup;  /* "velero/pbcopy-20261123T052049Z-3f9a", namespace and name; else "" */

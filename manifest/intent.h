@@ -18,11 +18,11 @@ typedef struct pb_intent {
     char base_sha256[65];           /* hex, of the base's snapshot.json; "" for none */
     pb_process process;             /* the run */
     int64_t started_ms;
-    char *program;      /* "pbcopy 0.1.0" */
+    char *program;                 /* "pbcopy 0.1.0" */
     char lease[PB_SOURCE_ID_SIZE]; /* the id of the source, whose lease the run has; "" of one by a
                                       program that knew no leases */
-    char *name_space;   /* of the cluster that is backed up; "" for a bucket alone */
-    json_t *suspension; /* what was scaled down, before it is; NULL: nothing (yet) */
+    char *name_space;              /* of the cluster that is backed up; "" for a bucket alone */
+    json_t *suspension;            /* what was scaled down, before it is; NULL: nothing (yet) */
 } pb_intent;
 
 /* Appends the document. Text that is not UTF-8 is a bug of the caller, and aborts. */

@@ -12,10 +12,10 @@ typedef struct pb_backup_options {
     const char *prefix;    /* only keys that begin with this; NULL or "" for all */
     pb_hash_kind checksum; /* SHA256 or CRC32C: what relayed bytes are hashed with */
     bool full;             /* take nothing over from earlier snapshots: every object is copied */
-    bool take_over; /* of a run that holds the lease of the source, without watching whether it
-                       lives */
-    bool no_wait;   /* for such a run: BUSY at once */
-    bool exclusive; /* on a store that does not honour create-only writes: no other backup runs */
+    bool take_over;   /* of a run that holds the lease of the source, without watching whether it
+                         lives */
+    bool no_wait;     /* for such a run: BUSY at once */
+    bool exclusive;   /* on a store that does not honour create-only writes: no other backup runs */
     bool allow_empty; /* a first snapshot of nothing is committed, too */
     bool allow_gone;  /* and one that lacks more than half of the objects of the one before */
 } pb_backup_options;

@@ -73,7 +73,7 @@ static int list_one(listing *self, pb_slice id, pb_attempt *attempt, pb_error *e
         *error = wrong;
         return -1;
     }
-    pb_attempt_state state = damaged ? PB_ATTEMPT_COMMITTED
+    pb_attempt_state state = damaged                                      ? PB_ATTEMPT_COMMITTED
                              : strcmp(wrong.code, PB_CODE_ABANDONED) == 0 ? PB_ATTEMPT_ABANDONED
                                                                           : PB_ATTEMPT_UNFINISHED;
     tell_intent(self, id, state, damaged ? wrong.message : NULL, attempt);

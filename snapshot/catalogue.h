@@ -12,13 +12,13 @@ typedef struct pb_catalogue_entry {
     const pb_snapshot_file *file;
     const char *name_space; /* of a cluster; NULL for a bucket alone, or where it is not known */
     bool committed;
-    bool abandoned; /* closed by another run */
+    bool abandoned;   /* closed by another run */
     const char *flaw; /* why its description cannot be read; NULL where it can */
 } pb_catalogue_entry;
 
-/* Calls `each` for every snapshot and every attempt without one, oldest first. DAMAGED at the end where some description could
- * not be read; the others are told all the same. *ret_choice gets the unfinished ones that are
- * newer than the newest snapshot of their source; pb_choice_free. */
+/* Calls `each` for every snapshot and every attempt without one, oldest first. DAMAGED at the end
+ * where some description could not be read; the others are told all the same. *ret_choice gets the
+ * unfinished ones that are newer than the newest snapshot of their source; pb_choice_free. */
 int pb_catalogue_snapshots(pb_session *session, const char *repository,
                            void (*each)(void *context, const pb_catalogue_entry *entry),
                            void *context, pb_choice *ret_choice, pb_error *error);

@@ -305,8 +305,7 @@ static int choose_newest(survey *self, const pb_choice_options *options, pb_choi
                          const char **ret_id, pb_error *error)
 {
     size_t place;
-    if (list_attempts(self, "", error) ||
-        walk(self, wants_look, true, error))
+    if (list_attempts(self, "", error) || walk(self, wants_look, true, error))
         return -1;
     bool *meant = pb_allocate_zeroed(self->sources.count + 1, sizeof *meant);
     pb_error wrong = {0};
@@ -374,8 +373,7 @@ int pb_choose(pb_repository *repository, const pb_choice_options *options,
         };
         if (options->snapshot) {
             self.like = &like;
-            failed = list_attempts(&self, id, error) ||
-                     walk(&self, wants_look, true, error);
+            failed = list_attempts(&self, id, error) || walk(&self, wants_look, true, error);
         }
         if (!failed)
             find_newer(&self, ret_file, &like, ret_choice);

@@ -137,6 +137,35 @@ static int check_client(uv_loop_t *loop, const char *program, const pb_database_
     return pb_error_hint(error, "install postgresql-client-%u or later", server->number / MAJOR);
 }
 
+/* Is it there? A cluster whose logins are missing from its snapshot would come back without them.
+ */
+static int find_identity(pb_session *session, const char *wanted, const pb_pachyderm *pachyderm,
+                         pb_cluster_database *database, pb_error *error)
+{
+    static const char none[] = "say --identity-database NAME, or, for a cluster that keeps no "
+                               "logins of its own, --identity-database none";
+    const char *name = wanted ? wanted : pachyderm->identity_database;
+    pb_database_version version;
+    database->identity = "";
+    if (wanted && strcmp(wanted, "none") == 0)
+        return 0;
+    if (!name[0]) {
+        pb_error_set(error, PB_ERROR_USAGE,
+                     "which database holds the logins is not known: pachd takes "
+                     "IDENTITY_SERVER_DATABASE from a secret or config map");
+        return pb_error_hint(error, "%s", none);
+    }
+    database->identity = name;
+    if (!pb_database_server_version(&session->loop, &database->server, name, &version, error))
+        return 0;
+    if (error->kind != PB_ERROR_NOT_FOUND)
+        return -1;
+    pb_error_context(error, "the database of logins (%s)",
+                     wanted ? "--identity-database"
+                            : "IDENTITY_SERVER_DATABASE of pachd, dex unless set");
+    return pb_error_hint(error, "%s", none);
+}
+
 int pb_cluster_database_open(pb_session *session, const pb_cluster_options *options,
                              const pb_pachyderm *pachyderm, pb_cluster_database *ret_database,
                              pb_error *error)
@@ -170,24 +199,12 @@ int pb_cluster_database_open(pb_session *session, const pb_cluster_options *opti
                                  "forward a port and give --database-host and --database-port");
         return -1;
     }
-    return check_client(loop, options->dump == PB_DUMP_ALL ? "pg_dumpall" : "pg_dump",
-                        &database->version, error) ||
+    return find_identity(session, options->identity_database, pachyderm, database, error) ||
+                   check_client(loop, options->dump == PB_DUMP_ALL ? "pg_dumpall" : "pg_dump",
+                                &database->version, error) ||
                    check_client(loop, "pg_restore", &database->version, error)
                ? -1
                : 0;
-}
-
-int pb_cluster_database_has(pb_session *session, const pb_cluster_database *database,
-                            const char *name, bool *ret_there, pb_error *error)
-{
-    pb_error wrong = {0};
-    pb_database_version version;
-    *ret_there =
-        !pb_database_server_version(&session->loop, &database->server, name, &version, &wrong);
-    if (*ret_there || wrong.kind == PB_ERROR_NOT_FOUND)
-        return 0;
-    *error = wrong;
-    return -1;
 }
 
 void pb_cluster_database_close(pb_cluster_database *database)
@@ -212,11 +229,34 @@ static int read_key(const pb_kubectl *kubectl, const char *key, const char **ret
     return 0;
 }
 
+static int refuse_no_bucket(const pb_cluster_options *options, const pb_pachyderm *pachyderm,
+                            pb_error *error)
+{
+    const char *path = pachyderm->storage_path;
+    if (path[0]) {
+        pb_error_set(error, PB_ERROR_USAGE,
+                     "Pachyderm in namespace %s has no bucket (STORAGE_BACKEND=%s): its data lies "
+                     "in directory %s of pachd's node (STORAGE_HOST_PATH)",
+                     options->name_space, pachyderm->storage_backend, path);
+        return pb_error_hint(error,
+                             "run pbcopy where that directory is, and set `source` in pbcopy.yaml "
+                             "to file://%s, or to where it is mounted",
+                             path);
+    }
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "namespace %s does not say where its bucket is: expected STORAGE_URL at "
+                 "Deployment pachd, secret " PB_STORAGE_SECRET ", or STORAGE_HOST_PATH",
+                 options->name_space);
+    return pb_error_hint(error, "name it: `source` in pbcopy.yaml, or SOURCE");
+}
+
 int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options,
                           const pb_pachyderm *pachyderm, const char *url,
                           pb_cluster_store *ret_store, pb_error *error)
 {
     *ret_store = (pb_cluster_store){.url = url ? url : pachyderm->storage_url};
+    if (!ret_store->url[0])
+        return refuse_no_bucket(options, pachyderm, error);
     if (url && strcmp(url, pachyderm->storage_url) != 0)
         return 0;
     pb_kubectl kubectl = pb_cluster_kubectl(session, options);

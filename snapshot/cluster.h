@@ -30,11 +30,13 @@ typedef struct pb_cluster_options {
     const char *velero_namespace;
     pb_dump_kind dump;
     pb_database_server database; /* what is NULL or 0 is read from the cluster */
-    pb_sealing sealing;          /* for dumps and captures */
-    bool plaintext;              /* they may be stored unencrypted */
-    const char *identity;        /* age's key file, to read them */
-    int64_t wait_ms;             /* for pods to go, and to be ready */
-    bool take_over;              /* a suspension whose run seems to be alive is undone */
+    /* The database of logins; NULL: as pachd names it, "none": the cluster has none. */
+    const char *identity_database;
+    pb_sealing sealing;   /* for dumps and captures */
+    bool plaintext;       /* they may be stored unencrypted */
+    const char *identity; /* age's key file, to read them */
+    int64_t wait_ms;      /* for pods to go, and to be ready */
+    bool take_over;       /* a suspension whose run seems to be alive is undone */
 } pb_cluster_options;
 
 /* kubectl for the cluster: calls end when the session is cancelled. */
@@ -51,16 +53,15 @@ typedef struct pb_cluster_database {
     pb_database_server server;
     pb_database_version version; /* of the server */
     char *password;
+    const char *identity; /* the database of logins (borrowed); "" where the cluster has none */
 } pb_cluster_database;
 
-/* Also sees to it that the server answers, and that pg_dump and pg_restore are there and not older
- * than the server: USAGE. On -1 too, *ret_database can be closed. */
+/* Also sees to it that the server answers and has both databases (NOT_FOUND), and that pg_dump and
+ * pg_restore are there and not older than the server: USAGE. On -1 too, *ret_database can be
+ * closed. */
 int pb_cluster_database_open(pb_session *session, const pb_cluster_options *options,
                              const pb_pachyderm *pachyderm, pb_cluster_database *ret_database,
                              pb_error *error);
-/* Is there a database of this name? */
-int pb_cluster_database_has(pb_session *session, const pb_cluster_database *database,
-                            const char *name, bool *ret_there, pb_error *error);
 void pb_cluster_database_close(pb_cluster_database *database);
 
 /* The bucket of a cluster, with the keys that its secret holds for it. */
@@ -71,7 +72,7 @@ typedef struct pb_cluster_store {
 } pb_cluster_store;
 
 /* `url` says otherwise than the cluster where it is not NULL: then the cluster's keys are for it
- * only where the bucket is the cluster's own. */
+ * only where the bucket is the cluster's own. USAGE where neither says where it is. */
 int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options,
                           const pb_pachyderm *pachyderm, const char *url,
                           pb_cluster_store *ret_store, pb_error *error);

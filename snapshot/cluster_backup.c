@@ -15,7 +15,6 @@ enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000 };
 
 /* Pachyderm's probes of its store's health, which come and go. */
 #define PROBES_PREFIX "test/"
-#define DEX "dex"
 
 typedef struct cluster_backup {
     pb_session *session;
@@ -26,7 +25,6 @@ typedef struct cluster_backup {
     pb_kubectl kubectl;
     pb_pachyderm pachyderm;
     pb_cluster_database database;
-    bool has_dex;
     pb_backup_ends ends;
     pb_run_options wanted;
     pb_run run;
@@ -69,28 +67,17 @@ static int check(cluster_backup *self, pb_error *error)
     if (self->pachyderm.paused)
         pb_session_note(self->session, "Pachyderm is paused (`pachctl enterprise pause`): the "
                                        "capture will say so, and a restore unpauses it");
-    if (cluster->dump == PB_DUMP_NONE)
-        return 0;
-    if (pb_cluster_database_open(self->session, cluster, &self->pachyderm, &self->database, error))
-        return -1;
-    return cluster->dump == PB_DUMP_ALL ? 0
-                                        : pb_cluster_database_has(self->session, &self->database,
-                                                                  DEX, &self->has_dex, error);
+    return cluster->dump == PB_DUMP_NONE
+               ? 0
+               : pb_cluster_database_open(self->session, cluster, &self->pachyderm, &self->database,
+                                          error);
 }
 
 static int open_ends(cluster_backup *self, pb_error *error)
 {
-    const char *source = self->options->source;
-    if (!source && !self->pachyderm.storage_url[0]) {
-        pb_error_set(error, PB_ERROR_USAGE,
-                     "namespace %s does not say where its bucket is: expected STORAGE_URL at "
-                     "Deployment pachd, or secret pachyderm-storage-secret",
-                     self->cluster->name_space);
-        return pb_error_hint(error, "name it: `source` in pbcopy.yaml, or SOURCE");
-    }
     pb_cluster_store store;
-    if (pb_cluster_store_open(self->session, self->cluster, &self->pachyderm, source, &store,
-                              error))
+    if (pb_cluster_store_open(self->session, self->cluster, &self->pachyderm, self->options->source,
+                              &store, error))
         return -1;
     int failed = pb_backup_ends_open(self->session, store.url, self->options->repository,
                                      store.has_keys ? &store.keys : NULL, &self->ends, error);
@@ -239,8 +226,10 @@ static int start_dumps(cluster_backup *self, pb_error *error)
     if (start_dump(self, PB_ARTIFACT_DUMP, "database/pachyderm.dump", self->pachyderm.database_name,
                    self->sort, error))
         return -1;
-    return self->has_dex ? start_dump(self, PB_ARTIFACT_DUMP, "database/dex.dump", DEX, NULL, error)
-                         : 0;
+    const char *identity = self->database.identity;
+    if (!identity[0] || strcmp(identity, self->pachyderm.database_name) == 0)
+        return 0;
+    return start_dump(self, PB_ARTIFACT_DUMP, "database/dex.dump", identity, NULL, error);
 }
 
 static void start_side(cluster_backup *self)
@@ -420,6 +409,8 @@ static void fill_record(cluster_backup *self)
     record->pachyderm_version = pb_duplicate(pb_slice_of(self->pachyderm.version));
     record->database_name = pb_duplicate(
         pb_slice_of(self->cluster->dump == PB_DUMP_NONE ? "" : self->pachyderm.database_name));
+    record->identity_database =
+        pb_duplicate(pb_slice_of(self->database.identity ? self->database.identity : ""));
     record->database_version = pb_duplicate(pb_slice_of(self->database.version.text));
     record->kubernetes = pb_duplicate(pb_slice_of(kinds[self->cluster->kubernetes]));
     record->paused = self->pachyderm.paused;
@@ -463,7 +454,8 @@ static int dry_run(cluster_backup *self, pb_error *error)
         return -1;
     if (check_losses(self, &self->result->snapshot, error))
         return -1;
-    const pb_cluster_record *last = self->run.survey.has_base ? self->run.survey.base.cluster : NULL;
+    const pb_cluster_record *last =
+        self->run.survey.has_base ? self->run.survey.base.cluster : NULL;
     self->result->downtime_expected_ms =
         last ? last->resumed_ms - last->suspended_ms
              : PODS_STOP_EXPECTED_MS + pb_clock_monotonic_ms() - started_ms;

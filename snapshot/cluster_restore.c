@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "cluster/capture.h"
+#include "cluster/edits_helm.h"
 #include "cluster/pachctl.h"
 #include "cluster/velero.h"
 #include "snapshot/agreement.h"
@@ -25,6 +26,7 @@ typedef struct cluster_restore {
     const pb_cluster_record *record; /* the file's */
     json_t *objects;                 /* edited, with their counts; NULL without a capture */
     pb_buffer bucket;                /* its URL, for the edits */
+    uint64_t helm_objects;           /* that the edits took from helm */
     pb_restore_result *result;
 } cluster_restore;
 
@@ -49,8 +51,10 @@ static int find_snapshot(cluster_restore *self, pb_error *error)
                   error))
         return -1;
     self->record = self->file.cluster;
-    if (self->record)
+    if (self->record) {
+        self->edits.old_name_space = self->record->name_space;
         return 0;
+    }
     pb_error_set(error, PB_ERROR_USAGE, "snapshot %s is of a bucket alone: it holds no cluster",
                  self->file.id);
     return pb_error_hint(error, "leave --namespace out to restore the bucket; `pbcopy snapshots` "
@@ -243,6 +247,7 @@ static int edit(cluster_restore *self, json_t *objects, pb_error *error)
     int failed = pb_edits_apply(&self->edits, self->record->pachyderm_version, objects, error);
     if (!failed) {
         pb_buffer diff = {0};
+        self->helm_objects = pb_helm_count(before) - pb_helm_count(objects);
         pb_edits_diff(before, objects, &diff);
         if (self->session->options.dry_run)
             tell_lines(self->session, pb_buffer_slice(&diff));
@@ -275,8 +280,9 @@ static const char *text_at(const json_t *object, const char *outer, const char *
     return text ? text : "";
 }
 
-/* Those that have replicas: their counts are kept aside, and they are to come with none. */
-static void take_counts(json_t *objects, pb_workloads *ret_workloads)
+/* Those that have replicas: their counts are kept aside, and they are to come with none; where
+ * `only` is not NULL, others than those come with what they have. */
+static void take_counts(json_t *objects, const pb_workloads *only, pb_workloads *ret_workloads)
 {
     for (size_t i = 0; i < json_array_size(objects); i++) {
         json_t *object = json_array_get(objects, i), *spec = json_object_get(object, "spec");
@@ -284,9 +290,10 @@ static void take_counts(json_t *objects, pb_workloads *ret_workloads)
         const json_t *replicas = json_object_get(spec, "replicas");
         if (!kind || !json_is_integer(replicas))
             continue;
-        pb_workloads_add(ret_workloads, kind, text_at(object, "metadata", "name"),
-                         (uint64_t)json_integer_value(replicas));
-        json_object_set_new(spec, "replicas", json_integer(0));
+        const char *name = text_at(object, "metadata", "name");
+        pb_workloads_add(ret_workloads, kind, name, (uint64_t)json_integer_value(replicas));
+        if (!only || pb_workloads_find(only, kind, name))
+            json_object_set_new(spec, "replicas", json_integer(0));
     }
 }
 
@@ -308,13 +315,16 @@ static int make_namespace(cluster_restore *self, pb_error *error)
     return -1;
 }
 
+static json_t *list_of(json_t *objects)
+{
+    return json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", objects);
+}
+
 static int apply(cluster_restore *self, json_t *objects, pb_error *error)
 {
-    json_t *list =
-        json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", objects);
-    int failed = pb_kubectl_apply(&self->kubectl, list, error);
+    json_t *list = list_of(objects);
+    int failed = json_array_size(objects) ? pb_kubectl_apply(&self->kubectl, list, error) : 0;
     json_decref(list);
-    self->result->kubernetes_objects = json_array_size(objects);
     return failed;
 }
 
@@ -356,7 +366,8 @@ static int restore_objects(cluster_restore *self, pb_error *error)
 {
     pb_workloads workloads = {0};
     pb_session_phase(self->session, "applying Kubernetes objects");
-    take_counts(self->objects, &workloads);
+    take_counts(self->objects, NULL, &workloads);
+    self->result->kubernetes_objects = json_array_size(self->objects);
     int failed = make_namespace(self, error) || apply(self, self->objects, error) ||
                  scale_up(self, &workloads, error);
     pb_workloads_free(&workloads);
@@ -365,23 +376,107 @@ static int restore_objects(cluster_restore *self, pb_error *error)
 
 /* ---- through Velero ---- */
 
+static int delete_selected(cluster_restore *self, const char *kinds, const char *selector,
+                           pb_error *error)
+{
+    const char *const arguments[] = {"delete", kinds, "--selector", selector, "--ignore-not-found",
+                                     NULL};
+    return pb_kubectl_run(&self->kubectl, arguments, (pb_slice){NULL, 0}, NULL, error);
+}
+
 /* What Velero brings along and a restored cluster must not have: workers that point at the old
  * bucket, and the record of the suspension in which they were captured. */
 static int delete_strays(cluster_restore *self, pb_error *error)
 {
-    const char *const workers[] = {"delete",
-                                   "replicationcontrollers,services",
-                                   "--selector",
-                                   "suite=pachyderm,component=worker",
-                                   "--ignore-not-found",
-                                   NULL};
+    static const char workers[] = "replicationcontrollers,services";
     const char *const record[] = {"delete", "configmap", PB_SUSPENSION_CONFIG_MAP,
                                   "--ignore-not-found", NULL};
-    pb_slice none = {NULL, 0};
-    return pb_kubectl_run(&self->kubectl, workers, none, NULL, error) ||
-                   pb_kubectl_run(&self->kubectl, record, none, NULL, error)
+    return delete_selected(self, workers, "suite=pachyderm,component=worker", error) ||
+                   delete_selected(self, workers, "suite=pachyderm,pipelineName", error) ||
+                   pb_kubectl_run(&self->kubectl, record, (pb_slice){NULL, 0}, NULL, error)
                ? -1
                : 0;
+}
+
+static int delete_all(cluster_restore *self, json_t *objects, const char *cascade, pb_error *error)
+{
+    json_t *list = list_of(objects);
+    int failed =
+        json_array_size(objects) ? pb_kubectl_delete(&self->kubectl, list, cascade, error) : 0;
+    json_decref(list);
+    return failed;
+}
+
+static int replace_all(cluster_restore *self, json_t *objects, pb_error *error)
+{
+    json_t *list = list_of(objects);
+    int failed = json_array_size(objects) ? pb_kubectl_replace(&self->kubectl, list, error) : 0;
+    json_decref(list);
+    return failed;
+}
+
+static int patch_claims(cluster_restore *self, const json_t *patches, pb_error *error)
+{
+    for (size_t i = 0; i < json_array_size(patches); i++) {
+        const json_t *item = json_array_get(patches, i);
+        if (pb_kubectl_patch(&self->kubectl, "persistentvolumeclaim",
+                             json_string_value(json_object_get(item, "name")),
+                             json_object_get(item, "patch"), error))
+            return -1;
+    }
+    return 0;
+}
+
+/* Pods run already that Velero brought, with what names the old cluster in them: they go first, and
+ * with them the revisions of their workloads. Only writers come with no replicas: their counts are
+ * recorded, those of others would be lost with a run that dies here. */
+static int carry_out(cluster_restore *self, const pb_velero_plan *plan, pb_error *error)
+{
+    const pb_workloads *writers = &self->record->workloads;
+    pb_workloads workloads = {0};
+    take_counts(plan->made, writers, &workloads);
+    for (size_t i = 0; i < writers->count; i++) {
+        const pb_workload *writer = &writers->items[i];
+        if (strcmp(writer->kind, "ReplicationController") != 0 &&
+            !pb_workloads_find(&workloads, writer->kind, writer->name))
+            pb_workloads_add(&workloads, writer->kind, writer->name, writer->replicas);
+    }
+    int failed =
+        delete_all(self, plan->removed, "foreground", error) ||
+        delete_all(self, plan->orphaned, "orphan", error) ||
+        delete_selected(self, "replicasets.apps", PB_VELERO_LABEL ",pod-template-hash", error) ||
+        delete_selected(self, "pods,controllerrevisions.apps", PB_VELERO_LABEL, error) ||
+        replace_all(self, plan->replaced, error) || patch_claims(self, plan->patches, error) ||
+        apply(self, plan->made, error) || scale_up(self, &workloads, error);
+    pb_workloads_free(&workloads);
+    return failed ? -1 : 0;
+}
+
+/* What Velero has restored becomes what a capture would have become. */
+static int edit_restored(cluster_restore *self, pb_error *error)
+{
+    pb_buffer ndjson = {0};
+    json_t *objects = NULL, *before = NULL;
+    size_t count;
+    int failed = delete_strays(self, error) ||
+                 pb_capture(&self->kubectl, &self->record->workloads, &ndjson, &count, error) ||
+                 pb_capture_parse(pb_buffer_slice(&ndjson), &objects, error);
+    if (!failed) {
+        before = json_deep_copy(objects);
+        failed = edit(self, objects, error);
+    }
+    if (!failed) {
+        pb_velero_plan plan;
+        pb_session_phase(self->session, "editing what Velero restored");
+        pb_velero_plan_edit(before, objects, &plan);
+        self->result->kubernetes_objects = json_array_size(objects);
+        failed = carry_out(self, &plan, error);
+        pb_velero_plan_free(&plan);
+    }
+    json_decref(before);
+    json_decref(objects);
+    pb_buffer_free(&ndjson);
+    return failed ? -1 : 0;
 }
 
 static int restore_by_velero(cluster_restore *self, pb_error *error)
@@ -394,7 +489,7 @@ static int restore_by_velero(cluster_restore *self, pb_error *error)
     char *name_space = pb_duplicate(
         (pb_slice){self->record->velero_backup, (size_t)(slash - self->record->velero_backup)});
     velero.name_space = name_space;
-    pb_buffer name = {0}, ndjson = {0};
+    pb_buffer name = {0};
     char now[PB_TIME_TEXT_MAX];
     pb_time_format_basic(pb_clock_utc_ms(), now);
     for (char *c = now; *c; c++)
@@ -404,26 +499,8 @@ static int restore_by_velero(cluster_restore *self, pb_error *error)
     int failed = pb_velero_restore(&velero, name.data, slash + 1, self->record->name_space,
                                    self->cluster->name_space, self->cluster->wait_ms, on_waiting,
                                    self->session, error);
-    pb_workloads nothing = {0};
-    json_t *objects = NULL;
-    size_t count;
     if (!failed)
-        failed = delete_strays(self, error) ||
-                 pb_capture(&self->kubectl, &nothing, &ndjson, &count, error) ||
-                 pb_capture_parse(pb_buffer_slice(&ndjson), &objects, error) ||
-                 edit(self, objects, error) || apply(self, objects, error);
-    /* The writers were captured with no replica. */
-    pb_workloads workloads = {0};
-    for (size_t i = 0; i < self->record->workloads.count; i++) {
-        const pb_workload *workload = &self->record->workloads.items[i];
-        if (strcmp(workload->kind, "ReplicationController") != 0)
-            pb_workloads_add(&workloads, workload->kind, workload->name, workload->replicas);
-    }
-    if (!failed)
-        failed = scale_up(self, &workloads, error);
-    pb_workloads_free(&workloads);
-    json_decref(objects);
-    pb_buffer_free(&ndjson);
+        failed = edit_restored(self, error);
     pb_buffer_free(&name);
     free(name_space);
     return failed ? -1 : 0;
@@ -564,6 +641,7 @@ int pb_cluster_restore(pb_session *session, const pb_restore_options *options,
     if (!self.edits.name_space)
         self.edits.name_space = cluster->name_space;
     int ended = work(&self, error);
+    ret_result->helm_objects = self.helm_objects;
     json_decref(self.objects);
     pb_buffer_free(&self.bucket);
     pb_repository_close(&self.repository);

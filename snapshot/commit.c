@@ -71,9 +71,9 @@ static int look_what_is_there(pb_repository *repository, pb_slice key, pb_slice 
     int failed = pb_store_read(repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &there, error);
     bool same = !failed && pb_slice_equal(pb_buffer_slice(&there), text);
     if (!failed && !same && pb_closing_note_parse(pb_buffer_slice(&there), by)) {
-        failed = pb_error_set(error, PB_ERROR_BUSY,
-                              "this attempt was closed by %s, which goes on with what it copied",
-                              by);
+        failed =
+            pb_error_set(error, PB_ERROR_BUSY,
+                         "this attempt was closed by %s, which goes on with what it copied", by);
         pb_error_hint(error, "a run that is stopped for a minute, or that --take-over was said of, "
                              "counts as dead; run it again to back up what is new since");
     } else if (!failed && !same) {
@@ -99,8 +99,8 @@ int pb_commit_check(const pb_snapshot_file *file, const pb_commit_terms *terms, 
         pb_error_set(error, PB_ERROR_FAILED,
                      "%llu of the %llu objects of snapshot %s are gone from %s: nothing was "
                      "committed",
-                     (unsigned long long)gone,
-                     (unsigned long long)terms->before_objects, terms->before, file->source);
+                     (unsigned long long)gone, (unsigned long long)terms->before_objects,
+                     terms->before, file->source);
         return pb_error_hint(error, "check the source; if they were deleted on purpose, run the "
                                     "same command again with --allow-gone");
     }
@@ -135,8 +135,8 @@ int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error 
         failed = pb_repository_write_proven(repository, pb_buffer_slice(&key),
                                             pb_buffer_slice(&text), error);
     if (failed && error->kind == PB_ERROR_EXISTS)
-        failed = look_what_is_there(repository, pb_buffer_slice(&key), pb_buffer_slice(&text),
-                                    error);
+        failed =
+            look_what_is_there(repository, pb_buffer_slice(&key), pb_buffer_slice(&text), error);
     if (failed)
         pb_error_context(error, "committing snapshot %s", file->id);
     pb_buffer_free(&text);

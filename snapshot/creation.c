@@ -24,8 +24,7 @@ static bool is_probe(pb_slice key)
 
 static int refuse(const pb_repository *repository, const pb_buffer *names, pb_error *error)
 {
-    pb_error_set(error, PB_ERROR_USAGE,
-                 "%s is not a pbcopy repository: it holds %s and no %s",
+    pb_error_set(error, PB_ERROR_USAGE, "%s is not a pbcopy repository: it holds %s and no %s",
                  pb_store_name(repository->store), names->data, PB_REPOSITORY_FILE);
     return pb_error_hint(error, "name an empty bucket or prefix, or an existing repository");
 }
@@ -61,8 +60,8 @@ int pb_creation_check(pb_repository *repository, pb_error *error)
 
 /* ---- the probe ---- */
 
-/* In bytewise order. A store that walks directories lists a/ before a-; others take letters of other
- * case, or composed and decomposed ones, for the same. */
+/* In bytewise order. A store that walks directories lists a/ before a-; others take letters of
+ * other case, or composed and decomposed ones, for the same. */
 static const char *const names[KEYS] = {
     "A-c", "a-c", "a/b", "e\xcc\x81", [CREATE_ONLY] = "once", "\xc3\xa9",
 };
@@ -124,10 +123,11 @@ static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_
     pb_page_release(page); /* `before` is not looked at any more */
     for (size_t k = 0; k < KEYS; k++)
         if (!found[k]) {
-            pb_error_set(error, PB_ERROR_USAGE,
-                         "%s does not keep keys as they are: '%s' was written, and its listing does "
-                         "not show it",
-                         pb_store_name(repository->store), probe->keys[k].data);
+            pb_error_set(
+                error, PB_ERROR_USAGE,
+                "%s does not keep keys as they are: '%s' was written, and its listing does "
+                "not show it",
+                pb_store_name(repository->store), probe->keys[k].data);
             return pb_error_hint(error, "a store that takes keys that differ in case or Unicode "
                                         "form for one, or loses what it takes, cannot hold a "
                                         "repository");
@@ -153,8 +153,8 @@ static int probe_store(pb_repository *repository, pb_error *error)
 {
     probe_keys probe = {0};
     name_probe(&probe);
-    int failed = probe_create_only(repository, &probe, error) ||
-                 probe_listing(repository, &probe, error);
+    int failed =
+        probe_create_only(repository, &probe, error) || probe_listing(repository, &probe, error);
     if (!failed)
         delete_probe(repository, &probe);
     for (size_t i = 0; i < KEYS; i++)

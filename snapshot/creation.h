@@ -1,7 +1,7 @@
 /* snapshot/creation.h - how an empty place becomes a repository. Main thread. For this room.
  *
- * It needs no right to delete, and can be broken off at each of its requests: probe objects may stay
- * behind, under probe/, which the next run takes for its own. */
+ * It needs no right to delete, and can be broken off at each of its requests: probe objects may
+ * stay behind, under probe/, which the next run takes for its own. */
 #ifndef PB_SNAPSHOT_CREATION_H
 #define PB_SNAPSHOT_CREATION_H
 

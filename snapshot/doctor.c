@@ -128,6 +128,26 @@ static void check_suspension(doctor *self)
     }
 }
 
+/* pachd does not start with such a one: the namespace is not what a backup should be of. */
+static void check_backend(doctor *self)
+{
+    const pb_pachyderm *pachyderm = &self->pachyderm;
+    pb_error error = {0};
+    if (pachyderm->storage_path[0]) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s: data lies in directory %s of pachd's node",
+                 pachyderm->storage_backend, pachyderm->storage_path);
+        tell(self, "storage backend", text);
+    }
+    if (pb_pachyderm_takes_backend(pachyderm))
+        return;
+    pb_error_set(&error, PB_ERROR_USAGE, "Pachyderm %s refuses STORAGE_BACKEND=%s",
+                 pachyderm->version, pachyderm->storage_backend);
+    pb_error_hint(&error, "from 2.11 on it takes AMAZON, GOOGLE, MICROSOFT and LOCAL; MinIO is "
+                          "AMAZON with STORAGE_URL s3://BUCKET?endpoint=HOST:PORT");
+    tell_error(self, "storage backend", &error);
+}
+
 static void check_cluster(doctor *self)
 {
     pb_error error = {0};
@@ -143,6 +163,7 @@ static void check_cluster(doctor *self)
                  self->pachyderm.version, self->options->cluster->name_space,
                  self->pachyderm.writers.count, self->pachyderm.paused ? ", paused" : "");
         tell(self, "Pachyderm", text);
+        check_backend(self);
     }
     check_rights(self);
     check_suspension(self);
@@ -158,9 +179,11 @@ static void check_database(doctor *self)
                                  &error)) {
         tell_error(self, "database", &error);
     } else {
-        char text[256];
-        snprintf(text, sizeof text, "PostgreSQL %s at %s", database.version.text,
-                 database.server.host ? database.server.host : "the default place");
+        char text[1024];
+        snprintf(text, sizeof text, "PostgreSQL %s at %s: %s, and %s%s", database.version.text,
+                 database.server.host ? database.server.host : "the default place",
+                 self->pachyderm.database_name,
+                 database.identity[0] ? "of logins " : "none of logins", database.identity);
         tell(self, "database", text);
     }
     pb_cluster_database_close(&database);
@@ -245,7 +268,7 @@ static void check_stores(doctor *self)
     if (self->has_pachyderm && pb_cluster_store_open(self->session, self->options->cluster,
                                                      &self->pachyderm, url, &store, &error))
         tell_error(self, "source", &error);
-    else if (store.url && store.url[0])
+    else if (store.url)
         source = check_store(self, "source", store.url, store.has_keys ? &store.keys : NULL,
                              &configs[0]);
     if (self->options->repository) {
@@ -313,6 +336,14 @@ static void append_line(pb_buffer *yaml, const char *name, const char *value)
     json_decref(object);
 }
 
+static void append_source(pb_buffer *yaml, const char *path)
+{
+    pb_buffer url = {0};
+    pb_buffer_append_format(&url, "file://%s", path);
+    append_line(yaml, "source", url.data);
+    pb_buffer_free(&url);
+}
+
 int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
                          pb_buffer *ret_yaml, pb_error *error)
 {
@@ -343,6 +374,14 @@ int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
                        "`source`:",
                        found.storage_in_secret ? "secret " PB_STORAGE_SECRET : "STORAGE_URL");
         append_comment(ret_yaml, "source: %s", found.storage_url);
+    } else if (found.storage_path[0]) {
+        pb_buffer_append_char(ret_yaml, '\n');
+        append_comment(ret_yaml,
+                       "What is backed up: Pachyderm has no bucket (STORAGE_BACKEND=%s), its data "
+                       "lies in a directory of pachd's node (STORAGE_HOST_PATH). Run pbcopy where "
+                       "that is; name where it is mounted:",
+                       found.storage_backend);
+        append_source(ret_yaml, found.storage_path);
     }
     pb_buffer_append_char(ret_yaml, '\n');
     append_comment(ret_yaml,
@@ -350,6 +389,9 @@ int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
                    "name that:");
     append_comment(ret_yaml, "database-host: %s", found.database_host);
     append_comment(ret_yaml, "database-port: %llu", (unsigned long long)found.database_port);
+    append_comment(ret_yaml, "Its databases: %s, and %s of logins%s.", found.database_name,
+                   found.identity_database[0] ? found.identity_database : "one that is not known",
+                   found.identity_database[0] ? "" : " (say identity-database: NAME)");
     if (found.password_secret[0])
         append_comment(ret_yaml, "Its password is read from secret %s, key %s.",
                        found.password_secret, found.password_key);

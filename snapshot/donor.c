@@ -65,8 +65,8 @@ static int read_parts(pb_repository *repository, const char *id, parts *found, p
     pb_buffer prefix = {0};
     pb_layout_snapshot_file(&prefix, pb_slice_of(id), PB_MANIFEST_FOLDER);
     part_search search = {repository, id, found, prefix.size};
-    int failed = pb_sequence_list(repository->store, pb_buffer_slice(&prefix), 0, read_page,
-                                  &search, error);
+    int failed =
+        pb_sequence_list(repository->store, pb_buffer_slice(&prefix), 0, read_page, &search, error);
     pb_buffer_free(&prefix);
     return failed;
 }
@@ -79,8 +79,8 @@ static void take_parts(parts *found, pb_snapshot_file *file)
     size_t kept = 0;
     for (size_t i = 0; i < found->count; i++) {
         const char *through = kept ? found->items[kept - 1].range.through : "";
-        if (!through || pb_slice_compare(pb_slice_of(found->items[i].range.after),
-                                         pb_slice_of(through)) < 0) {
+        if (!through ||
+            pb_slice_compare(pb_slice_of(found->items[i].range.after), pb_slice_of(through)) < 0) {
             if (!found->left_out++)
                 pb_error_set(&found->why, PB_ERROR_DAMAGED, "manifest parts overlap");
             pb_part_free(&found->items[i]);
@@ -105,9 +105,8 @@ int pb_donor_open(pb_repository *repository, const char *id, pb_donor *ret_donor
         return pb_error_context(error, "attempt %s", id);
     }
     if (found.left_out)
-        pb_session_note(repository->session,
-                        "%zu manifest parts of attempt %s are of no use: %s", found.left_out, id,
-                        found.why.message);
+        pb_session_note(repository->session, "%zu manifest parts of attempt %s are of no use: %s",
+                        found.left_out, id, found.why.message);
     return 0;
 }
 

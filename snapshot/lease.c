@@ -90,8 +90,8 @@ struct pb_lease {
     pb_store_request request;
     pb_buffer key, other_key, text;
     pb_slice key_slice;
-    char other[400]; /* whom the lease was found to name */
-    bool busy, over; /* nothing more is to be done */
+    char other[400];              /* whom the lease was found to name */
+    bool busy, over;              /* nothing more is to be done */
     int64_t begun_ms, renewed_ms; /* by CLOCK_BOOTTIME */
     int64_t ending_ms;            /* since when it is ending; 0: it is not */
     pb_error last_error;
@@ -205,7 +205,8 @@ static void on_restarted(pb_store_request *request)
 }
 
 /* The commit key of whom the lease names was read. A note there says that this run, or another, has
- * closed it: it wrote the lease late, having been stopped for a while, and it can commit no more. */
+ * closed it: it wrote the lease late, having been stopped for a while, and it can commit no more.
+ */
 static void on_other_read(pb_store_request *request)
 {
     pb_lease *lease = request->context;
@@ -215,8 +216,7 @@ static void on_other_read(pb_store_request *request)
     if (transient) {
         ended(lease, &request->error);
         lease->over = lease->ending_ms != 0;
-    } else if (!request->error.kind &&
-               pb_closing_note_parse(pb_buffer_slice(&lease->text), NULL)) {
+    } else if (!request->error.kind && pb_closing_note_parse(pb_buffer_slice(&lease->text), NULL)) {
         if (lease->ending_ms)
             release(lease);
         else

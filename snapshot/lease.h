@@ -31,11 +31,11 @@ int pb_lease_start(pb_repository *repository, const char *source_id, const pb_ru
                    pb_lease **ret_lease, pb_error *error);
 /* From now on the lease names another run of this process. */
 void pb_lease_rename(pb_lease *lease, const char *run);
-/* True where it is another's by now, or could not be renewed for 60 s of CLOCK_BOOTTIME; then *error
- * (NULL allowed) says so, as BUSY. Any thread. */
+/* True where it is another's by now, or could not be renewed for 60 s of CLOCK_BOOTTIME; then
+ * *error (NULL allowed) says so, as BUSY. Any thread. */
 bool pb_lease_is_lost(pb_lease *lease, pb_error *error);
-/* Ends the thread and frees. `releases`: a lease that is this run's still is deleted, or, where that
- * is refused, says that it is over; it takes 15 s at most. True where the lease was lost, as
+/* Ends the thread and frees. `releases`: a lease that is this run's still is deleted, or, where
+ * that is refused, says that it is over; it takes 15 s at most. True where the lease was lost, as
  * pb_lease_is_lost says, or turns out now to be another's. NULL allowed. */
 bool pb_lease_stop(pb_lease *lease, bool releases, pb_error *error);
 

@@ -45,7 +45,8 @@ typedef struct pass_shard {
     pb_worker *worker;
     pb_shard *shard;
     pb_reuse_ends ends;
-    /* Numbers of the streams: the base's, and those of each donor's records and listing; 0: none. */
+    /* Numbers of the streams: the base's, and those of each donor's records and listing; 0: none.
+     */
     unsigned base_stream, record_streams[PB_DONORS_MAX], stored_streams[PB_DONORS_MAX];
     pb_part_writer *writer;
     pb_snapshot_file tally; /* of the part being written */
@@ -105,8 +106,8 @@ static void plan_move(pass_shard *shard, pb_slice stored, pb_item *item)
     transfer->writes_once = shard->owner->pass->create_only;
 }
 
-/* Reads what a donor stored, to prove that it is the source's object; `etag` is that which the bytes
- * must have, empty where none tells. */
+/* Reads what a donor stored, to prove that it is the source's object; `etag` is that which the
+ * bytes must have, empty where none tells. */
 static void plan_read_stored(pass_shard *shard, pb_slice etag, pb_arena *arena, pb_item *item)
 {
     pb_transfer *transfer = &item->transfer;
@@ -170,7 +171,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     (void)error;
     pass_shard *shard = context;
     const pb_pass *pass = shard->owner->pass;
-    const pb_entry *source = heads[0], *base = shard->base_stream ? heads[shard->base_stream] : NULL;
+    const pb_entry *source = heads[0],
+                   *base = shard->base_stream ? heads[shard->base_stream] : NULL;
     const pb_entry *records[PB_DONORS_MAX], *stored[PB_DONORS_MAX];
     if (!source) {
         shard->gone_objects += base != NULL;
@@ -185,7 +187,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         if (stored[i] && pb_key_forms(source->key))
             stored[i] = NULL;
     }
-    pb_reuse reuse = pb_reuse_choose(&shard->ends, source, base, records, stored, pass->run->donor_count);
+    pb_reuse reuse =
+        pb_reuse_choose(&shard->ends, source, base, records, stored, pass->run->donor_count);
     item->entry = source;
     if (reuse.kind == PB_REUSE_KEEP) {
         item->other = base;
@@ -197,7 +200,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     return 0;
 }
 
-/* True for what the same object under another key, or its copy instead of a donor's, may survive. */
+/* True for what the same object under another key, or its copy instead of a donor's, may survive.
+ */
 static bool is_of_these_bytes(const pb_error *error)
 {
     return error->kind == PB_ERROR_DAMAGED || error->kind == PB_ERROR_NOT_FOUND ||
@@ -378,8 +382,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
         store_part(shard, pb_buffer_slice(&shard->last_key), false);
     }
     atomic_fetch_add_explicit(&self->job.counters.keys, 1, memory_order_relaxed);
-    pb_record record = has_record ? *(const pb_record *)item->other->record
-                                  : new_record(shard, item);
+    pb_record record =
+        has_record ? *(const pb_record *)item->other->record : new_record(shard, item);
     const char *flaw = pb_record_flaw(&record);
     if (flaw)
         return pb_error_set(error, PB_ERROR_FAILED, "object '%.*s': %s",
@@ -501,21 +505,18 @@ static bool lists_from_anywhere(const pb_worker *worker, unsigned store)
 static void add_manifest(pass_shard *self, const pb_snapshot_file *file)
 {
     const pb_range *range = pb_shard_range(self->shard);
-    pb_shard_add_stream(self->shard,
-                        pb_manifest_stream_open(self->worker->stores[REPOSITORY],
-                                                &self->worker->loop, file,
-                                                pb_slice_of(range->after),
-                                                pb_slice_of(range->through), pb_shard_wake,
-                                                self->shard));
+    pb_shard_add_stream(self->shard, pb_manifest_stream_open(
+                                         self->worker->stores[REPOSITORY], &self->worker->loop,
+                                         file, pb_slice_of(range->after),
+                                         pb_slice_of(range->through), pb_shard_wake, self->shard));
 }
 
 static void add_listing(pass_shard *self, pb_listing *listing)
 {
     const pb_range *range = pb_shard_range(self->shard);
-    pb_shard_add_stream(self->shard, pb_listing_open(listing, self->worker,
-                                                     pb_slice_of(range->after),
-                                                     pb_slice_of(range->through), pb_shard_wake,
-                                                     self->shard));
+    pb_shard_add_stream(self->shard,
+                        pb_listing_open(listing, self->worker, pb_slice_of(range->after),
+                                        pb_slice_of(range->through), pb_shard_wake, self->shard));
 }
 
 /* Donors' records, and what they stored that no record speaks of. Returns whether the shard may be
@@ -565,8 +566,7 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     self->writer = owner->dry_run ? NULL : pb_part_writer_new();
     self->ends = (pb_reuse_ends){
         .source_etag_is_md5 = pb_store_capabilities_of(worker->stores[SOURCE])->etag_is_md5,
-        .repository_etag_is_md5 =
-            pb_store_capabilities_of(worker->stores[REPOSITORY])->etag_is_md5,
+        .repository_etag_is_md5 = pb_store_capabilities_of(worker->stores[REPOSITORY])->etag_is_md5,
         .server_side = pass->server_side,
     };
     pb_buffer_append_slice(&self->after, after);

@@ -1,6 +1,7 @@
 /* snapshot/pass.h - one pass over a source: what is new is copied into the repository, and a record
  * of every object goes into manifest parts. A backup of a bucket is one pass; one of a cluster is a
- * pass or more while it lives, each an attempt of its own, and one while it is suspended. Main thread. For this room. */
+ * pass or more while it lives, each an attempt of its own, and one while it is suspended. Main
+ * thread. For this room. */
 #ifndef PB_SNAPSHOT_PASS_H
 #define PB_SNAPSHOT_PASS_H
 
@@ -16,8 +17,8 @@ typedef struct pb_pass {
     bool server_side; /* the repository's store copies from the source's by itself */
     bool create_only; /* it honours create-only writes */
     pb_hash_kind checksum;
-    pb_slice left_out;  /* keys that begin with this are passed over; empty: none */
-    const char *phase;  /* as events tell it */
+    pb_slice left_out; /* keys that begin with this are passed over; empty: none */
+    const char *phase; /* as events tell it */
     /* The source is in use: an object that vanishes or changes while it is looked at is left out.
      */
     bool live;
@@ -26,7 +27,7 @@ typedef struct pb_pass {
 } pb_pass;
 
 typedef struct pb_pass_result {
-    uint64_t gone_objects; /* in the base and not in the source any more, as far as was looked */
+    uint64_t gone_objects;     /* in the base and not in the source any more */
     uint64_t vanished_objects; /* `live`: left out */
     uint64_t failed_objects;
     uint64_t resumed_objects; /* that donors, other than earlier passes of this run, had copied */

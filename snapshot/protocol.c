@@ -24,8 +24,7 @@ pb_protocol_step pb_protocol_next(const pb_protocol *protocol)
 {
     if (protocol->outcome != PB_RUN_GOES_ON) {
         /* Who lost the lease, or never had it, sends nothing more. */
-        bool frees =
-            protocol->held && !protocol->released && protocol->outcome != PB_RUN_LOST;
+        bool frees = protocol->held && !protocol->released && protocol->outcome != PB_RUN_LOST;
         return frees ? PB_STEP_RELEASE : PB_STEP_END;
     }
     if (!protocol->held)

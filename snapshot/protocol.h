@@ -1,8 +1,8 @@
 /* snapshot/protocol.h - how the runs of one source keep out of each other's way. Pure: no I/O, no
  * clock. ARCHITECTURE.md has the argument, tests/unit/snapshot/protocol_test.c explores it.
  *
- * Each run makes an attempt: a snapshot id of its own, under which nobody else writes. Three keys of
- * the repository are shared:
+ * Each run makes an attempt: a snapshot id of its own, under which nobody else writes. Three keys
+ * of the repository are shared:
  *
  * - The commit key of an attempt. It gets one thing, create-only: the commit, by the run itself, or
  *   a note that closes the attempt, by whoever wants to use what it copied. This is the fence: no
@@ -25,13 +25,13 @@ typedef enum pb_protocol_step {
     PB_STEP_CLOSE_HOLDER,  /* write the closing note of the run that the lease names */
     PB_STEP_TAKE_LEASE,    /* make an id; write the lease, create-only where there was none */
     PB_STEP_CONFIRM_LEASE, /* read it back: two may have taken it at once */
-    PB_STEP_SURVEY,        /* look for the base, and for attempts since that ended without a commit */
-    PB_STEP_ANNOUNCE,      /* write the intent */
-    PB_STEP_CLOSE_DONOR,   /* write the closing note of candidate number `closed` */
-    PB_STEP_COPY,          /* list the source, copy, store manifest parts */
-    PB_STEP_CHECK_LEASE,   /* read it once more before the commit */
+    PB_STEP_SURVEY,      /* look for the base, and for attempts since that ended without a commit */
+    PB_STEP_ANNOUNCE,    /* write the intent */
+    PB_STEP_CLOSE_DONOR, /* write the closing note of candidate number `closed` */
+    PB_STEP_COPY,        /* list the source, copy, store manifest parts */
+    PB_STEP_CHECK_LEASE, /* read it once more before the commit */
     PB_STEP_COMMIT,
-    PB_STEP_RELEASE,       /* free the lease, if it is still this run's */
+    PB_STEP_RELEASE, /* free the lease, if it is still this run's */
     PB_STEP_END,
 } pb_protocol_step;
 
@@ -99,8 +99,8 @@ enum { PB_LEASE_DEAD_MS = 60 * 1000, PB_LEASE_RENEW_MS = 10 * 1000 };
 
 /* What a watcher has seen of a lease; zeroed to begin with. */
 typedef struct pb_lease_watch {
-    uint8_t seen[32];   /* digest of the lease's bytes */
-    int64_t since_ms;   /* first seen so, by the watcher's own monotonic clock */
+    uint8_t seen[32]; /* digest of the lease's bytes */
+    int64_t since_ms; /* first seen so, by the watcher's own monotonic clock */
     bool watching;
 } pb_lease_watch;
 

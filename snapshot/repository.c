@@ -212,8 +212,7 @@ static int examine_part(pb_slice stored, pb_slice id, pb_part *part, pb_error *e
     return more;
 }
 
-int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
-                       pb_error *error)
+int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part, pb_error *error)
 {
     pb_buffer key = {0}, stored = {0};
     pb_layout_part(&key, id, part->name);

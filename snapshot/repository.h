@@ -48,8 +48,7 @@ int pb_repository_write_proven(pb_repository *repository, pb_slice key, pb_slice
 
 /* Reads a whole part (part->name is set), checks every record, and describes it in *part: for parts
  * of attempts, which no snapshot.json names. */
-int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part,
-                       pb_error *error);
+int pb_repository_part(pb_repository *repository, pb_slice id, pb_part *part, pb_error *error);
 
 /* Cuts for a run over a manifest: the ends of its parts, gathered so that a shard has at least
  * `records` of them. In the arena. */

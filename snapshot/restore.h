@@ -26,6 +26,9 @@ typedef struct pb_restore_result {
     uint64_t failed_objects;
     uint64_t databases; /* of a cluster: restored, and Kubernetes objects that were applied */
     uint64_t kubernetes_objects;
+    /* Of a cluster: objects that stored helm's release, or said that they belong to one, and do not
+     * any more. */
+    uint64_t helm_objects;
     bool server_side;
     int64_t elapsed_ms;
 } pb_restore_result;

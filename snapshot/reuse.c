@@ -8,10 +8,10 @@ bool pb_reuse_unchanged(const pb_entry *source, const pb_entry *record)
            source->mtime_ms == record->mtime_ms;
 }
 
-/* What it takes to show that the stored object is the source's. Equal multipart ETags would, too, but
- * its record should say in what parts it is stored, and a listing does not. */
+/* What it takes to show that the stored object is the source's. Equal multipart ETags would, too,
+ * but its record should say in what parts it is stored, and a listing does not. */
 static pb_reuse_kind weigh(const pb_reuse_ends *ends, const pb_entry *source,
-                            const pb_entry *stored)
+                           const pb_entry *stored)
 {
     /* What was stored before the source's last change may have other metadata. */
     if (stored->size != source->size || stored->mtime_ms < source->mtime_ms)
@@ -35,8 +35,8 @@ static pb_reuse_kind weigh(const pb_reuse_ends *ends, const pb_entry *source,
 }
 
 pb_reuse pb_reuse_choose(const pb_reuse_ends *ends, const pb_entry *source, const pb_entry *base,
-                    const pb_entry *const *records, const pb_entry *const *stored,
-                    unsigned donors)
+                         const pb_entry *const *records, const pb_entry *const *stored,
+                         unsigned donors)
 {
     if (base && pb_reuse_unchanged(source, base))
         return (pb_reuse){PB_REUSE_KEEP, 0};

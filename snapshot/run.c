@@ -68,8 +68,8 @@ static int read_commit_key(pb_run *run, pb_slice key, pb_close_outcome *ret_outc
                            pb_error *error)
 {
     pb_buffer text = {0};
-    int failed = pb_store_read(run->repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &text,
-                               error);
+    int failed =
+        pb_store_read(run->repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &text, error);
     if (!failed)
         *ret_outcome = pb_closing_note_parse(pb_buffer_slice(&text), NULL) ? PB_CLOSE_DONE
                                                                            : PB_CLOSE_COMMITTED;
@@ -77,8 +77,8 @@ static int read_commit_key(pb_run *run, pb_slice key, pb_close_outcome *ret_outc
     return failed;
 }
 
-/* True where the run that the lease names was closed: it wrote the lease late, having been stopped, and
- * can commit no more. */
+/* True where the run that the lease names was closed: it wrote the lease late, having been stopped,
+ * and can commit no more. */
 static bool holder_is_closed(pb_run *run)
 {
     pb_buffer key = {0};
@@ -99,8 +99,8 @@ static int read_lease(pb_run *run, pb_error *error)
     if (pb_lease_read(run->repository, run->source_id, &seen, error))
         return -1;
     if (seen.there) {
-        bool dead = run->options->take_over || pb_lease_is_dead(&run->watch, seen.digest,
-                                                                pb_clock_monotonic_ms());
+        bool dead = run->options->take_over ||
+                    pb_lease_is_dead(&run->watch, seen.digest, pb_clock_monotonic_ms());
         view = dead ? PB_LEASE_DEAD : PB_LEASE_ALIVE;
     }
     if (seen.readable) {
@@ -131,8 +131,8 @@ static int watch_holder(pb_run *run, pb_error *error)
         snprintf(text, sizeof text,
                  "waiting for another backup of this source: %s, by %s, process %llu; if it does "
                  "not renew its lease it counts as dead in %lld s",
-                 run->holder, run->holder_process.host,
-                 (unsigned long long)run->holder_process.pid, (long long)left_ms / 1000);
+                 run->holder, run->holder_process.host, (unsigned long long)run->holder_process.pid,
+                 (long long)left_ms / 1000);
     else
         snprintf(text, sizeof text,
                  "waiting for whoever wrote %s%s/run.json, which cannot be read: it counts as dead "
@@ -177,8 +177,8 @@ static void fill_lease_file(pb_run *run)
 /* ---- closing attempts ---- */
 
 /* The fence: from here on the attempt cannot commit, unless it has. */
-static int close_attempt(pb_run *run, const char *id, const char *by,
-                         pb_close_outcome *ret_outcome, pb_error *error)
+static int close_attempt(pb_run *run, const char *id, const char *by, pb_close_outcome *ret_outcome,
+                         pb_error *error)
 {
     pb_buffer key = {0}, note = {0};
     pb_error wrong = {0};
@@ -305,8 +305,9 @@ static int busy(const pb_run *run, pb_error *error)
                      run->holder, run->holder_process.host,
                      (unsigned long long)run->holder_process.pid);
     else
-        pb_error_set(error, PB_ERROR_BUSY, "%s%s/run.json cannot be read: another backup of this "
-                                           "source may be running",
+        pb_error_set(error, PB_ERROR_BUSY,
+                     "%s%s/run.json cannot be read: another backup of this "
+                     "source may be running",
                      PB_SOURCES_PREFIX, run->source_id);
     return pb_error_hint(error, "wait for it; without --no-wait pbcopy finds out in a minute "
                                 "whether it is dead, and --take-over does not ask");
@@ -374,8 +375,8 @@ static int begin_dry(pb_run *run, pb_error *error)
                : 0;
 }
 
-/* Without create-only writes nothing but the lease keeps two runs apart, and clocks that stand still
- * can fool that. */
+/* Without create-only writes nothing but the lease keeps two runs apart, and clocks that stand
+ * still can fool that. */
 static int check_store(const pb_run *run, pb_error *error)
 {
     const pb_repository *repository = run->repository;

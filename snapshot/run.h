@@ -27,8 +27,8 @@ typedef struct pb_run {
     pb_process holder_process;
     pb_lease *lease;
     pb_run_file lease_file;
-    pb_survey survey; /* the base, and candidates for donors */
-    pb_intent intent; /* of the present attempt */
+    pb_survey survey;               /* the base, and candidates for donors */
+    pb_intent intent;               /* of the present attempt */
     pb_donor donors[PB_DONORS_MAX]; /* the newest first */
     unsigned donor_count;
 } pb_run;
@@ -48,7 +48,8 @@ void pb_run_add_donor(pb_run *run, const char *id, pb_snapshot_file *file, bool 
 int pb_run_next_attempt(pb_run *run, pb_snapshot_file *file, bool whole, pb_error *error);
 /* True where the lease is another's by now: nothing more may be sent. */
 bool pb_run_is_lost(const pb_run *run);
-/* Commits the present attempt. BUSY where another run holds the lease, or has closed the attempt. */
+/* Commits the present attempt. BUSY where another run holds the lease, or has closed the attempt.
+ */
 int pb_run_commit(pb_run *run, const pb_snapshot_file *file, pb_error *error);
 /* Gives the lease back and frees. Where the lease was lost, *error (of a run that failed) says so
  * afterwards; NULL for none. */

@@ -26,8 +26,8 @@ static int consider_attempt(pb_repository *repository, pb_slice id, bool closed,
                         PB_SLICE_FORMAT(id), wrong.message);
         return 0;
     }
-    bool wanted = is_of_source(options, intent.source, intent.prefix) &&
-                  !(options->full && intent.base[0]);
+    bool wanted =
+        is_of_source(options, intent.source, intent.prefix) && !(options->full && intent.base[0]);
     int failed = 0;
     if (wanted && !closed && !intent.lease[0] && !options->take_over &&
         pb_process_is_alive(&intent.process)) {

@@ -9,8 +9,8 @@
 typedef struct pb_survey_options {
     const char *source; /* identity, and prefix */
     const char *prefix;
-    bool full;      /* nothing of earlier snapshots: only attempts that took nothing from them */
-    bool take_over; /* do not ask whether an attempt of a program without leases is alive */
+    bool full;       /* nothing of earlier snapshots: only attempts that took nothing from them */
+    bool take_over;  /* do not ask whether an attempt of a program without leases is alive */
     const char *own; /* this attempt is left out; "" for none */
 } pb_survey_options;
 

@@ -16,6 +16,7 @@ static void fuzz_edits(pb_slice file, const json_t *objects)
     if (pb_edits_read(file, "edits", &arena, &edits, &error) == 0) {
         static const char *const versions[] = {"2.8.1", "2.9.0", "2.11.4", ""};
         pb_buffer text = {0};
+        edits.old_name_space = "old";
         (void)pb_edits_apply(&edits, versions[file.size % 4], edited, &error);
         pb_edits_diff(objects, edited, &text);
         pb_buffer_free(&text);

@@ -1,12 +1,12 @@
-"""The smaller commands of a cluster (init, doctor, connect, dry runs), and restores through Velero."""
+"""The smaller commands of a cluster (init, doctor, connect, dry runs), and what they say of its databases, its bucket and
+what went."""
 
-import copy
 import json
 import os
+import shutil
 import stat
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
@@ -71,64 +71,137 @@ class Commands(ClusterScenario):
         run = self.pbcopy("connect", "--address", "203.0.113.7", PACH_CONFIG=path)
         self.assert_failed(run, scenario.USAGE, "--cluster")
 
-    def test_restore_through_velero(self):
-        here = self.pachyderm(chunks=50, workers=1)
-        data = os.path.join(os.environ["SOURCE_DIR"], "tests", "data", "velero")
-        for name in ("velero.io_backups.yaml", "velero.io_restores.yaml"):
-            self.cluster.kubectl("apply", "-f", os.path.join(data, name))
-        self.cluster.kubectl("create", "namespace", "velero", check=False)
-        namespace = self.new_namespace("by-velero")
-        stop = threading.Event()
+    def test_logins_are_where_pachd_says(self):
+        here = self.pachyderm(chunks=20, workers=1)
+        arguments = ("--config", self.configuration(here))
+        self.cluster.kubectl("--namespace", here.namespace, "set", "env", "deployment/pachd",
+                             "IDENTITY_SERVER_DATABASE=logins")
+        # A dex that is there is another one's, and the cluster's own is not there: nothing is backed up.
+        for extra in ((), ("--dump", "all")):
+            run = self.pbcopy("backup", *arguments, *extra, **self.environment())
+            self.assert_failed(run, scenario.NOT_FOUND, ["logins", "IDENTITY_SERVER_DATABASE"],
+                               hint="--identity-database none")
+        self.assertTrue(here.is_up())
+        self.assertEqual(here.origin.bucket("repository").list("snapshots/"), {})
+        run = self.pbcopy("doctor", *arguments, **self.environment())
+        self.assertEqual(run.exit_code, scenario.FAILED, run)
+        self.assertRegex(run.stdout, r"WRONG   database: .*logins")
+        here.postgres.create("logins")
+        here.postgres.psql("logins", "CREATE TABLE connector (id text); INSERT INTO connector VALUES ('mine')")
+        run = self.succeed("doctor", *arguments, **self.environment())
+        self.assertRegex(run.stdout, r"database: PostgreSQL .*: pachyderm, and of logins logins")
+        path = os.path.join(self.folder, "made.yaml")
+        self.succeed("init", "--from-cluster", "--namespace", here.namespace, "--kubeconfig", self.cluster.kubeconfig,
+                     "--config", path, **self.environment())
+        with open(path, encoding="utf-8") as file:
+            self.assertIn("# Its databases: pachyderm, and logins of logins.\n", file.read())
+        cluster = self.backup(here, "--json").json()["snapshot"]["cluster"]
+        self.assertEqual([a["database"] for a in cluster["artifacts"] if a["kind"] == "pg_dump"], ["pachyderm", "logins"])
+        self.assertEqual((cluster["database"], cluster["identity_database"]), ("pachyderm", "logins"))
+        there = self.postgres()
+        there.create("pachyderm", "dex")
+        run = self.pbcopy("restore", *arguments, "--namespace", self.new_namespace("again"), here.origin.url("repository"),
+                          here.origin.url("restored"), "--identity", self.identity, "--database-host", there.host,
+                          "--database-port", str(there.port), "--database-user", there.user, PGPASSWORD=there.password,
+                          **self.environment())
+        self.assert_failed(run, scenario.NOT_FOUND, "logins", hint="createdb --owner=pachyderm logins")
+        there.create("logins")
+        self.restore(here, self.new_namespace("again"), there)
+        self.assertEqual(there.psql("logins", "SELECT id FROM connector"), "mine")
+        self.succeed("verify", here.origin.url("repository"), "--read", "--database", "--identity", self.identity)
 
-        def restored():
-            """What a Velero would bring: all as it was in the window, workers and all."""
-            objects = copy.deepcopy(here.objects()[1:] + here.worker_objects())
-            for item in objects:
-                item["metadata"]["namespace"] = namespace
-                for subject in item.get("subjects", []):
-                    subject["namespace"] = namespace
-                if item["metadata"]["name"] in ("pachd", "pachw") and item["kind"] == "Deployment":
-                    item["spec"]["replicas"] = 0
-                if item["kind"] == "ReplicationController":
-                    item["spec"]["replicas"] = 0
-            self.cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
-            self.cluster.apply(objects)
+        # A cluster without logins of its own says so, and one that hides their place names it.
+        self.cluster.kubectl("--namespace", here.namespace, "set", "env", "deployment/pachd", "IDENTITY_SERVER_DATABASE-")
+        here.postgres.drop("dex")
+        run = self.pbcopy("backup", *arguments, **self.environment())
+        self.assert_failed(run, scenario.NOT_FOUND, "database dex", hint="--identity-database none")
+        cluster = self.backup(here, "--json", "--identity-database", "none").json()["snapshot"]["cluster"]
+        self.assertEqual([a["database"] for a in cluster["artifacts"] if a["kind"] == "pg_dump"], ["pachyderm"])
+        cluster = self.backup(here, "--json", "--identity-database", "logins").json()["snapshot"]["cluster"]
+        self.assertEqual(cluster["identity_database"], "logins")
 
-        def play():
-            done = set()
-            while not stop.is_set():
-                for kind in ("backups", "restores"):
-                    for item in self.cluster.api("GET", f"/apis/velero.io/v1/namespaces/velero/{kind}")["items"]:
-                        name = item["metadata"]["name"]
-                        if name in done:
-                            continue
-                        done.add(name)
-                        if kind == "restores":
-                            mapping = item["spec"].get("namespaceMapping", {})
-                            if mapping == {here.namespace: namespace}:
-                                restored()
-                        self.cluster.merge(f"/apis/velero.io/v1/namespaces/velero/{kind}/{name}",
-                                           {"status": {"phase": "Completed"}})
-                time.sleep(0.3)
+    def test_a_directory_in_place_of_a_bucket(self):
+        here = self.pachyderm(chunks=20, workers=1)
+        arguments = ("--config", self.configuration(here))
 
-        player = threading.Thread(target=play)
+        def set_environment(*settings):
+            self.cluster.kubectl("--namespace", here.namespace, "set", "env", "deployment/pachd", *settings)
+
+        set_environment("STORAGE_URL-", "STORAGE_BACKEND=LOCAL", f"STORAGE_HOST_PATH={self.folder}/pachd")
+        run = self.pbcopy("doctor", *arguments, **self.environment())
+        self.assertEqual(run.exit_code, scenario.FAILED, run)
+        self.assertIn(f"ok      storage backend: LOCAL: data lies in directory {self.folder}/pachd", run.stdout)
+        self.assertIn("WRONG   source: Pachyderm in namespace", run.stdout)
+        self.assertIn(f"file://{self.folder}/pachd", run.stdout)
+        run = self.pbcopy("backup", *arguments, **self.environment())
+        self.assert_failed(run, scenario.USAGE, ["LOCAL", f"{self.folder}/pachd"], hint=f"file://{self.folder}/pachd")
+        path = os.path.join(self.folder, "made.yaml")
+        self.succeed("init", "--from-cluster", "--namespace", here.namespace, "--kubeconfig", self.cluster.kubeconfig,
+                     "--config", path, **self.environment())
+        with open(path, encoding="utf-8") as file:
+            self.assertRegex(file.read(), rf"\nsource: [\"']?file://{self.folder}/pachd")
+        # Said so, it is backed up.
+        for key in here.bucket.list("chunk/"):
+            os.makedirs(f"{self.folder}/pachd/chunk", exist_ok=True)
+            with open(f"{self.folder}/pachd/{key}", "wb") as file:
+                file.write(here.bucket.get(key))
+        configured = self.configuration(here, source=f"file://{self.folder}/pachd")
+        self.succeed("doctor", "--config", configured, **self.environment())
+        told = self.succeed("backup", "--config", configured, "--json", **self.environment()).json()
+        self.assertEqual(told["snapshot"]["cluster"]["chunks_needed"], 20)
+
+        set_environment("STORAGE_BACKEND=MINIO", "STORAGE_HOST_PATH-", f"STORAGE_URL={here.storage_url}")
+        run = self.pbcopy("doctor", *arguments, **self.environment())
+        self.assertEqual(run.exit_code, scenario.FAILED, run)
+        self.assertIn("WRONG   storage backend: Pachyderm 2.11.4 refuses STORAGE_BACKEND=MINIO", run.stdout)
+
+    def test_what_went_since_the_base(self):
+        here = self.pachyderm(chunks=300, workers=1)
+        self.backup(here)
+        chunks = sorted(here.bucket.list("chunk/"))
+        here.postgres.psql("pachyderm", "UPDATE storage.chunk_objects SET tombstone = true WHERE gen <= 255")
+        for key in chunks:
+            if int(key.rsplit(".", 1)[1], 16) <= 255:
+                here.bucket.delete(key)
+        # One that comes, is copied beforehand, and goes before the window was never in the base.
+        here.bucket.put("brief", b"here for a moment")
+        gone = threading.Event()
+
+        def forget():
+            scenario.wait_until(lambda: any(key.endswith("/pass-1.json") for key in
+                                            here.origin.bucket("repository").list("snapshots/")), 120, poll_s=0.05)
+            here.bucket.delete("brief")
+            gone.set()
+
+        player = threading.Thread(target=forget)
         player.start()
-        try:
-            self.backup(here, "--kubernetes", "velero")
-            there = self.postgres()
-            there.create("pachyderm", "dex")
-            self.restore(here, namespace, there)
-        finally:
-            stop.set()
-            player.join()
-        self.assert_agrees(there, here.origin.bucket("restored"))
-        replicas = self.cluster.replicas(namespace)
-        self.assertEqual((replicas["deployments/pachd"], replicas["deployments/pachw"]), (1, 2))
-        self.assertEqual([name for name in replicas if name.startswith("replicationcontrollers/")], [])
-        pachd = self.cluster.api("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments/pachd")
-        values = {v["name"]: v.get("value") for v in pachd["spec"]["template"]["spec"]["containers"][0]["env"]}
-        self.assertIn("s3://restored?", values["STORAGE_URL"])
-        self.assertEqual(values["POSTGRES_PORT"], str(there.port))
+        told = self.backup(here, "--dry-run", "--json").json()
+        self.assertEqual(told["gone_objects"], 255)
+        run = self.backup(here, "--json")
+        player.join()
+        self.assertTrue(gone.is_set())
+        self.assertEqual((run.json()["gone_objects"], run.json()["snapshot"]["objects"]), (255, 45))
+        for key in chunks[:]:
+            if 255 < int(key.rsplit(".", 1)[1], 16) <= 265:
+                here.bucket.delete(key)
+        here.postgres.psql("pachyderm", "UPDATE storage.chunk_objects SET tombstone = true WHERE gen <= 265")
+        # A run that is taken up after its pass counts what went before it, too.
+        run = self.pbcopy("backup", "--config", self.configuration(here, wait=1), "--passes", "2",
+                          **{**self.environment(), "PATH": self.failing("pg_dump")})
+        self.assertNotEqual(run.exit_code, scenario.OK, run)
+        run = self.backup(here, "--passes", "2")
+        self.assertRegex(run.stdout, r"(?m)^resumed ")
+        self.assertRegex(run.stdout, r"(?m)^gone +10$")
+
+    def failing(self, name):
+        """A PATH on which a program of this name fails at once, but for --version."""
+        folder = os.path.join(self.folder, "failing")
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\n[ "$1" = --version ] && exec {shutil.which(name)} "$@"\nexit 1\n')
+        os.chmod(path, 0o755)
+        return f"{folder}:{os.environ['PATH']}"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ MARKS = {
     "auth": "marked-auth-token-e84d",
 }
 
+HELM_RELEASE = "sh.helm.release.v1.pachyderm.v1"
+
 SCHEMA = """
 CREATE SCHEMA storage; CREATE SCHEMA pfs; CREATE SCHEMA pps; CREATE SCHEMA collections;
 CREATE TABLE storage.chunk_objects (chunk_id bytea NOT NULL, gen bigserial NOT NULL, uploaded bool NOT NULL
@@ -146,7 +148,7 @@ class Pachyderm:
             self._secret("pachyderm-identity", {"clients": "i"}),
             self._secret("pachyderm-console-secret", {"OAUTH_CLIENT_SECRET": "o"}),
             self._secret("pachyderm-license", {"enterprise-license-key": "l"}),
-            self._secret("sh.helm.release.v1.pachyderm.v1", {"release": "values"}, type="helm.sh/release.v1",
+            self._secret(HELM_RELEASE, {"release": "values"}, type="helm.sh/release.v1",
                          labels={"owner": "helm"}),
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pachd-config", "namespace": self.namespace},
              "data": {"MODE": "full"}},
@@ -180,6 +182,14 @@ class Pachyderm:
         ]
         if self.shape == "2.8":
             objects.append(self._workload("Deployment", "pach-enterprise", 1, pachd_image))
+        # As helm leaves what a chart makes; of these, pachd and users make the others.
+        for item in objects[1:]:
+            if item["metadata"]["name"] not in ("pachd-config", "user-secret", HELM_RELEASE):
+                metadata = item["metadata"]
+                metadata["labels"] = {**metadata.get("labels", {}), "app.kubernetes.io/managed-by": "Helm"}
+                metadata["annotations"] = {**metadata.get("annotations", {}),
+                                           "meta.helm.sh/release-name": "pachyderm",
+                                           "meta.helm.sh/release-namespace": self.namespace}
         return objects
 
     def worker_objects(self):

@@ -100,7 +100,7 @@ static void elsewhere_the_heartbeat_counts(void **state)
         else
             replace(&process.boot_id, "00000000-0000-0000-0000-000000000000 pid:[1]");
         assert_true(pb_process_is_alive(&process));
-            process.heartbeat_ms = pb_clock_utc_ms() - STALE_MS - 1;
+        process.heartbeat_ms = pb_clock_utc_ms() - STALE_MS - 1;
         assert_false(pb_process_is_alive(&process));
         process.heartbeat_ms = pb_clock_utc_ms() - STALE_MS + 10 * 1000;
         assert_true(pb_process_is_alive(&process));

@@ -338,7 +338,7 @@ static void registries(void **state)
 static void another_namespace(void **state)
 {
     (void)state;
-    pb_edits edits = {.name_space = "new", .keep_paused = true};
+    pb_edits edits = {.name_space = "new", .old_name_space = "old", .keep_paused = true};
     json_t *objects = json(shape_2_8), *object;
     pb_error error = {0};
     assert_int_equal(pb_edits_apply(&edits, "2.8.1", objects, &error), 0);

@@ -383,6 +383,20 @@ static void an_object_goes_through_standard_input(void **state)
     assert_null(strstr(read_file("calls"), "holder"));
 }
 
+static void objects_are_deleted_with_what_they_own(void **state)
+{
+    (void)state;
+    pb_kubectl kubectl = with_patience(0);
+    pb_error error = {0};
+    json_t *list = json_loads("{\"kind\":\"List\",\"items\":[]}", 0, NULL);
+    assert_int_equal(pb_kubectl_delete(&kubectl, list, "foreground", &error), 0);
+    assert_string_equal(read_file("input"), "{\"kind\":\"List\",\"items\":[]}\n");
+    const char *calls = read_file("calls");
+    assert_non_null(
+        strstr(calls, " delete --filename=- --ignore-not-found --cascade=foreground --timeout="));
+    json_decref(list);
+}
+
 static void one_that_exists_is_not_made(void **state)
 {
     (void)state;
@@ -471,6 +485,7 @@ int main(void)
         TEST(what_is_answered_is_not_asked_again),
         TEST(a_pause_ends_when_cancelled),
         TEST(an_object_goes_through_standard_input),
+        TEST(objects_are_deleted_with_what_they_own),
         TEST(one_that_exists_is_not_made),
         TEST(one_that_a_lost_answer_made_is_ours),
         TEST(one_that_another_made_meanwhile_is_not),

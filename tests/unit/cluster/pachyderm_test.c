@@ -386,6 +386,61 @@ static void a_dump_goes_past_the_bouncer(void **state)
     pb_pachyderm_free(&pachyderm);
 }
 
+static void logins_are_where_pachd_says(void **state)
+{
+    (void)state;
+    json_t *pachd = add_pachd("2.11.4");
+    assert_parsed(identity_database, "dex");
+    set(pachd, "IDENTITY_SERVER_DATABASE", "");
+    assert_parsed(identity_database, "dex");
+    json_array_clear(namespace_items);
+    set(add_pachd("2.11.4"), "IDENTITY_SERVER_DATABASE", "logins");
+    assert_parsed(identity_database, "logins");
+    /* From a secret: which it is cannot be told. */
+    json_array_clear(namespace_items);
+    set_from_secret(add_pachd("2.11.4"), "IDENTITY_SERVER_DATABASE", "s", "k");
+    assert_parsed(identity_database, "");
+}
+
+static void a_directory_in_place_of_a_bucket(void **state)
+{
+    (void)state;
+    static const char *const versions_of_all[] = {"2.5.0", "2.11.4", "latest"};
+    for (size_t i = 0; i < COUNT(versions_of_all); i++) {
+        json_array_clear(namespace_items);
+        json_t *pachd = add_pachd(versions_of_all[i]);
+        set(pachd, "STORAGE_BACKEND", "LOCAL");
+        set(pachd, "STORAGE_HOST_PATH", "/var/pachyderm-x/pachd");
+        add_storage_secret("AMAZON_BUCKET", "left-over", NULL);
+        assert_parsed(storage_backend, "LOCAL");
+        assert_parsed(storage_path, "/var/pachyderm-x/pachd");
+        assert_parsed(storage_url, "");
+    }
+    json_array_clear(namespace_items);
+    set(add_pachd("2.11.4"), "STORAGE_HOST_PATH", "/of/no/use");
+    assert_parsed(storage_path, "");
+}
+
+static void minio_is_refused_since_2_11(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version, *backend;
+        bool taken;
+    } cases[] = {
+        {"2.10.9", "MINIO", true}, {"2.11.0", "MINIO", false}, {"2.13.1", "minio", false},
+        {"3.0.0", "MINIO", false}, {"2.11.0", "AMAZON", true}, {"2.11.0", "LOCAL", true},
+        {"2.11.0", "", true},      {"latest", "MINIO", true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        json_array_clear(namespace_items);
+        set(add_pachd(cases[i].version), "STORAGE_BACKEND", cases[i].backend);
+        pb_pachyderm pachyderm = parse();
+        assert_int_equal(pb_pachyderm_takes_backend(&pachyderm), cases[i].taken);
+        pb_pachyderm_free(&pachyderm);
+    }
+}
+
 static void cloud_sql_is_reached_by_its_proxy(void **state)
 {
     (void)state;
@@ -634,6 +689,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 #define TEST_STAND_IN(name) cmocka_unit_test_setup_teardown(name, begin_stand_in, end_stand_in)
     const struct CMUnitTest tests[] = {
+        TEST(logins_are_where_pachd_says),
+        TEST(a_directory_in_place_of_a_bucket),
+        TEST(minio_is_refused_since_2_11),
         TEST(pachyderm_2_4),
         TEST(pachyderm_2_8_on_minio),
         TEST(pachyderm_2_10_by_gocdk),

@@ -109,9 +109,81 @@ static void objects_and_progress(void **state)
     json_decref(object);
 }
 
+/* ---- after a restore ---- */
+
+static json_t *objects_of(const char *text)
+{
+    json_t *objects = json_loads(text, 0, NULL);
+    assert_non_null(objects);
+    return objects;
+}
+
+static void expect_names(const json_t *objects, const char *wanted)
+{
+    pb_buffer names = {0};
+    for (size_t i = 0; i < json_array_size(objects); i++) {
+        const json_t *object = json_array_get(objects, i);
+        const json_t *metadata = json_object_get(object, "metadata");
+        pb_buffer_append_format(&names, "%s/%s ",
+                                json_string_value(json_object_get(object, "kind")),
+                                json_string_value(json_object_get(metadata, "name")));
+    }
+    assert_string_equal(names.data ? names.data : "", wanted);
+    pb_buffer_free(&names);
+}
+
+#define EDITED                                                                                     \
+    "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"same\"}},"                \
+    "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"s\"}},"                   \
+    "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"inner\"},\"spec\":{"     \
+    "\"type\":\"ClusterIP\"}},"                                                                    \
+    "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"outer\"},\"spec\":{"     \
+    "\"type\":\"NodePort\"}},"                                                                     \
+    "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeClaim\",\"metadata\":{\"name\":\"c\","      \
+    "\"labels\":{\"kept\":\"1\"}}},"                                                               \
+    "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"pachd\"},"       \
+    "\"spec\":{\"template\":{}}},"                                                                 \
+    "{\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"metadata\":{\"name\":\"etcd\"},"       \
+    "\"spec\":{\"template\":{},\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":"         \
+    "\"Delete\"}}}"
+
+static void a_plan_for_what_velero_restored(void **state)
+{
+    (void)state;
+    json_t *after = objects_of("[" EDITED "]");
+    json_t *before = objects_of("[{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{"
+                                "\"name\":\"release\"},\"data\":{\"x\":\"y\"}}," EDITED "]");
+    /* All but the one that is the same had a label. */
+    for (size_t i = 2; i < json_array_size(before); i++) {
+        json_t *metadata = json_object_get(json_array_get(before, i), "metadata");
+        json_t *labels = json_object_get(metadata, "labels");
+        if (!labels) {
+            labels = json_object();
+            json_object_set_new(metadata, "labels", labels);
+        }
+        json_object_set_new(labels, "velero.io/backup-name", json_string("b"));
+    }
+    pb_velero_plan plan;
+    pb_velero_plan_edit(before, after, &plan);
+    expect_names(plan.removed, "Secret/release Service/inner Service/outer Deployment/pachd ");
+    expect_names(plan.orphaned, "StatefulSet/etcd ");
+    expect_names(plan.replaced, "Secret/s ");
+    expect_names(plan.made, "Service/inner Service/outer Deployment/pachd StatefulSet/etcd ");
+    assert_null(json_object_get(json_array_get(plan.removed, 0), "data"));
+    char *patches = json_dumps(plan.patches, JSON_SORT_KEYS | JSON_COMPACT);
+    assert_string_equal(patches, "[{\"name\":\"c\",\"patch\":{\"metadata\":{\"annotations\":{"
+                                 "\"kubectl.kubernetes.io/last-applied-configuration\":null},"
+                                 "\"labels\":{\"velero.io/backup-name\":null}}}}]");
+    free(patches);
+    pb_velero_plan_free(&plan);
+    json_decref(before);
+    json_decref(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plan_for_what_velero_restored),
         cmocka_unit_test(only_completed_is_success),
         cmocka_unit_test(failures_come_with_veleros_words),
         cmocka_unit_test(objects_and_progress),

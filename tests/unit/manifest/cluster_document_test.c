@@ -39,6 +39,7 @@ static void make_cluster(pb_cluster_record *ret_record)
         .name_space = text_of("pachyderm"),
         .pachyderm_version = text_of("2.11.4"),
         .database_name = text_of("pachyderm \"x\" \xc3\xa4"),
+        .identity_database = text_of("logins"),
         .database_version = text_of("15.8"),
         .kubernetes = text_of("velero"),
         .velero_backup = text_of("velero/pbcopy-20261123T052049Z-3f9a"),
@@ -260,6 +261,44 @@ static void values_are_checked(void **state)
     refuse("\"sha256\":\"01", "\"sha256\":\"1", "sha256");
     refuse("\"sha256\":\"01", "\"sha256\":\"0x", "sha256");
     refuse("\"encrypted\":true", "\"encrypted\":1", "encrypted");
+    refuse("\"identity_database\":\"logins\"", "\"identity_database\":7", "identity_database");
+    take("\"identity_database\"", "\"other\""); /* early snapshots */
+}
+
+/* A snapshot that lost a dump says so, before anything is restored from it. */
+static void each_database_has_its_dump(void **state)
+{
+    (void)state;
+    static const char *const databases[][2] = {{"pachyderm", "logins"},
+                                               {"other", "dex"},
+                                               {"pachyderm", "dex"},
+                                               {"pachyderm", "pachyderm"}};
+    static const char *const missing[] = {"logins", "other", NULL, NULL};
+    for (size_t i = 0; i < COUNT(databases); i++) {
+        pb_buffer text = {0};
+        pb_snapshot_file file;
+        pb_error error = {0};
+        pb_cluster_record cluster = {
+            .name_space = text_of("prod"),
+            .pachyderm_version = text_of(""),
+            .database_name = text_of(databases[i][0]),
+            .identity_database = text_of(databases[i][1]),
+            .database_version = text_of("15.8"),
+            .kubernetes = text_of("none"),
+            .velero_backup = text_of(""),
+        };
+        add_artifact(&cluster, PB_ARTIFACT_DUMP, "a", "pachyderm", false);
+        add_artifact(&cluster, PB_ARTIFACT_DUMP, "b", "dex", false);
+        append(&text, &cluster);
+        int parsed = parse(pb_buffer_slice(&text), &file, &error);
+        assert_int_equal(parsed, missing[i] ? -1 : 0);
+        if (missing[i])
+            assert_non_null(strstr(error.message, missing[i]));
+        else
+            pb_snapshot_file_free(&file);
+        pb_cluster_record_free(&cluster);
+        pb_buffer_free(&text);
+    }
 }
 
 static void paths_stay_below_the_snapshot(void **state)
@@ -305,6 +344,7 @@ int main(void)
         cmocka_unit_test(one_without_dumps_round_trips),
         cmocka_unit_test(each_member_must_be_there_and_of_its_type),
         cmocka_unit_test(values_are_checked),
+        cmocka_unit_test(each_database_has_its_dump),
         cmocka_unit_test(paths_stay_below_the_snapshot),
         cmocka_unit_test(every_cut_is_refused),
     };

@@ -3,8 +3,8 @@
  * any time (it is simply not picked), be killed, take another for dead when it is not; each write
  * may get no answer, be sent again, and arrive much later; the source changes meanwhile. What the
  * runs do next and what they take over is decided by the program's own functions. */
-#include "snapshot/reuse.h"
 #include "snapshot/protocol.h"
+#include "snapshot/reuse.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -289,10 +289,9 @@ static void record_answer(model *world, run_state *run, const write_request *req
         pb_protocol_copied(protocol);
         break;
     case WRITE_COMMIT:
-        pb_protocol_committed(protocol,
-                              done || (attempt->commit == 1 &&
-                                       attempt->committed.at == run->record.at &&
-                                       attempt->committed.version == run->record.version));
+        pb_protocol_committed(
+            protocol, done || (attempt->commit == 1 && attempt->committed.at == run->record.at &&
+                               attempt->committed.version == run->record.version));
         break;
     case WRITE_NONE:
         break;
@@ -349,8 +348,8 @@ static void choose(const model *world, run_state *run)
             stored_list[i] = &stored[i];
         }
     }
-    pb_reuse reuse = pb_reuse_choose(&ends, &source, run->base != NOBODY ? &base : NULL, record_list,
-                                 stored_list, run->donor_count);
+    pb_reuse reuse = pb_reuse_choose(&ends, &source, run->base != NOBODY ? &base : NULL,
+                                     record_list, stored_list, run->donor_count);
     run->copy_step = 3;
     if (reuse.kind == PB_REUSE_KEEP)
         run->record = base_record;
@@ -419,7 +418,8 @@ static void read_step(explorer *self, const model *before, int number)
 
 static void run_step(explorer *self, const model *before, int number)
 {
-    if (before->runs[number].dead || pb_protocol_next(&before->runs[number].protocol) == PB_STEP_END)
+    if (before->runs[number].dead ||
+        pb_protocol_next(&before->runs[number].protocol) == PB_STEP_END)
         return;
     model after;
     memcpy(&after, before, sizeof after);
@@ -508,8 +508,9 @@ static void no_interleaving_harms_a_snapshot(void **state)
     (void)state;
     explorer self = {0};
     explore(&self);
-    printf("%zu states, %llu new snapshots in them, %llu of these with a donor's copy\n", self.count,
-           (unsigned long long)self.committed_worlds, (unsigned long long)self.donated_worlds);
+    printf("%zu states, %llu new snapshots in them, %llu of these with a donor's copy\n",
+           self.count, (unsigned long long)self.committed_worlds,
+           (unsigned long long)self.donated_worlds);
     if (self.violation)
         fail_msg("%s", self.violation);
     assert_true(self.committed_worlds > 1000 && self.donated_worlds > 1000);

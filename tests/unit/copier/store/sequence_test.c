@@ -54,7 +54,7 @@ static int count_keys(void *context, const pb_page *page, pb_error *error)
 {
     size_t *keys = context;
     *keys += page->count;
-    return *keys == 60 ? pb_error_set(error, PB_ERROR_FAILED, "sixty") : 0;
+    return *keys == 240 ? pb_error_set(error, PB_ERROR_FAILED, "enough") : 0;
 }
 
 static int list(numbered_store *state, size_t *ret_keys, pb_error *error)
@@ -125,8 +125,8 @@ static void test_ends_when_it_is_told_to(void **state)
     size_t keys;
     numbered_store store = {.follows = hundred};
     assert_int_equal(list(&store, &keys, &error), -1);
-    assert_string_equal(error.message, "sixty");
-    assert_int_equal(store.answered, 20);
+    assert_string_equal(error.message, "enough");
+    assert_int_equal(store.answered, 80);
 }
 
 static void expect_refusal(numbered_store store, const char *says)

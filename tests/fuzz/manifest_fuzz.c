@@ -1,6 +1,7 @@
 /* libFuzzer: the first byte picks a parser of the manifest room, the rest is its input. A record
  * that parses must come out of the writer again and parse to the same, and an intent and a snapshot
  * to what is written the same. */
+#include "manifest/closing_note.h"
 #include "manifest/intent.h"
 #include "manifest/part.h"
 #include "manifest/repository_file.h"
@@ -84,6 +85,25 @@ static void fuzz_snapshot(pb_slice input)
     pb_buffer_free(&text_again);
 }
 
+static void fuzz_lease(pb_slice input)
+{
+    pb_run_file file, again;
+    pb_error error;
+    pb_buffer text = {0}, text_again = {0};
+    if (pb_run_file_parse(input, &file, &error))
+        return;
+    pb_run_file_append(&text, &file);
+    if (pb_run_file_parse(pb_buffer_slice(&text), &again, &error))
+        abort();
+    pb_run_file_append(&text_again, &again);
+    if (!pb_slice_equal(pb_buffer_slice(&text), pb_buffer_slice(&text_again)))
+        abort();
+    pb_run_file_free(&file);
+    pb_run_file_free(&again);
+    pb_buffer_free(&text);
+    pb_buffer_free(&text_again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
@@ -91,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pb_slice input = {(const char *)data + 1, size - 1};
     pb_error error;
     pb_repository_file repository;
-    switch (data[0] % 5) {
+    switch (data[0] % 7) {
     case 0:
         fuzz_record(input);
         break;
@@ -106,6 +126,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 4:
         fuzz_snapshot(input);
+        break;
+    case 5:
+        fuzz_lease(input);
+        break;
+    case 6: {
+        char by[PB_CLOSED_BY_SIZE];
+        pb_closing_note_parse(input, by);
+    }
     }
     return 0;
 }

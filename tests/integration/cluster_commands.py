@@ -156,7 +156,7 @@ class Commands(ClusterScenario):
         self.assertIn("WRONG   storage backend: Pachyderm 2.11.4 refuses STORAGE_BACKEND=MINIO", run.stdout)
 
     def test_what_went_since_the_base(self):
-        here = self.pachyderm(chunks=300, workers=1)
+        here = self.pachyderm(chunks=600, workers=1)
         self.backup(here)
         chunks = sorted(here.bucket.list("chunk/"))
         here.postgres.psql("pachyderm", "UPDATE storage.chunk_objects SET tombstone = true WHERE gen <= 255")
@@ -167,20 +167,25 @@ class Commands(ClusterScenario):
         here.bucket.put("brief", b"here for a moment")
         gone = threading.Event()
 
+        def attempts():
+            return {key.split("/")[1] for key in here.origin.bucket("repository").list("snapshots/")}
+
+        before = attempts()
+
         def forget():
-            scenario.wait_until(lambda: any(key.endswith("/pass-1.json") for key in
-                                            here.origin.bucket("repository").list("snapshots/")), 120, poll_s=0.05)
+            # The window's attempt begins when the pass beforehand is over.
+            scenario.wait_until(lambda: len(attempts() - before) >= 2, 120, "the pass beforehand", poll_s=0.05)
             here.bucket.delete("brief")
             gone.set()
 
-        player = threading.Thread(target=forget)
-        player.start()
         told = self.backup(here, "--dry-run", "--json").json()
         self.assertEqual(told["gone_objects"], 255)
+        player = threading.Thread(target=forget)
+        player.start()
         run = self.backup(here, "--json")
         player.join()
         self.assertTrue(gone.is_set())
-        self.assertEqual((run.json()["gone_objects"], run.json()["snapshot"]["objects"]), (255, 45))
+        self.assertEqual((run.json()["gone_objects"], run.json()["snapshot"]["objects"]), (255, 345))
         for key in chunks[:]:
             if 255 < int(key.rsplit(".", 1)[1], 16) <= 265:
                 here.bucket.delete(key)

@@ -79,7 +79,7 @@ class Campaign(scenario.Scenario):
         """(program and arguments) of a run, maybe of another machine with a clock of its own."""
         if not self.can_skew or dice.random() < 0.5:
             return None, arguments
-        clock_s = dice.choice((-7200, -200, -30, 30, 200, 7200))
+        clock_s = dice.choice((-800, -200, -30, 30, 200, 800))
         return run_scenarios.elsewhere(scenario.PBCOPY, *arguments, clock_s=clock_s), arguments
 
     def begin_run(self, dice, source_url, repository_url):

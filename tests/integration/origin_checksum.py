@@ -154,10 +154,14 @@ class Checksum(scenario.Scenario):
         """What does not have the source's ETag is read again; in a repository, what does not have the CRC32C."""
         self.fill()
         flips = [f"fault flipped operation=GetObject key={key} times=1"
-                 for key in ("folder/003", "one", "parts/of-8-mib", "parts/odd", "whole")]
-        self.taken_from.set_faults(*flips[:3])
+                 for key in ("folder/004", "folder/005", "parts/of-8-mib", "parts/odd", "whole")]
+        self.taken_from.set_faults(*(f"fault flipped operation=GetObject key={key} times=1"
+                                     for key in ("folder/003", "one", "parts/of-8-mib")))
         self.back_up(self.url, *CRC32C)
         self.assertEqual(self.taken_from.statistics()["faults"]["flipped"], 3)
+        # What was written wrongly stays where it is, and is copied again to another place.
+        self.assertEqual({record["key"] for record in self.records(self.url) if record.get("path")},
+                         {"folder/003", "one"})
         self.taken_from.set_faults()
         self.stored_in.set_faults(*flips)
         self.assert_verified(self.url, len(self.bodies))

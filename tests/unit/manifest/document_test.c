@@ -69,6 +69,7 @@ static pb_intent make_intent(void)
         .started_ms = INT64_C(1795411249123),
         .process.heartbeat_ms = INT64_C(1795411250000),
         .program = program,
+        .lease = "5f0c7a3b9d1e4f6882ab34cd56ef7890",
     };
 }
 
@@ -240,6 +241,7 @@ static void an_intent_round_trips(void **state)
     assert_true(intent.started_ms == wanted.started_ms);
     assert_true(intent.process.heartbeat_ms == wanted.process.heartbeat_ms);
     assert_string_equal(intent.program, wanted.program);
+    assert_string_equal(intent.lease, wanted.lease);
     pb_intent_append(&again, &intent);
     assert_string_equal(again.data, text.data);
     pb_intent_free(&intent);
@@ -263,6 +265,8 @@ static void an_intent_is_checked(void **state)
     const pb_error_kind damaged = PB_ERROR_DAMAGED;
     expect_taken(INTENT, "\"host\"", "\"new\":{},\"host\"");
     expect_taken(INTENT, "\"base\":\"" BASE_ID "\",\"base_sha256\":\"" HEX64 "\",", "");
+    expect_taken(INTENT, ",\"lease\":\"5f0c7a3b9d1e4f6882ab34cd56ef7890\"", "");
+    expect_refused(INTENT, "\"lease\":\"5f", "\"lease\":\"..", damaged, "lease");
     expect_refused(INTENT, "version\":1", "version\":9", PB_ERROR_USAGE, "intent.json");
     expect_refused(INTENT, "\"intent\"", "\"snapshot\"", damaged, "intent");
     expect_refused(INTENT, "\"id\":\"" ID, "\"id\":\"x" ID, damaged, "\"id\" is not a snapshot id");

@@ -250,11 +250,33 @@ static void look_at_other(pb_lease *lease, const pb_run_file *other)
     read_key(lease, pb_buffer_slice(&lease->other_key), on_other_read);
 }
 
+/* The lease is gone. Another run may have taken over and ended meanwhile: then it has closed this
+ * attempt. Else somebody deleted it by hand. */
+static void on_own_read(pb_store_request *request)
+{
+    pb_lease *lease = request->context;
+    char by[PB_CLOSED_BY_SIZE];
+    bool closed = !request->error.kind && pb_closing_note_parse(pb_buffer_slice(&lease->text), by);
+    pb_buffer_clear(&lease->other_key);
+    if (!closed && !lease->ending_ms) {
+        write_file(lease, true, on_written);
+        return;
+    }
+    ended(lease, NULL);
+    if (closed)
+        lose(lease, "this run's attempt was closed by %s, which goes on with what it copied", by);
+    lease->over |= lease->ending_ms != 0;
+    uv_async_send(&lease->wake);
+}
+
 static void on_read(pb_store_request *request)
 {
     pb_lease *lease = request->context;
-    if (request->error.kind == PB_ERROR_NOT_FOUND && !lease->ending_ms) {
-        write_file(lease, true, on_written); /* somebody deleted it by hand */
+    if (request->error.kind == PB_ERROR_NOT_FOUND) {
+        pthread_mutex_lock(&lease->lock);
+        pb_layout_snapshot_file(&lease->other_key, pb_slice_of(lease->file.run), "snapshot.json");
+        pthread_mutex_unlock(&lease->lock);
+        read_key(lease, pb_buffer_slice(&lease->other_key), on_own_read);
         return;
     }
     if (request->error.kind) {

@@ -98,6 +98,7 @@ static int read_lease(pb_run *run, pb_error *error)
     run->holder[0] = 0;
     if (pb_lease_read(run->repository, run->source_id, &seen, error))
         return -1;
+    run->lease_is_there = seen.there;
     if (seen.there) {
         bool dead = run->options->take_over ||
                     pb_lease_is_dead(&run->watch, seen.digest, pb_clock_monotonic_ms());
@@ -322,7 +323,7 @@ static int lost(const pb_run *run, pb_error *error)
     else
         pb_error_set(error, PB_ERROR_BUSY, "the lease of this run, %s%s/run.json, was %s",
                      PB_SOURCES_PREFIX, run->source_id,
-                     run->protocol.lease == PB_LEASE_ABSENT ? "deleted" : "overwritten");
+                     run->lease_is_there ? "overwritten" : "deleted");
     return pb_error_hint(error, "what was copied stays: the next backup of this source goes on "
                                 "with it");
 }

@@ -25,6 +25,7 @@ typedef struct pb_run {
     pb_lease_watch watch;
     char holder[PB_SNAPSHOT_ID_SIZE]; /* whom the lease named when it was last read */
     pb_process holder_process;
+    bool lease_is_there; /* likewise */
     pb_lease *lease;
     pb_run_file lease_file;
     pb_survey survey;               /* the base, and candidates for donors */

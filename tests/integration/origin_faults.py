@@ -108,9 +108,8 @@ class Faults(scenario.Scenario):
         first = self.origin(buckets=("source", "restored"))
         second = self.origin(buckets=("repository",))
         self.fill(first.bucket("source"), 40)
-        flips = [f"fault flipped operation=GetObject key=folder-3/00{i}3 times=1" for i in range(4)]
-        flips += [f"fault flipped operation=GetObject key={key} times=1"
-                  for key in ("alone", "larger", "parts-of-8", "parts-of-5")]
+        flipped = [*(f"folder-3/00{i}3" for i in range(4)), "alone", "larger", "parts-of-8", "parts-of-5"]
+        flips = [f"fault flipped operation=GetObject key={key} times=1" for key in flipped]
         for url, read_by in ((second.url("repository"), second), (f"file://{self.folder}/repository", None)):
             with self.subTest(repository=url.split(":")[0]):
                 first.reset_statistics()
@@ -121,9 +120,11 @@ class Faults(scenario.Scenario):
                 bucket = f"restored-{url.split(':')[0]}"
                 first.client.create_bucket(Bucket=bucket)
                 self.succeed("verify", url, "--read")
-                # And the way back, from the repository.
+                # And the way back, from the repository: what was written wrongly was copied again, to another place.
                 if read_by:
-                    read_by.set_faults(*flips)
+                    places = {record["key"]: record.get("path", record["key"]) for record in self.records(url)}
+                    read_by.set_faults(*(f"fault flipped operation=GetObject key={places[key]} times=1"
+                                         for key in flipped))
                 self.succeed("restore", url, first.url(bucket))
                 if read_by:
                     self.assertEqual(read_by.statistics()["faults"]["flipped"], 8)

@@ -56,7 +56,7 @@ class RelayedRuns(OnOrigin, DeadRunScenarios, scenario.Scenario):
 class FolderRuns(OnOrigin, MeetingScenarios, DeadRunScenarios, scenario.Scenario):
     """From a directory to a directory."""
 
-    objects = 3000
+    objects = 1000
 
     def place(self, name):
         return self.directory(name)

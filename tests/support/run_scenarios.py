@@ -201,6 +201,7 @@ class MeetingScenarios(RunScenarios):
     def test_a_closing_note_with_odd_contents_is_one(self):
         source, repository = self.places()
         for note in (b'{"pbcopy":"abandoned"}', b'{"pbcopy":"abandoned","version":7,"by":["x"],"when":0}'):
+            self.fill(source, hashlib.sha256(note).hexdigest())
             run = self.freeze(source, repository, least=self.stored(repository) + 20)
             attempt = [each for each, state in self.snapshots(repository.url) if state == "unfinished"][-1]
             repository.put(f"snapshots/{attempt}/snapshot.json", note)

@@ -1,5 +1,5 @@
-"""Runs that meet, freeze, wake and die, on origin (copied inside the store, and through this machine) and on
-directories; and how a repository comes to be."""
+"""Runs that meet, freeze, wake and die, on origin, copied inside the store and through this machine; and how a
+repository comes to be."""
 
 import os
 import signal
@@ -10,32 +10,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import run_scenarios
 import scenario
-from run_scenarios import DeadRunScenarios, Folder, MeetingScenarios, RunScenarios
+from run_scenarios import DeadRunScenarios, MeetingScenarios, OnOrigin, RunScenarios
 from scenario import wait_until
-
-
-class OnOrigin:
-    """Inside one store."""
-
-    def setUp(self):
-        super().setUp()
-        self.server = self.origin("--page-size", "50")
-        self.places_made = 0
-
-    def place(self, name):
-        return self.bucket(name, self.server)
-
-    def bucket(self, name, server):
-        self.places_made += 1
-        bucket = f"{name}-{self.places_made}"
-        server.client.create_bucket(Bucket=bucket)
-        place = server.bucket(bucket)
-        place.url = server.url(bucket)
-        return place
-
-    def directory(self, name):
-        self.places_made += 1
-        return Folder(os.path.join(self.folder, f"{name}-{self.places_made}"))
 
 
 class OriginRuns(OnOrigin, MeetingScenarios, DeadRunScenarios, scenario.Scenario):
@@ -51,29 +27,6 @@ class RelayedRuns(OnOrigin, DeadRunScenarios, scenario.Scenario):
 
     def place(self, name):
         return self.bucket(name, self.other if name == "source" else self.server)
-
-
-class FolderRuns(OnOrigin, MeetingScenarios, DeadRunScenarios, scenario.Scenario):
-    """From a directory to a directory."""
-
-    objects = 1000
-
-    def place(self, name):
-        return self.directory(name)
-
-
-class IntoStoreRuns(OnOrigin, DeadRunScenarios, scenario.Scenario):
-    """From a directory to a store."""
-
-    def place(self, name):
-        return self.directory(name) if name == "source" else self.bucket(name, self.server)
-
-
-class IntoFolderRuns(OnOrigin, DeadRunScenarios, scenario.Scenario):
-    """From a store to a directory."""
-
-    def place(self, name):
-        return self.directory(name) if name == "repository" else self.bucket(name, self.server)
 
 
 class Elsewhere(OnOrigin, RunScenarios, scenario.Scenario):
@@ -143,9 +96,9 @@ class Creation(scenario.Scenario):
 
     def test_without_the_right_to_delete(self):
         _, url = self.bucket("repository")
-        self.server.set_faults("fault error503 operation=DeleteObjects", "fault error503 operation=DeleteObject")
+        self.server.set_faults("fault error403 operation=DeleteObjects", "fault error403 operation=DeleteObject")
         for _ in range(2):
-            self.succeed("backup", self.source, url, timeout_s=400)
+            self.succeed("backup", self.source, url)
         self.server.set_faults()
         self.succeed("verify", url, "--read")
 

@@ -189,7 +189,7 @@ class MeetingScenarios(RunScenarios):
     def test_damaged_leavings_are_left_unused(self):
         source, repository = self.places()
         self.succeed("backup", source.url, repository.url)
-        for flaw in (b"", b"{}", b"[" * 100000, b'{"pbcopy":"intent","version":99}'):
+        for flaw in (b"[" * 100000, b'{"pbcopy":"intent","version":99}'):
             self.fill(source, hashlib.sha256(flaw).hexdigest())
             self.die(source, repository, least=self.stored(repository) + 20)
             unfinished = [each for each, state in self.snapshots(repository.url) if state != "complete"][-1]
@@ -245,6 +245,30 @@ class MeetingScenarios(RunScenarios):
         self.fail_with(scenario.BUSY, "backup", source.url, repository.url, "--no-wait", hint="--take-over")
         self.succeed("backup", source.url, repository.url, "--take-over")
         self.assert_restores(repository, source.digests())
+
+
+class OnOrigin:
+    """Inside one store."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.origin("--page-size", "50")
+        self.places_made = 0
+
+    def place(self, name):
+        return self.bucket(name, self.server)
+
+    def bucket(self, name, server):
+        self.places_made += 1
+        bucket = f"{name}-{self.places_made}"
+        server.client.create_bucket(Bucket=bucket)
+        place = server.bucket(bucket)
+        place.url = server.url(bucket)
+        return place
+
+    def directory(self, name):
+        self.places_made += 1
+        return Folder(os.path.join(self.folder, f"{name}-{self.places_made}"))
 
 
 def elsewhere(*arguments, clock_s=0):

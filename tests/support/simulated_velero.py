@@ -154,7 +154,7 @@ class SimulatedVelero:
                              input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
                              env={**os.environ, "KUBECACHEDIR": os.path.join(self.cluster.folder, "cache")})
-        errors = [line for line in run.stderr.splitlines() if line and "AlreadyExists" not in line]
+        errors = [line for line in run.stderr.splitlines() if line and "AlreadyExists" not in line and not line.startswith("Warning:")]
         for line in errors:
             print("Velero:", line)
         return errors

@@ -448,8 +448,10 @@ static void on_read_sorted(uv_work_t *work, int status)
     while (before < page->count &&
            pb_slice_compare(page->entries[before].key, pb_stream_last_key(sorted->stream)) <= 0)
         before++;
-    page->count -= before;
-    memmove(page->entries, page->entries + before, page->count * sizeof *page->entries);
+    if (before) {
+        page->count -= before;
+        memmove(page->entries, page->entries + before, page->count * sizeof *page->entries);
+    }
     page->more = sorted->block < pb_spool_blocks(sorted->spool);
     pb_stream_deliver(sorted->stream, page, NULL);
 }

@@ -125,7 +125,7 @@ static void check(explorer *self, const model *world)
     }
     for (int i = 0; i < RUNS; i++) {
         const run_state *run = &world->runs[i];
-        bool committed = world->attempts[run->attempt].commit == 1;
+        bool committed = run->attempt != NOBODY && world->attempts[run->attempt].commit == 1;
         if (run->protocol.outcome == PB_RUN_COMMITTED && !committed)
             self->violation = "a run says that it committed, and there is no commit";
     }

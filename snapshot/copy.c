@@ -80,7 +80,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     bool same = unchanged(shard, source, heads[1]);
     if (!same && !pb_destination_takes(&copy->destination, source->key))
         return 0;
-    if (may_be_later(copy, source))
+    if (!copy->dry_run && may_be_later(copy, source)) /* a dry run has no last round */
         pb_seen_entries_add(copy->seen, source);
     if (same) {
         shard->result.unchanged_objects += first;

@@ -5,25 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/support/quoted_json.h"
 #include <cmocka.h>
 #include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-/* JSON with ' for ". */
-static json_t *json(const char *text)
-{
-    char *copy = pb_duplicate(pb_slice_of(text));
-    for (char *at = copy; *at; at++)
-        if (*at == '\'')
-            *at = '"';
-    json_error_t cause;
-    json_t *value = json_loads(copy, 0, &cause);
-    if (value == NULL)
-        fail_msg("%s: %s", copy, cause.text);
-    free(copy);
-    return value;
-}
 
 static void expect_wanted(bool wanted, const char *text)
 {

@@ -7,23 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "tests/support/quoted_json.h"
 #include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-/* JSON with ' for ". */
-static json_t *json(const char *text)
-{
-    char *copy = pb_duplicate(pb_slice_of(text));
-    for (char *at = copy; *at; at++)
-        if (*at == '\'')
-            *at = '"';
-    json_t *value = json_loads(copy, 0, NULL);
-    if (value == NULL)
-        fail_msg("%s", copy);
-    free(copy);
-    return value;
-}
 
 static void expect(const char *old, const char *name, const char *objects, const char *wanted)
 {

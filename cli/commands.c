@@ -342,8 +342,8 @@ static const pb_option_entry options[] = {
      "list abandoned attempts too: runs that ended without a snapshot, and passes of a cluster's "
      "backup, whose copies later snapshots may use"},
     {"full", 0, NULL, PB_OPTION_FLAG, AT(full), 0, 0, 0, PLAIN, BACKUP,
-     "copy every object again, whatever earlier snapshots hold: this is how damage that verify "
-     "found is made good"},
+     "copy every object again, whatever earlier snapshots hold: this repairs damage that verify "
+     "found"},
     {"allow-empty", 0, NULL, PB_OPTION_FLAG, AT(allow_empty), 0, 0, 0, PLAIN, BACKUP,
      "commit a first snapshot though the source holds no object"},
     {"allow-gone", 0, NULL, PB_OPTION_FLAG, AT(allow_gone), 0, 0, 0, PLAIN, BACKUP,
@@ -356,8 +356,9 @@ static const pb_option_entry options[] = {
     {"read", 0, NULL, PB_OPTION_FLAG, AT(read), 0, 0, 0, PLAIN, VERIFY,
      "read and hash every byte instead of comparing listings"},
     {"database", 0, NULL, PB_OPTION_FLAG, AT(database), 0, 0, 0, PLAIN, VERIFY,
-     "read the dumps of a cluster's snapshot too, and hold the chunks that they need against its "
-     "objects"},
+     "read the dumps of a cluster's snapshot too, and check that the snapshot holds each chunk "
+     "that "
+     "they need"},
     {"overwrite", 0, NULL, PB_OPTION_FLAG, AT(overwrite), 0, 0, 0, PLAIN, RESTORE,
      "replace objects of the destination that differ"},
     {"records", 0, NULL, PB_OPTION_FLAG, AT(records), 0, 0, 0, PLAIN, SHOW,

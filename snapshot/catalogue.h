@@ -17,8 +17,8 @@ typedef struct pb_catalogue_entry {
 } pb_catalogue_entry;
 
 /* Calls `each` for every snapshot and every attempt without one, oldest first. DAMAGED at the end
- * where some description could not be read; the others are told all the same. *ret_choice gets the
- * unfinished ones that are newer than the newest snapshot of their source; pb_choice_free. */
+ * where some description could not be read; the others are listed all the same. *ret_choice gets
+ * the unfinished ones that are newer than the newest snapshot of their source; pb_choice_free. */
 int pb_catalogue_snapshots(pb_session *session, const char *repository,
                            void (*each)(void *context, const pb_catalogue_entry *entry),
                            void *context, pb_choice *ret_choice, pb_error *error);

@@ -17,9 +17,7 @@ typedef struct copy_job {
     int64_t started_ms; /* by the source's clock */
     pb_seen_entries *seen;
     pb_listing *listings[2];
-    pb_copy_result *result;  /* under job.lock */
-    uint64_t copied_objects; /* by a try before this one, and so unchanged now */
-    uint64_t copied_bytes;
+    pb_copy_result *result; /* under job.lock */
 } copy_job;
 
 typedef struct copy_shard {
@@ -167,26 +165,12 @@ static int restart(void *context, pb_error *error)
 {
     copy_job *copy = context;
     (void)error;
-    if (copy->destination.round == PB_ROUND_ALL) { /* what later rounds count stays */
-        copy->copied_objects += atomic_load(&copy->job.counters.objects);
-        copy->copied_bytes += atomic_load(&copy->job.counters.bytes);
+    pb_destination_restart(&copy->destination, atomic_load(&copy->job.counters.objects),
+                           atomic_load(&copy->job.counters.bytes));
+    if (copy->destination.round == PB_ROUND_ALL) /* what later rounds count stays */
         *copy->result = (pb_copy_result){.server_side = copy->server_side};
-    }
-    pb_destination_restart(&copy->destination);
     pb_job_add_range(&copy->job, (pb_range){0});
     return 0;
-}
-
-/* What earlier tries copied is copied, though the last one found it there. */
-static void count_all_tries(copy_job *copy)
-{
-    pb_copy_result *result = copy->result;
-    uint64_t found_again = copy->copied_objects < result->unchanged_objects
-                               ? copy->copied_objects
-                               : result->unchanged_objects;
-    result->unchanged_objects -= found_again;
-    result->copied_objects += found_again;
-    result->copied_bytes += copy->copied_bytes;
 }
 
 static int open_ends(pb_session *session, const pb_copy_options *options,
@@ -228,7 +212,6 @@ static int run(copy_job *copy, pb_error *error)
         copy->listings[i] = pb_job_listing(&copy->job, i, copy->prefix, 0);
     copy->seen = pb_seen_entries_new();
     int ended = pb_destination_run(&copy->destination, error);
-    count_all_tries(copy);
     pb_seen_entries_free(copy->seen);
     result->failed_objects += copy->destination.refused_objects + copy->destination.lost_objects;
     if (ended || !result->failed_objects)
@@ -256,6 +239,8 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
                             .store = stores[DESTINATION],
                             .plan = plan_ranges,
                             .written_objects = &ret_result->copied_objects,
+                            .written_bytes = &ret_result->copied_bytes,
+                            .present_objects = &ret_result->unchanged_objects,
                             .failed_objects = &ret_result->failed_objects},
             .started_ms = source_now_ms,
             .prefix = pb_slice_of(options->prefix),

@@ -93,12 +93,15 @@ const char *pb_destination_hint(const pb_destination *self)
 
 /* ---- the rounds ---- */
 
-void pb_destination_restart(pb_destination *self)
+void pb_destination_restart(pb_destination *self, uint64_t objects, uint64_t bytes)
 {
-    if (self->round == PB_ROUND_ALL)
+    if (self->round == PB_ROUND_ALL) {
         atomic_store(&self->put_off_objects, 0);
-    else if (self->round == PB_ROUND_PUT_OFF)
+        self->former_objects += objects;
+        self->former_bytes += bytes;
+    } else if (self->round == PB_ROUND_PUT_OFF) {
         atomic_store(&self->refused_objects, 0);
+    }
     atomic_store(&self->lost_objects, 0);
 }
 
@@ -116,7 +119,7 @@ static int run_round(pb_destination *self, pb_round round, const char *phase, pb
     return pb_job_run(job, error);
 }
 
-int pb_destination_run(pb_destination *self, pb_error *error)
+static int run_rounds(pb_destination *self, pb_error *error)
 {
     const char *phase = self->job->phase;
     if (run_round(self, PB_ROUND_ALL, phase, error))
@@ -136,4 +139,20 @@ int pb_destination_run(pb_destination *self, pb_error *error)
     if (!*self->written_objects || *self->failed_objects)
         return 0;
     return run_round(self, PB_ROUND_CHECK, "checking", error);
+}
+
+static void count_former_tries(pb_destination *self)
+{
+    uint64_t found_again = self->former_objects < *self->present_objects ? self->former_objects
+                                                                         : *self->present_objects;
+    *self->present_objects -= found_again;
+    *self->written_objects += found_again;
+    *self->written_bytes += self->former_bytes;
+}
+
+int pb_destination_run(pb_destination *self, pb_error *error)
+{
+    int ended = run_rounds(self, error);
+    count_former_tries(self);
+    return ended;
 }

@@ -1,4 +1,4 @@
-/* snapshot/destination.h - what restore and copy do lest a destination lose what it is given. For
+/* snapshot/destination.h - how restore and copy keep a destination from losing what they write. For
  * this room.
  *
  * A run is up to three runs of the engine over the same keys. In the first all is looked at and
@@ -19,20 +19,24 @@ typedef struct pb_destination {
     pb_job *job;
     pb_store *store;             /* on the session's loop */
     void (*plan)(void *context); /* adds the ranges of a round to the job; the job's context */
-    const uint64_t *written_objects, *failed_objects; /* of all rounds so far */
+    uint64_t *written_objects, *written_bytes, *present_objects; /* of all rounds so far */
+    const uint64_t *failed_objects;                              /* likewise */
 
     pb_round round; /* the one that runs: what decide acts on */
     pb_key_probe probe;
     _Atomic unsigned put_off; /* forms of the keys that were */
     _Atomic uint64_t put_off_objects, refused_objects, lost_objects;
     atomic_bool etags_differ;
+    uint64_t former_objects, former_bytes; /* that tries before this one wrote */
 } pb_destination;
 
-/* All rounds. 0 also where objects were refused or lost: the caller adds both to its failures. */
+/* All rounds. What a former try wrote counts as written, though the last one found it there. 0 also
+ * where objects were refused or lost: the caller adds both to its failures. */
 int pb_destination_run(pb_destination *self, pb_error *error);
 
-/* A round begins again, as some listing was in disorder: forgets what it counted. */
-void pb_destination_restart(pb_destination *self);
+/* A round begins again, as some listing was in disorder: forgets what it counted. In the first
+ * round it keeps so many objects and bytes, which the try that ends has written. */
+void pb_destination_restart(pb_destination *self, uint64_t objects, uint64_t bytes);
 
 /* In decide, of an object that is to be written, in the first two rounds: false where that is not
  * to be done in this round. A refusal is reported. From any thread, as those below. */

@@ -25,8 +25,6 @@ typedef struct restore_job {
     pb_listing *listing;       /* of the destination */
     uint64_t damaged;          /* under job.lock */
     pb_restore_result *result; /* likewise */
-    uint64_t written_objects;  /* by a try before this one, and so present now */
-    uint64_t written_bytes;
 } restore_job;
 
 typedef struct restore_shard {
@@ -221,30 +219,15 @@ static int restart(void *context, pb_error *error)
     restore_job *restore = context;
     pb_restore_result *result = restore->result;
     (void)error;
+    pb_destination_restart(&restore->destination, restore->dry_run ? 0 : result->written_objects,
+                           restore->dry_run ? 0 : result->written_bytes);
     if (restore->destination.round == PB_ROUND_ALL) { /* what later rounds count stays */
-        if (!restore->dry_run) {
-            restore->written_objects += result->written_objects;
-            restore->written_bytes += result->written_bytes;
-        }
         result->objects = result->written_objects = result->written_bytes = 0;
         result->present_objects = result->extra_objects = result->differing_objects = 0;
         result->failed_objects = restore->damaged = 0;
     }
-    pb_destination_restart(&restore->destination);
     plan_ranges(restore);
     return 0;
-}
-
-/* What earlier tries wrote is written, though the last one found it there. */
-static void count_all_tries(restore_job *restore)
-{
-    pb_restore_result *result = restore->result;
-    uint64_t found_again = restore->written_objects < result->present_objects
-                               ? restore->written_objects
-                               : result->present_objects;
-    result->present_objects -= found_again;
-    result->written_objects += found_again;
-    result->written_bytes += restore->written_bytes;
 }
 
 static int judge(const restore_job *restore, pb_error *error)
@@ -279,6 +262,8 @@ static int run(restore_job *restore, pb_store_config *config, pb_store *destinat
         .store = destination,
         .plan = plan_ranges,
         .written_objects = &result->written_objects,
+        .written_bytes = &result->written_bytes,
+        .present_objects = &result->present_objects,
         .failed_objects = &result->failed_objects,
     };
     restore->listing = pb_job_listing(&restore->job, DESTINATION, restore->prefix, 0);
@@ -296,7 +281,6 @@ static int run(restore_job *restore, pb_store_config *config, pb_store *destinat
     restore->job.stores[DESTINATION] = config;
     restore->job.store_count = 2;
     int ended = pb_destination_run(&restore->destination, error);
-    count_all_tries(restore);
     result->failed_objects +=
         restore->destination.refused_objects + restore->destination.lost_objects;
     return ended ? ended : judge(restore, error);

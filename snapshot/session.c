@@ -274,7 +274,7 @@ const char *pb_finding_name(const pb_error *error)
     return "unreadable";
 }
 
-/* What an earlier try told of is not told again. */
+/* A finding that an earlier try reported is not reported again. */
 static bool was_told(const pb_job *job, const struct pb_finding *finding)
 {
     for (const struct pb_finding *told = job->told_before; told; told = told->next)

@@ -9,8 +9,8 @@ typedef struct pb_verify_options {
     const char *repository;
     pb_choice_options which; /* snapshot */
     const char *prefix;      /* only keys that begin with this; NULL or "" for all */
-    bool read;               /* read every byte; else hold listings against the manifest */
-    bool database;           /* and hold the manifest against what the dump needs */
+    bool read;               /* read every byte; else compare listings with it */
+    bool database;           /* check that it lists what the dump needs */
     const char *identity;    /* age's key file, to read an encrypted dump; NULL for none */
 } pb_verify_options;
 

@@ -190,7 +190,7 @@ class Commands(ClusterScenario):
             if 255 < int(key.rsplit(".", 1)[1], 16) <= 265:
                 here.bucket.delete(key)
         here.postgres.psql("pachyderm", "UPDATE storage.chunk_objects SET tombstone = true WHERE gen <= 265")
-        # A run that is taken up after its pass counts what went before it, too.
+        # A run that resumes after a pass counts what went before it, too.
         run = self.pbcopy("backup", "--config", self.configuration(here, wait=1), "--passes", "2",
                           **{**self.environment(), "PATH": self.failing("pg_dump")})
         self.assertNotEqual(run.exit_code, scenario.OK, run)

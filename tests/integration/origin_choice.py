@@ -282,7 +282,7 @@ class Losses(Choice):
                 self.succeed("backup", source, repository)
 
     def test_suddenly_empty(self):
-        """Also when it is copied in full, and when the run is taken up."""
+        """Also when it is copied in full, and when the run is resumed."""
         for full in (), ("--full",):
             with self.subTest(full=full):
                 origin = self.stores()
@@ -380,7 +380,7 @@ class Metadata(Choice):
         self.assert_same_objects(source, origin.bucket("restored"))
 
     def test_what_a_dead_run_copied(self):
-        """Taken up only where it is not older than the source's last change."""
+        """Reused only where it is not older than the source's last change."""
         origin = self.stores()
         source = origin.bucket("source")
         source.put_many({f"k{i}": some_bytes(100, i) for i in range(10)})

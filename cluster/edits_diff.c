@@ -224,27 +224,6 @@ static void compare(diff_walk *walk, const json_t *before, const json_t *after)
         tell(walk, before, after);
 }
 
-static char *key_of(const json_t *object)
-{
-    pb_buffer key = {0};
-    pb_buffer_append_format(&key, "%s %s/%s", pb_object_text(object, "apiVersion"),
-                            pb_object_kind(object), pb_object_name(object));
-    return key.data;
-}
-
-static json_t *index_of(const json_t *objects)
-{
-    json_t *index = json_object(), *object;
-    size_t i;
-    json_array_foreach(objects, i, object)
-    {
-        char *key = key_of(object);
-        json_object_set(index, key, object);
-        free(key);
-    }
-    return index;
-}
-
 static void compare_whole(pb_buffer *buffer, const json_t *before, const json_t *after)
 {
     const json_t *object = before ? before : after;
@@ -261,7 +240,7 @@ static void compare_whole(pb_buffer *buffer, const json_t *before, const json_t 
 
 void pb_edits_diff(const json_t *before, const json_t *after, pb_buffer *buffer)
 {
-    json_t *old = index_of(before), *new = index_of(after), *object;
+    json_t *old = pb_objects_by_name(before), *new = pb_objects_by_name(after), *object;
     const char *key;
     json_object_foreach(old, key, object)
     {

@@ -1,6 +1,8 @@
 #include "cluster/object.h"
 
+#include "base/bytes.h"
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 json_t *pb_object_at(const json_t *object, const char *path)
@@ -38,6 +40,35 @@ const char *pb_object_name(const json_t *object)
 bool pb_object_is(const json_t *object, const char *kind, const char *name)
 {
     return strcmp(pb_object_kind(object), kind) == 0 && strcmp(pb_object_name(object), name) == 0;
+}
+
+static char *full_name_of(const json_t *object)
+{
+    pb_buffer name = {0};
+    pb_buffer_append_format(&name, "%s %s/%s", pb_object_text(object, "apiVersion"),
+                            pb_object_kind(object), pb_object_name(object));
+    return name.data;
+}
+
+json_t *pb_objects_by_name(const json_t *objects)
+{
+    json_t *by_name = json_object(), *object;
+    size_t i;
+    json_array_foreach(objects, i, object)
+    {
+        char *name = full_name_of(object);
+        json_object_set(by_name, name, object);
+        free(name);
+    }
+    return by_name;
+}
+
+json_t *pb_object_of_same_name(const json_t *objects_by_name, const json_t *object)
+{
+    char *name = full_name_of(object);
+    json_t *same = json_object_get(objects_by_name, name);
+    free(name);
+    return same;
 }
 
 const char *pb_object_label(const json_t *object, const char *label)

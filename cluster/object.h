@@ -14,6 +14,10 @@ const char *pb_object_text(const json_t *object, const char *path);
 const char *pb_object_kind(const json_t *object);
 const char *pb_object_name(const json_t *object);
 bool pb_object_is(const json_t *object, const char *kind, const char *name);
+/* The objects of an array by what tells them apart: API version, kind and name. The caller's. */
+json_t *pb_objects_by_name(const json_t *objects);
+/* Which of them has the API version, kind and name of `object`; NULL where none has. */
+json_t *pb_object_of_same_name(const json_t *objects_by_name, const json_t *object);
 /* The value of a label or annotation ("" where there is none). */
 const char *pb_object_label(const json_t *object, const char *label);
 const char *pb_object_annotation(const json_t *object, const char *annotation);

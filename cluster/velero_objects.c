@@ -3,7 +3,6 @@
 #include "cluster/velero.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -107,14 +106,6 @@ static json_t *name_of(const json_t *object)
                      "kind", pb_object_kind(object), "metadata", "name", pb_object_name(object));
 }
 
-static char *key_of(const json_t *object)
-{
-    pb_buffer key = {0};
-    pb_buffer_append_format(&key, "%s %s/%s", pb_object_text(object, "apiVersion"),
-                            pb_object_kind(object), pb_object_name(object));
-    return key.data;
-}
-
 /* A merge patch from one object of text members to another. */
 static json_t *patch_of(const json_t *before, const json_t *after)
 {
@@ -179,19 +170,11 @@ static void plan_object(const json_t *before, json_t *after, pb_velero_plan *pla
 void pb_velero_plan_edit(const json_t *before, const json_t *after, pb_velero_plan *ret_plan)
 {
     pb_velero_plan plan = {json_array(), json_array(), json_array(), json_array(), json_array()};
-    json_t *edited = json_object(), *object;
+    json_t *edited = pb_objects_by_name(after), *object;
     size_t i;
-    json_array_foreach(after, i, object)
-    {
-        char *key = key_of(object);
-        json_object_set(edited, key, object);
-        free(key);
-    }
     json_array_foreach(before, i, object)
     {
-        char *key = key_of(object);
-        plan_object(object, json_object_get(edited, key), &plan);
-        free(key);
+        plan_object(object, pb_object_of_same_name(edited, object), &plan);
     }
     json_decref(edited);
     *ret_plan = plan;

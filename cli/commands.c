@@ -62,16 +62,13 @@ static const pb_command_entry commands[] = {
             "is meant.\n\n"
             "Objects that are there already and the same are left alone, so that a second run goes "
             "on from where the first ended. Objects with other bytes, and those that are older "
-            "than "
-            "the source's last change and may have other metadata, are left alone too, and the run "
-            "fails, unless --overwrite is given. Nothing is ever deleted. At the end the listing "
-            "of "
-            "DESTINATION must show what was written.\n\n"
+            "than the source's last change and may have other metadata, are left alone too, and "
+            "the run fails, unless --overwrite is given. Nothing is ever deleted. At the end the "
+            "listing of DESTINATION must show what was written.\n\n"
             "A store that keeps objects as files changes some keys: \"a//b\" becomes \"a/b\". "
-            "Where "
-            "such keys are to be written, pbcopy first probes DESTINATION with a few objects below "
-            "pbcopy-probe-*, which it deletes again, and refuses the keys that the store changes, "
-            "one by one.\n\n"
+            "Where such keys are to be written, pbcopy first probes DESTINATION with a few objects "
+            "below pbcopy-probe-*, which it deletes again, and refuses the keys that the store "
+            "changes, one by one.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it restores a "
             "whole Pachyderm into that namespace. In order: tools, rights and versions are "
             "checked, and that neither the namespace holds a Pachyderm nor a live one uses the "
@@ -357,8 +354,7 @@ static const pb_option_entry options[] = {
      "read and hash every byte instead of comparing listings"},
     {"database", 0, NULL, PB_OPTION_FLAG, AT(database), 0, 0, 0, PLAIN, VERIFY,
      "read the dumps of a cluster's snapshot too, and check that the snapshot holds each chunk "
-     "that "
-     "they need"},
+     "that they need"},
     {"overwrite", 0, NULL, PB_OPTION_FLAG, AT(overwrite), 0, 0, 0, PLAIN, RESTORE,
      "replace objects of the destination that differ"},
     {"records", 0, NULL, PB_OPTION_FLAG, AT(records), 0, 0, 0, PLAIN, SHOW,
@@ -368,8 +364,7 @@ static const pb_option_entry options[] = {
      "third of the CPU time of large objects; sha256 unless given"},
     {"prefix", 0, "P", PB_OPTION_PREFIX, AT(prefix), 0, 0, 0, PLAIN, MOVING | SHOW,
      "only objects whose key begins with P; where snapshots of one source differ in the prefix "
-     "that "
-     "was backed up, those of exactly this one"},
+     "that was backed up, those of exactly this one"},
     {"dry-run", 0, NULL, PB_OPTION_FLAG, AT(dry_run), 0, 0, 0, PLAIN, WRITING,
      "compare and say what would be done, and how long a cluster would be down; write nothing"},
 

@@ -14,7 +14,7 @@ typedef struct probe {
     pb_attempt *attempt; /* NULL: idle */
     bool looks;          /* at the commit key */
     pb_buffer key, text;
-    pb_store_request request;
+    pb_store_read_request read;
 } probe;
 
 struct survey {
@@ -57,20 +57,6 @@ void pb_choice_note(const pb_choice *choice, pb_session *session)
 }
 
 /* ---- requests, several at once ---- */
-
-static int on_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
-{
-    probe *asked = request->context;
-    if (asked->text.size + size > PB_SMALL_FILE_BYTES_MAX)
-        return pb_error_set(error, PB_ERROR_DAMAGED, "longer than any such file");
-    pb_buffer_append(&asked->text, data, size);
-    return 0;
-}
-
-static void on_restarted(pb_store_request *request)
-{
-    pb_buffer_clear(&((probe *)request->context)->text);
-}
 
 static void take_intent(survey *self, pb_attempt *attempt, pb_slice text)
 {
@@ -129,17 +115,13 @@ static void ask(survey *self, probe *asked, pb_attempt *attempt, bool looks)
     pb_buffer_clear(&asked->key);
     pb_layout_snapshot_file(&asked->key, pb_slice_of(attempt->id),
                             looks ? "snapshot.json" : "intent.json");
-    asked->request = (pb_store_request){
-        .operation = PB_STORE_GET,
-        .length = looks ? PB_CLOSING_NOTE_BYTES_MAX : 0,
-        .key = pb_buffer_slice(&asked->key),
-        .received = on_received,
-        .restarted = on_restarted,
-        .done = on_done,
-        .context = asked,
-    };
+    pb_store_read_prepare(&asked->read, pb_buffer_slice(&asked->key), PB_SMALL_FILE_BYTES_MAX,
+                          &asked->text);
+    asked->read.request.length = looks ? PB_CLOSING_NOTE_BYTES_MAX : 0;
+    asked->read.request.done = on_done;
+    asked->read.request.context = asked;
     self->under_way++;
-    pb_store_submit(self->repository->store, &asked->request);
+    pb_store_submit(self->repository->store, &asked->read.request);
 }
 
 /* Asks about each attempt that `wants` says, newest first. */

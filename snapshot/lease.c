@@ -88,6 +88,7 @@ struct pb_lease {
     pb_store *store;
     uv_timer_t timer;
     pb_store_request request;
+    pb_store_read_request read;
     pb_buffer key, other_key, text;
     pb_slice key_slice;
     char other[400];              /* whom the lease was found to name */
@@ -189,21 +190,6 @@ static void release(pb_lease *lease)
     pb_store_submit(lease->store, &lease->request);
 }
 
-static int on_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
-{
-    pb_lease *lease = request->context;
-    if (lease->text.size + size > PB_SMALL_FILE_BYTES_MAX)
-        return pb_error_set(error, PB_ERROR_DAMAGED, "longer than any lease");
-    pb_buffer_append(&lease->text, data, size);
-    return 0;
-}
-
-static void on_restarted(pb_store_request *request)
-{
-    pb_lease *lease = request->context;
-    pb_buffer_clear(&lease->text);
-}
-
 /* The commit key of whom the lease names was read. A note there says that this run, or another, has
  * closed it: it wrote the lease late, having been stopped for a while, and it can commit no more.
  */
@@ -230,15 +216,10 @@ static void on_other_read(pb_store_request *request)
 static void read_key(pb_lease *lease, pb_slice key, void (*done)(pb_store_request *request))
 {
     pb_buffer_clear(&lease->text);
-    lease->request = (pb_store_request){
-        .operation = PB_STORE_GET,
-        .key = key,
-        .received = on_received,
-        .restarted = on_restarted,
-        .done = done,
-        .context = lease,
-    };
-    pb_store_submit(lease->store, &lease->request);
+    pb_store_read_prepare(&lease->read, key, PB_SMALL_FILE_BYTES_MAX, &lease->text);
+    lease->read.request.done = done;
+    lease->read.request.context = lease;
+    pb_store_submit(lease->store, &lease->read.request);
 }
 
 /* Another's name is in the lease. */

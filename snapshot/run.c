@@ -364,13 +364,11 @@ static int step(pb_run *run, pb_error *error)
 /* A dry run asks nobody and leaves nothing. */
 static int begin_dry(pb_run *run, pb_error *error)
 {
-    char newest[PB_SNAPSHOT_ID_SIZE];
     if (survey(run, error))
         return -1;
-    memcpy(newest, run->survey.newest, sizeof newest);
     run->survey.candidate_count = 0;
-    return name_attempt(run, pb_slice_of(newest), run->lease_file.run, &run->intent.started_ms,
-                        error) ||
+    return name_attempt(run, pb_slice_of(run->survey.newest), run->lease_file.run,
+                        &run->intent.started_ms, error) ||
                    announce(run, error)
                ? -1
                : 0;

@@ -141,24 +141,15 @@ int pb_store_call(pb_store *store, pb_store_request *request, pb_error *error)
     return -1;
 }
 
-/* What pb_store_read asked for; the request is its first member, so that its callbacks find the
- * rest. */
-typedef struct whole_read {
-    pb_store_request request;
-    size_t max_bytes;
-    size_t size_before; /* of the buffer, which is appended to */
-    pb_buffer *body;
-} whole_read;
-
 static void read_restarted(pb_store_request *request)
 {
-    whole_read *read = (whole_read *)request;
+    pb_store_read_request *read = (pb_store_read_request *)request;
     read->body->size = read->size_before;
 }
 
 static int read_received(pb_store_request *request, const void *data, size_t size, pb_error *error)
 {
-    whole_read *read = (whole_read *)request;
+    pb_store_read_request *read = (pb_store_read_request *)request;
     if (size > read->max_bytes - (read->body->size - read->size_before))
         return pb_error_set(error, PB_ERROR_DAMAGED, "%.*s holds more than %zu bytes",
                             PB_SLICE_FORMAT(request->key), read->max_bytes);
@@ -166,18 +157,25 @@ static int read_received(pb_store_request *request, const void *data, size_t siz
     return 0;
 }
 
-int pb_store_read(pb_store *store, pb_slice key, size_t max_bytes, pb_buffer *ret_body,
-                  pb_error *error)
+void pb_store_read_prepare(pb_store_read_request *ret_read, pb_slice key, size_t max_bytes,
+                           pb_buffer *body)
 {
-    whole_read read = {
+    *ret_read = (pb_store_read_request){
         .request = {.operation = PB_STORE_GET,
                     .key = key,
                     .restarted = read_restarted,
                     .received = read_received},
         .max_bytes = max_bytes,
-        .size_before = ret_body->size,
-        .body = ret_body,
+        .size_before = body->size,
+        .body = body,
     };
+}
+
+int pb_store_read(pb_store *store, pb_slice key, size_t max_bytes, pb_buffer *ret_body,
+                  pb_error *error)
+{
+    pb_store_read_request read;
+    pb_store_read_prepare(&read, key, max_bytes, ret_body);
     return pb_store_call(store, &read.request, error);
 }
 

@@ -170,6 +170,18 @@ void pb_store_submit(pb_store *store, pb_store_request *request);
  * upload_id_new is not valid any more. */
 int pb_store_call(pb_store *store, pb_store_request *request, pb_error *error);
 
+/* A GET of a small object into memory. */
+typedef struct pb_store_read_request {
+    pb_store_request request; /* the first member: the callbacks find the rest by it */
+    size_t max_bytes;
+    size_t size_before; /* of the buffer, which is appended to */
+    pb_buffer *body;
+} pb_store_read_request;
+
+/* Fills *ret_read, but for done and context, for pb_store_submit of ret_read->request. The bytes
+ * are appended to *body, which the caller keeps until done; more than max_bytes is DAMAGED. */
+void pb_store_read_prepare(pb_store_read_request *ret_read, pb_slice key, size_t max_bytes,
+                           pb_buffer *body);
 /* GETs a whole small object into *ret_body (appended); more than max_bytes is DAMAGED. Like
  * pb_store_call. */
 int pb_store_read(pb_store *store, pb_slice key, size_t max_bytes, pb_buffer *ret_body,

@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "base/random.h"
+#include "copier/store/sequence.h"
 #include <stdio.h>
 
 enum { NAMED_MOST = 3, KEYS = 6, CREATE_ONLY = 4 };
@@ -22,39 +23,37 @@ static bool is_probe(pb_slice key)
            pb_hex_decode((pb_slice){key.data + old, key.size - old}, digits, sizeof digits);
 }
 
-static int refuse(const pb_repository *repository, const pb_buffer *names, pb_error *error)
+typedef struct stranger_search {
+    const pb_repository *repository;
+    pb_buffer names;
+    unsigned named;
+} stranger_search;
+
+static int refuse(const stranger_search *search, pb_error *error)
 {
     pb_error_set(error, PB_ERROR_USAGE, "%s is not a pbcopy repository: it holds %s and no %s",
-                 pb_store_name(repository->store), names->data, PB_REPOSITORY_FILE);
+                 pb_store_name(search->repository->store), search->names.data, PB_REPOSITORY_FILE);
     return pb_error_hint(error, "name an empty bucket or prefix, or an existing repository");
+}
+
+static int find_strangers(void *context, const pb_page *page, pb_error *error)
+{
+    stranger_search *search = context;
+    for (size_t i = 0; i < page->count && search->named < NAMED_MOST; i++)
+        if (!is_probe(page->entries[i].key))
+            pb_buffer_append_format(&search->names, "%s'%.*s'", search->named++ ? ", " : "",
+                                    PB_SLICE_FORMAT(page->entries[i].key));
+    return search->named < NAMED_MOST ? 0 : refuse(search, error);
 }
 
 int pb_creation_check(pb_repository *repository, pb_error *error)
 {
-    pb_buffer names = {0}, token = {0};
-    unsigned named = 0;
-    bool more = true;
-    int failed = 0;
-    while (more && !failed && named < NAMED_MOST) {
-        pb_store_request request = {.operation = PB_STORE_LIST};
-        request.list.token = pb_buffer_slice(&token);
-        failed = pb_store_call(repository->store, &request, error);
-        if (failed)
-            break;
-        pb_page *page = request.page;
-        for (size_t i = 0; i < page->count && named < NAMED_MOST; i++)
-            if (!is_probe(page->entries[i].key))
-                pb_buffer_append_format(&names, "%s'%.*s'", named++ ? ", " : "",
-                                        PB_SLICE_FORMAT(page->entries[i].key));
-        more = page->more && page->token.size;
-        pb_buffer_clear(&token);
-        pb_buffer_append_slice(&token, page->token);
-        pb_page_release(page);
-    }
-    if (!failed && named)
-        failed = refuse(repository, &names, error);
-    pb_buffer_free(&names);
-    pb_buffer_free(&token);
+    stranger_search search = {.repository = repository};
+    int failed =
+        pb_sequence_list(repository->store, (pb_slice){NULL, 0}, 0, find_strangers, &search, error);
+    if (!failed && search.named)
+        failed = refuse(&search, error);
+    pb_buffer_free(&search.names);
     return failed;
 }
 

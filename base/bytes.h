@@ -49,6 +49,12 @@ static inline bool pb_slice_starts_with(pb_slice slice, pb_slice start)
            (start.size == 0 || memcmp(slice.data, start.data, start.size) == 0);
 }
 
+static inline bool pb_slice_ends_with(pb_slice slice, pb_slice end)
+{
+    return slice.size >= end.size &&
+           (end.size == 0 || memcmp(slice.data + slice.size - end.size, end.data, end.size) == 0);
+}
+
 /* malloc/calloc/realloc/strdup that never return NULL: they print to standard error and abort.
  * Freed with free(). */
 void *pb_allocate(size_t size);

@@ -309,18 +309,12 @@ static bool edit_image(json_t *owner, const char *name, const char *registry)
     return true;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 static int edit_images(const char *registry, json_t *objects, pb_error *error)
 {
     json_t *object, *container, *variable;
     size_t found = 0, i, k, n;
     if (!is_word(registry, ".:/-_") || strstr(registry, "//") || *registry == '/' ||
-        ends_with(registry, "/"))
+        pb_slice_ends_with(pb_slice_of(registry), PB_SLICE_LITERAL("/")))
         return pb_error_set(error, PB_ERROR_USAGE,
                             "image-registry: \"%s\" is not HOST[:PORT][/PATH]", registry);
     json_array_foreach(objects, i, object)
@@ -332,7 +326,8 @@ static int edit_images(const char *registry, json_t *objects, pb_error *error)
             /* pachd makes its workers of WORKER_IMAGE and WORKER_SIDECAR_IMAGE. */
             json_array_foreach(json_object_get(container, "env"), n, variable)
             {
-                if (ends_with(pb_object_text(variable, "name"), "_IMAGE"))
+                if (pb_slice_ends_with(pb_slice_of(pb_object_text(variable, "name")),
+                                       PB_SLICE_LITERAL("_IMAGE")))
                     edit_image(variable, "value", registry);
             }
         }
@@ -379,12 +374,8 @@ static void drop_velero_labels(json_t *objects)
     size_t i;
     json_array_foreach(objects, i, object)
     {
-        json_t *metadata = json_object_get(object, "metadata");
-        json_t *labels = json_object_get(metadata, "labels");
-        json_object_del(labels, PB_VELERO_LABEL);
-        json_object_del(labels, "velero.io/restore-name");
-        if (json_is_object(labels) && json_object_size(labels) == 0)
-            json_object_del(metadata, "labels");
+        pb_object_drop(object, "labels", PB_VELERO_LABEL);
+        pb_object_drop(object, "labels", "velero.io/restore-name");
     }
 }
 

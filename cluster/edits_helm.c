@@ -39,27 +39,17 @@ size_t pb_helm_count(const json_t *objects)
     return count;
 }
 
-/* An empty member would differ from none. */
-static void drop(json_t *metadata, const char *list, const char *name)
-{
-    json_t *members = json_object_get(metadata, list);
-    json_object_del(members, name);
-    if (json_is_object(members) && json_object_size(members) == 0)
-        json_object_del(metadata, list);
-}
-
 void pb_helm_remove(json_t *objects)
 {
     for (size_t i = json_array_size(objects); i-- > 0;) {
-        const json_t *object = json_array_get(objects, i);
-        json_t *metadata = json_object_get(object, "metadata");
+        json_t *object = json_array_get(objects, i);
         if (pb_helm_is_release(object)) {
             json_array_remove(objects, i);
             continue;
         }
         for (size_t k = 0; k < COUNT(annotations); k++)
-            drop(metadata, "annotations", annotations[k]);
+            pb_object_drop(object, "annotations", annotations[k]);
         if (strcmp(pb_object_label(object, MANAGED_BY), "Helm") == 0)
-            drop(metadata, "labels", MANAGED_BY);
+            pb_object_drop(object, "labels", MANAGED_BY);
     }
 }

@@ -76,12 +76,6 @@ static json_t *renamed(const move *self, const json_t *value, bool whole)
 
 /* ---- objects ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 /* Does this member hold nothing but the name of a namespace? */
 static bool is_namespace(const json_t *owner, const char *member)
 {
@@ -90,7 +84,8 @@ static bool is_namespace(const json_t *owner, const char *member)
         strcmp(member, "matchNames") == 0)
         return true;
     if (strcmp(member, "value") == 0) /* of a variable */
-        return ends_with(pb_object_text(owner, "name"), "NAMESPACE");
+        return pb_slice_ends_with(pb_slice_of(pb_object_text(owner, "name")),
+                                  PB_SLICE_LITERAL("NAMESPACE"));
     return strcmp(member, "values") == 0 && /* of an expression that selects */
            strcmp(pb_object_text(owner, "key"), label) == 0;
 }

@@ -81,6 +81,15 @@ const char *pb_object_annotation(const json_t *object, const char *annotation)
     return text_of(json_object_get(pb_object_at(object, "metadata.annotations"), annotation));
 }
 
+void pb_object_drop(json_t *object, const char *list, const char *name)
+{
+    json_t *metadata = json_object_get(object, "metadata");
+    json_t *members = json_object_get(metadata, list);
+    json_object_del(members, name);
+    if (json_is_object(members) && json_object_size(members) == 0)
+        json_object_del(metadata, list);
+}
+
 json_t *pb_object_pod_template(const json_t *object)
 {
     static const char *const kinds[] = {"Deployment", "StatefulSet",           "DaemonSet",

@@ -21,6 +21,9 @@ json_t *pb_object_of_same_name(const json_t *objects_by_name, const json_t *obje
 /* The value of a label or annotation ("" where there is none). */
 const char *pb_object_label(const json_t *object, const char *label);
 const char *pb_object_annotation(const json_t *object, const char *annotation);
+/* Removes a member of metadata's "labels" or "annotations", and that where it is empty then: an
+ * empty one would differ from none. */
+void pb_object_drop(json_t *object, const char *list, const char *name);
 /* The pod template (metadata, spec) of a workload, NULL for all else: Deployment, StatefulSet,
  * DaemonSet, ReplicaSet, ReplicationController, Job, CronJob. */
 json_t *pb_object_pod_template(const json_t *object);

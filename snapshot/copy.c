@@ -209,7 +209,7 @@ static int run(copy_job *copy, pb_error *error)
     copy->job.restart = restart;
     copy->job.context = copy;
     for (unsigned i = 0; i < 2; i++)
-        copy->listings[i] = pb_job_listing(&copy->job, i, copy->prefix, 0);
+        copy->listings[i] = pb_job_listing(&copy->job, i, copy->prefix);
     copy->seen = pb_seen_entries_new();
     int ended = pb_destination_run(&copy->destination, error);
     pb_seen_entries_free(copy->seen);

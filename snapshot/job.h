@@ -61,7 +61,10 @@ enum { PB_SHARDS_WITH_MANIFEST = 16 };
 void pb_job_init(pb_job *job, pb_session *session);
 void pb_job_free(pb_job *job); /* ranges, findings and listings */
 /* A listing for the job's shards (listing.h), of a store's number; the job's. */
-pb_listing *pb_job_listing(pb_job *job, unsigned store, pb_slice prefix, size_t strip);
+pb_listing *pb_job_listing(pb_job *job, unsigned store, pb_slice prefix);
+/* The same of what the attempt `id` stored of objects whose keys have the prefix, by their own
+ * keys: data/<id>/ is stripped. */
+pb_listing *pb_job_data_listing(pb_job *job, unsigned store, pb_slice id, pb_slice prefix);
 /* Adds a range (taken over). */
 void pb_job_add_range(pb_job *job, pb_range range);
 /* Adds the ranges that cuts make of (after, through]; cuts outside of it are left out. */

@@ -2,13 +2,30 @@
 #include "snapshot/job.h"
 
 #include "base/clock.h"
+#include "manifest/layout.h"
 
 enum { TICK_MS = 200 };
 
-pb_listing *pb_job_listing(pb_job *job, unsigned store, pb_slice prefix, size_t strip)
+static pb_listing *add_listing(pb_job *job, unsigned store, pb_slice prefix, size_t strip)
 {
     pb_listing *listing = pb_listing_new(store, prefix, strip);
     job->listings[job->listing_count++] = listing;
+    return listing;
+}
+
+pb_listing *pb_job_listing(pb_job *job, unsigned store, pb_slice prefix)
+{
+    return add_listing(job, store, prefix, 0);
+}
+
+pb_listing *pb_job_data_listing(pb_job *job, unsigned store, pb_slice id, pb_slice prefix)
+{
+    pb_buffer data = {0};
+    pb_layout_data_prefix(&data, id);
+    size_t strip = data.size;
+    pb_buffer_append_slice(&data, prefix);
+    pb_listing *listing = add_listing(job, store, pb_buffer_slice(&data), strip);
+    pb_buffer_free(&data);
     return listing;
 }
 

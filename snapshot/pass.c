@@ -609,13 +609,8 @@ static void plan_ranges(pass_job *self)
 
 static pb_listing *list_stored(pass_job *self, const pb_donor *donor)
 {
-    pb_buffer data = {0};
-    pb_layout_data_prefix(&data, pb_slice_of(donor->id));
-    size_t strip = data.size;
-    pb_buffer_append_text(&data, self->pass->run->intent.prefix);
-    pb_listing *listing = pb_job_listing(&self->job, REPOSITORY, pb_buffer_slice(&data), strip);
-    pb_buffer_free(&data);
-    return listing;
+    return pb_job_data_listing(&self->job, REPOSITORY, pb_slice_of(donor->id),
+                               pb_slice_of(self->pass->run->intent.prefix));
 }
 
 static void describe(pass_job *self, pb_snapshot_file *file);
@@ -727,7 +722,7 @@ int pb_pass_run(const pb_pass *pass, pb_snapshot_file *ret_file, pb_pass_result 
     job->store_count = 2;
     job->sorted[SOURCE] = is_known_to_be_unordered(pass);
     job->sorted[REPOSITORY] = pass->repository->file.unordered_listing;
-    self.source_listing = pb_job_listing(job, SOURCE, pb_slice_of(pass->run->intent.prefix), 0);
+    self.source_listing = pb_job_listing(job, SOURCE, pb_slice_of(pass->run->intent.prefix));
     for (unsigned i = 0; i < pass->run->donor_count; i++)
         if (pass->run->donors[i].lists)
             self.stored_listings[i] = list_stored(&self, &pass->run->donors[i]);

@@ -266,7 +266,7 @@ static int run(restore_job *restore, pb_store_config *config, pb_store *destinat
         .present_objects = &result->present_objects,
         .failed_objects = &result->failed_objects,
     };
-    restore->listing = pb_job_listing(&restore->job, DESTINATION, restore->prefix, 0);
+    restore->listing = pb_job_listing(&restore->job, DESTINATION, restore->prefix);
     /* Objects with other bytes are left alone only where the listing shows them. */
     if (!restore->overwrite && !restore->dry_run &&
         pb_store_location(destination)->kind != PB_STORE_FILE)

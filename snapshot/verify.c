@@ -183,19 +183,6 @@ static int choose_listings(verify_job *verify, pb_arena *arena, pb_error *error)
     return 0;
 }
 
-static void add_listings(verify_job *verify)
-{
-    pb_buffer data = {0};
-    for (unsigned i = 0; i < verify->id_count; i++) {
-        pb_buffer_clear(&data);
-        pb_layout_data_prefix(&data, verify->ids[i]);
-        size_t strip = data.size;
-        pb_buffer_append_slice(&data, verify->prefix);
-        verify->listings[i] = pb_job_listing(&verify->job, 0, pb_buffer_slice(&data), strip);
-    }
-    pb_buffer_free(&data);
-}
-
 static void plan_ranges(verify_job *verify)
 {
     pb_arena arena = {0};
@@ -211,7 +198,7 @@ static int restart(void *context, pb_error *error)
     verify_job *verify = context;
     pb_verify_result *result = verify->result;
     (void)error;
-    result->objects = result->bytes_read = 0;
+    result->objects = result->orphans = result->bytes_read = 0;
     result->proven_sha256 = result->proven_checksum = result->proven_etag = 0;
     result->proven_key = result->unproven = 0;
     plan_ranges(verify);
@@ -222,7 +209,8 @@ static int run(verify_job *verify, pb_error *error)
 {
     pb_arena arena = {0};
     int ended = choose_listings(verify, &arena, error);
-    add_listings(verify);
+    for (unsigned i = 0; i < verify->id_count; i++)
+        verify->listings[i] = pb_job_data_listing(&verify->job, 0, verify->ids[i], verify->prefix);
     plan_ranges(verify);
     verify->job.phase = verify->read ? "reading" : "verifying";
     verify->job.keys_total = verify->file->objects;

@@ -235,6 +235,22 @@ class ListingOrder(scenario.Scenario):
                 self.assert_failed(run, DAMAGED)
                 self.assertEqual([each["finding"] for each in run.json()["findings"]], ["missing"])
 
+    def test_a_repository_that_was_in_order(self):
+        """verify begins again when it finds the disorder, and counts nothing twice."""
+        store = self.store("--directory-order", "--page-size", "10")
+        source, repository = Fast(store, "source"), Fast(store, "repository")
+        source.put_many({key: some_bytes(20, key) for key in mixed_keys(300, 5)})
+        told = self.succeed("backup", source.url, repository.url, "--json").json()
+        mark = repository.get("pbcopy.json")
+        folder = f"data/{told['snapshot']['id']}"
+        repository.put_many({
+            "pbcopy.json": mark.replace(b'"ordered_listing":false', b'"ordered_listing":true'),
+            f"{folder}/a-orphan": b"x", f"{folder}/a/orphan": b"x", f"{folder}/b/orphan": b"x"})
+        self.assertNotEqual(repository.get("pbcopy.json"), mark)
+        run = self.succeed("verify", repository.url, "--json")
+        self.assert_noted(run)
+        self.assertEqual((run.json()["objects"], run.json()["orphans"]), (300, 3))
+
     def test_restore_leaves_other_bytes_alone(self):
         """Objects of the destination that its listing shows too late are not written over."""
         plain, store = self.store(), self.store("--directory-order", "--page-size", "100")

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import scenario
 import ceph_cluster
 import store_round_trip
-from store_round_trip import Acceptance, Copy, Killed, Locked, Outage, Refused, Relay, StoreScenario, Versioned
+from store_round_trip import Acceptance, Copy, Killed, Locked, Outage, Refused, Relay, Runs, StoreScenario, Versioned
 from store_objects import Planned
 
 

@@ -23,6 +23,7 @@ OPERATIONS = {"copy_obj": "CopyObject", "put_obj": "PutObject", "init_multipart"
 
 class CephCluster(S3Store):
     name = "Ceph"
+    creates_only_with_versions = False  # each write there is a new instance, which never exists before
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="pbcopy-ceph-", dir="/tmp")

@@ -27,6 +27,8 @@ class S3Store:
     """Running from construction to stop(). A server sets `name`, `endpoint`, `credentials` and `seconds_to_start`, and
     calls connect(); kill() ends what answers requests at once, and start() brings it back with what it has stored."""
 
+    creates_only_with_versions = True  # whether it honours If-None-Match in a bucket that keeps versions
+
     def connect(self):
         self.client = client_of(self.endpoint, self.credentials)
 

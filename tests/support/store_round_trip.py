@@ -8,11 +8,13 @@ A test program imports the cases that it wants, adds its own, and calls main().
 import collections
 import contextlib
 import hashlib
+import itertools
 import os
 import time
 
 import scenario
 import store_objects
+from run_scenarios import DeadRunScenarios, MeetingScenarios
 from store_objects import Planned
 
 figures = [] # (step, objects, seconds)
@@ -97,6 +99,14 @@ class StoreScenario(scenario.Scenario):
         self.assertEqual(told["findings"], [])
         self.assertIn((told["snapshot"]["id"], "complete"), self.snapshots(repository))
         return told
+
+    def promised(self, source, repository):
+        """What a backup into a bucket with versions takes: a promise, where the store has no create-only writes there.
+        Without it, such a store is refused by name."""
+        if self.store.creates_only_with_versions:
+            return ()
+        self.fail_with(scenario.USAGE, "backup", source, repository, says="create-only", hint="--exclusive")
+        return ("--exclusive",)
 
     def assert_intact(self, repository, objects, *arguments):
         told = self.told("verify", repository, *arguments)
@@ -383,6 +393,37 @@ class Killed(StoreScenario):
         self.assert_bucket_holds("killed-restored", sha256)
 
 
+class Runs(MeetingScenarios, DeadRunScenarios, StoreScenario):
+    """Runs that meet, freeze, wake and die, also while they make the repository."""
+
+    numbers = itertools.count(1)
+
+    def place(self, name):
+        bucket, url = self.bucket(f"{name}-{next(self.numbers)}")
+        place = scenario.Bucket(self.store, bucket)
+        place.url = url
+        return place
+
+    def test_a_run_that_dies_while_it_makes_the_repository(self):
+        source = self.place("source")
+        source.put("key", b"bytes")
+        for number in range(12):
+            repository = self.place("made")
+            running = self.begin("backup", source.url, repository.url)
+            time.sleep(number * 0.008)
+            running.kill()
+            running.wait()
+            self.succeed("backup", source.url, repository.url)
+            self.assert_restores(repository, source.digests())
+
+    def test_leavings_of_an_older_program(self):
+        source, repository = self.place("source"), self.place("left")
+        source.put("key", b"bytes")
+        repository.put("probe-0123456789abcdef", b"{}")
+        self.succeed("backup", source.url, repository.url)
+        self.assert_restores(repository, source.digests())
+
+
 class Copy(StoreScenario):
     """Bucket to bucket."""
 
@@ -443,6 +484,9 @@ class Versioned(StoreScenario):
         self.store.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return bucket, url
 
+    def backup(self, source, repository, *arguments):
+        return super().backup(source, repository, *arguments, *self.promised(source, repository))
+
     def test_versioned_buckets(self):
         planned = [Planned(f"kept/{number}", 100 + number) for number in range(100)]
         planned += [Planned(f"changed/{number}", 100 + number) for number in range(20)]
@@ -476,6 +520,9 @@ class Versioned(StoreScenario):
 
 class Locked(StoreScenario):
     """A repository in a bucket with Object Lock: what is written there cannot be deleted for a day, by nobody."""
+
+    def backup(self, source, repository, *arguments):
+        return super().backup(source, repository, *arguments, *self.promised(source, repository))
 
     def locked(self, name):
         bucket, url = self.bucket(name, ObjectLockEnabledForBucket=True)

@@ -1,5 +1,7 @@
 #include "base/codec.h"
 
+#include "base/byte_word.h"
+
 static const char lower_hex[] = "0123456789abcdef";
 static const char upper_hex[] = "0123456789ABCDEF";
 
@@ -182,7 +184,7 @@ bool pb_utf8_valid(pb_slice slice)
         uint64_t word;
         while (left >= sizeof(word)) {
             memcpy(&word, text, sizeof(word));
-            if (word & 0x8080808080808080u)
+            if (word & PB_WORD_MARKS)
                 break;
             text += sizeof(word);
             left -= sizeof(word);

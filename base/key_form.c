@@ -1,23 +1,23 @@
 #include "base/key_form.h"
 
-static unsigned byte_forms(pb_slice segment)
+#include "base/byte_word.h"
+
+static unsigned byte_forms(pb_slice key)
 {
-    unsigned forms = 0;
-    for (size_t i = 0; i < segment.size; i++) {
-        unsigned char byte = (unsigned char)segment.data[i];
-        if (byte < 0x20 || byte == 0x7f)
-            forms |= PB_KEY_CONTROL;
-        else if (byte == '\\')
-            forms |= PB_KEY_BACKSLASH;
+    uint64_t controls = 0, backslashes = 0;
+    for (size_t at = 0; at < key.size;) {
+        uint64_t word = pb_word_next(key.data, key.size, &at, 'a');
+        controls |= pb_word_mark_below(word, 0x20) | pb_word_mark_equal(word, 0x7f);
+        backslashes |= pb_word_mark_equal(word, '\\');
     }
-    return forms;
+    return (controls ? PB_KEY_CONTROL : 0) | (backslashes ? PB_KEY_BACKSLASH : 0);
 }
 
 static unsigned segment_forms(pb_slice segment, bool first, bool last)
 {
     if (!segment.size)
         return first ? PB_KEY_LEADING_SLASH : last ? PB_KEY_TRAILING_SLASH : PB_KEY_EMPTY_SEGMENT;
-    unsigned forms = byte_forms(segment);
+    unsigned forms = 0;
     if (segment.data[0] == '.' && segment.size == 1)
         forms |= PB_KEY_DOT_SEGMENT;
     if (segment.data[0] == '.' && segment.size == 2 && segment.data[1] == '.')
@@ -29,7 +29,7 @@ static unsigned segment_forms(pb_slice segment, bool first, bool last)
 
 unsigned pb_key_forms(pb_slice key)
 {
-    unsigned forms = 0;
+    unsigned forms = byte_forms(key);
     for (bool first = true, last = !key.size; !last; first = false) {
         const char *slash = key.size ? memchr(key.data, '/', key.size) : NULL;
         last = !slash;

@@ -1,35 +1,16 @@
 #include "manifest/record.h"
 
+#include "base/byte_word.h"
 #include "base/clock.h"
 #include "base/codec.h"
 #include "manifest/snapshot_id.h"
 #include "manifest/timestamp.h"
-#include <endian.h>
-
-/* Eight bytes at a time: the high bit of a byte says something of it. Exact for the lowest byte
- * that is marked, which is all that is asked for. */
-#define EACH_BYTE UINT64_C(0x0101010101010101)
-#define HIGH_BITS (EACH_BYTE * 0x80)
-
-enum { WORD_BYTES = sizeof(uint64_t) };
-
-static uint64_t load_word(const char *text)
-{
-    uint64_t word;
-    memcpy(&word, text, sizeof(word));
-    return le64toh(word);
-}
-
-static uint64_t mark_below(uint64_t word, uint8_t limit)
-{
-    return (word - EACH_BYTE * limit) & ~word & HIGH_BITS;
-}
 
 /* Marks what a JSON string can't hold as it is: quote, backslash, control character. */
 static uint64_t mark_escaped(uint64_t word)
 {
-    return mark_below(word, 0x20) | mark_below(word ^ (EACH_BYTE * '"'), 1) |
-           mark_below(word ^ (EACH_BYTE * '\\'), 1);
+    return pb_word_mark_below(word, 0x20) | pb_word_mark_equal(word, '"') |
+           pb_word_mark_equal(word, '\\');
 }
 
 static bool is_escaped(char c)
@@ -154,10 +135,10 @@ static char *put_text(char *out, pb_slice text)
 {
     const char *at = text.data;
     size_t left = text.size;
-    while (left >= WORD_BYTES) {
-        memcpy(out, at, WORD_BYTES);
-        uint64_t marks = mark_escaped(load_word(at));
-        size_t clean = marks ? (size_t)__builtin_ctzll(marks) / 8 : (size_t)WORD_BYTES;
+    while (left >= PB_WORD_BYTES) {
+        memcpy(out, at, PB_WORD_BYTES);
+        uint64_t marks = mark_escaped(pb_word_load(at));
+        size_t clean = marks ? pb_word_before_mark(marks) : (size_t)PB_WORD_BYTES;
         out += clean;
         at += clean;
         left -= clean;
@@ -214,7 +195,7 @@ void pb_record_append(pb_buffer *buffer, const pb_record *record)
 {
     size_t text_size = record->key.size + record->etag.size + record->at.size + record->path.size +
                        record->stored_etag.size;
-    pb_buffer_reserve(buffer, LINE_FRAME_BYTES + ESCAPE_BYTES_MAX * text_size + WORD_BYTES);
+    pb_buffer_reserve(buffer, LINE_FRAME_BYTES + ESCAPE_BYTES_MAX * text_size + PB_WORD_BYTES);
     char *out = buffer->data + buffer->size;
     out = PUT(out, "{\"key\":\"");
     out = put_text(out, record->key);
@@ -400,13 +381,13 @@ static bool take_text(line_cursor *cursor, pb_slice *ret_text)
     uint64_t seen = 0; /* all words or-ed: a high bit tells of bytes beyond ASCII */
     for (;;) {
         uint64_t marks = 0;
-        while (end - at >= WORD_BYTES) {
-            uint64_t word = load_word(at);
+        while (end - at >= PB_WORD_BYTES) {
+            uint64_t word = pb_word_load(at);
             seen |= word;
             marks = mark_escaped(word);
             if (marks)
                 break;
-            at += WORD_BYTES;
+            at += PB_WORD_BYTES;
         }
         if (marks)
             at += __builtin_ctzll(marks) / 8;
@@ -426,7 +407,7 @@ static bool take_text(line_cursor *cursor, pb_slice *ret_text)
     }
     pb_slice raw = {begin, (size_t)(at - begin)};
     cursor->at = at + 1;
-    if (seen & HIGH_BITS && !pb_utf8_valid(raw))
+    if (seen & PB_WORD_MARKS && !pb_utf8_valid(raw))
         return fail(cursor, "a string that is not UTF-8");
     if (escapes)
         return unescape(cursor, raw, ret_text);

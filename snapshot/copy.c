@@ -68,6 +68,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     bool first = copy->destination.round == PB_ROUND_ALL;
     if (!source) {
         shard->result.extra_objects += first;
+        pb_destination_keeps(&copy->destination, heads[1]);
         return 0;
     }
     if (copy->destination.round == PB_ROUND_CHECK) {
@@ -81,6 +82,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     if (!copy->dry_run && may_be_later(copy, source)) /* a dry run has no last round */
         pb_seen_entries_add(copy->seen, source);
     if (same) {
+        pb_destination_keeps(&copy->destination, heads[1]);
         shard->result.unchanged_objects += first;
         atomic_fetch_add_explicit(&copy->job.counters.keys, 1, memory_order_relaxed);
         return 0;
@@ -105,8 +107,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
     (void)error;
     copy_shard *shard = context;
     atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
-    pb_destination_wrote(&shard->copy->destination, item->entry->etag,
-                         pb_slice_of(item->transfer.stored_etag));
+    pb_destination_wrote(&shard->copy->destination, item->entry->key, item->entry->size,
+                         item->entry->etag, pb_slice_of(item->transfer.stored_etag));
     shard->result.copied_objects++;
     shard->result.copied_bytes += item->entry->size;
     return 0;
@@ -210,6 +212,7 @@ static int run(copy_job *copy, pb_error *error)
     copy->job.context = copy;
     for (unsigned i = 0; i < 2; i++)
         copy->listings[i] = pb_job_listing(&copy->job, i, copy->prefix);
+    copy->destination.listing = copy->listings[DESTINATION];
     copy->seen = pb_seen_entries_new();
     int ended = pb_destination_run(&copy->destination, error);
     pb_seen_entries_free(copy->seen);

@@ -1,5 +1,6 @@
 #include "snapshot/destination.h"
 
+#include "base/random.h"
 #include "copier/store/etag.h"
 #include <stdio.h>
 
@@ -47,13 +48,29 @@ bool pb_destination_takes(pb_destination *self, pb_slice key)
 /* False only where both are MD5s of the whole bytes, and of other ones. */
 static bool etags_agree(pb_slice etag, pb_slice other)
 {
-    return pb_etag_parts(etag) != 0 || pb_etag_parts(other) != 0 || pb_slice_equal(etag, other);
+    return pb_slice_equal(etag, other) || pb_etag_parts(etag) != 0 || pb_etag_parts(other) != 0;
 }
 
-void pb_destination_wrote(pb_destination *self, pb_slice etag, pb_slice stored_etag)
+static void add(struct pb_entry_sum *sum, uint64_t seed, const pb_entry *entry)
 {
+    atomic_fetch_add_explicit(&sum->entries, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sum->hashes, pb_entry_hash(seed, entry), memory_order_relaxed);
+}
+
+void pb_destination_keeps(pb_destination *self, const pb_entry *there)
+{
+    if (self->round == PB_ROUND_ALL && !is_dry_run(self))
+        add(&self->left, self->seed, there);
+}
+
+void pb_destination_wrote(pb_destination *self, pb_slice key, uint64_t size, pb_slice etag,
+                          pb_slice stored_etag)
+{
+    if (is_dry_run(self))
+        return;
     if (!etags_agree(etag, stored_etag))
         atomic_store(&self->etags_differ, true);
+    pb_destination_keeps(self, &(pb_entry){.key = key, .size = size, .etag = stored_etag});
 }
 
 void pb_destination_check(pb_destination *self, pb_slice key, uint64_t size, pb_slice etag,
@@ -97,6 +114,8 @@ void pb_destination_restart(pb_destination *self, uint64_t objects, uint64_t byt
 {
     if (self->round == PB_ROUND_ALL) {
         atomic_store(&self->put_off_objects, 0);
+        atomic_store(&self->left.entries, 0);
+        atomic_store(&self->left.hashes, 0);
         self->former_objects += objects;
         self->former_bytes += bytes;
     } else if (self->round == PB_ROUND_PUT_OFF) {
@@ -119,8 +138,36 @@ static int run_round(pb_destination *self, pb_round round, const char *phase, pb
     return pb_job_run(job, error);
 }
 
+static void add_listed(void *context, const pb_entry *entry)
+{
+    pb_destination *self = context;
+    add(&self->listed, self->seed, entry);
+    atomic_fetch_add_explicit(&self->job->counters.keys, 1, memory_order_relaxed);
+}
+
+/* 1: the destination lists what the first round left there; 0: something else, or it must be sorted
+ * first; -1. */
+static int listing_agrees(pb_destination *self, pb_error *error)
+{
+    pb_job *job = self->job;
+    pb_error wrong = {0};
+    if (self->put_off || job->sorted[pb_listing_store(self->listing)])
+        return 0;
+    pb_job_renew_listings(job);
+    job->phase = "checking";
+    atomic_store(&job->counters.keys, 0);
+    if (pb_job_look(job, self->listing, add_listed, self, &wrong)) {
+        if (pb_listing_is_in_disorder(self->listing))
+            return 0;
+        *error = wrong;
+        return -1;
+    }
+    return self->listed.entries == self->left.entries && self->listed.hashes == self->left.hashes;
+}
+
 static int run_rounds(pb_destination *self, pb_error *error)
 {
+    pb_random_bytes(&self->seed, sizeof self->seed);
     const char *phase = self->job->phase;
     if (run_round(self, PB_ROUND_ALL, phase, error))
         return -1;
@@ -138,7 +185,8 @@ static int run_rounds(pb_destination *self, pb_error *error)
     /* After failures the next run compares the listing before it writes. */
     if (!*self->written_objects || *self->failed_objects)
         return 0;
-    return run_round(self, PB_ROUND_CHECK, "checking", error);
+    int agrees = listing_agrees(self, error);
+    return agrees ? agrees - 1 : run_round(self, PB_ROUND_CHECK, "checking", error);
 }
 
 static void count_former_tries(pb_destination *self)

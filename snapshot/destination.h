@@ -1,12 +1,14 @@
 /* snapshot/destination.h - how restore and copy keep a destination from losing what they write. For
  * this room.
  *
- * A run is up to three runs of the engine over the same keys. In the first all is looked at and
- * written, but for objects whose keys a path could change (base/key_form.h): these are put off.
- * Where there are some, the store is probed (key_probe.h), and the second run writes them, or
- * refuses those of a form that the store does not keep, key by key. Where anything was written, the
- * third compares the destination's listing with what should be there: a store may fold case or
- * Unicode forms, or keep nothing of what it acknowledged. A dry run is the first alone. */
+ * A run is up to three runs of the engine over the same keys. The first looks at all and writes
+ * it, but for objects whose keys a path could change (base/key_form.h): these it puts off. Where
+ * there are some, the store is probed (key_probe.h), and the second run writes them, or refuses
+ * those of a form that the store does not keep, key by key. Where anything was written, what the
+ * destination lists is compared with what should be there: a store may fold case or Unicode forms,
+ * or keep nothing of what it acknowledged. Usually the sum of a listing's entries says that all is
+ * there; where it does not, or there were objects that were put off, the third run compares key by
+ * key. A dry run is the first alone. */
 #ifndef PB_SNAPSHOT_DESTINATION_H
 #define PB_SNAPSHOT_DESTINATION_H
 
@@ -18,6 +20,7 @@ typedef enum pb_round { PB_ROUND_ALL, PB_ROUND_PUT_OFF, PB_ROUND_CHECK } pb_roun
 typedef struct pb_destination {
     pb_job *job;
     pb_store *store;             /* on the session's loop */
+    pb_listing *listing;         /* the job's, of the destination */
     void (*plan)(void *context); /* adds the ranges of a round to the job; the job's context */
     uint64_t *written_objects, *written_bytes, *present_objects; /* of all rounds so far */
     const uint64_t *failed_objects;                              /* likewise */
@@ -27,6 +30,11 @@ typedef struct pb_destination {
     _Atomic unsigned put_off; /* forms of the keys that were */
     _Atomic uint64_t put_off_objects, refused_objects, lost_objects;
     atomic_bool etags_differ;
+    uint64_t seed; /* of the hashes of entries */
+    /* Of what the first round leaves there, and of what is listed afterwards. */
+    struct pb_entry_sum {
+        _Atomic uint64_t entries, hashes;
+    } left, listed;
     uint64_t former_objects, former_bytes; /* that tries before this one wrote */
 } pb_destination;
 
@@ -42,9 +50,13 @@ void pb_destination_restart(pb_destination *self, uint64_t objects, uint64_t byt
  * to be done in this round. A refusal is reported. From any thread, as those below. */
 bool pb_destination_takes(pb_destination *self, pb_slice key);
 
+/* In decide, of an object of the destination that stays as it is. */
+void pb_destination_keeps(pb_destination *self, const pb_entry *there);
+
 /* In emit, of an object that was written: which ETag its bytes have, and which one the store gave
  * them. Where plain ones differ (SSE-KMS), the check compares sizes alone. */
-void pb_destination_wrote(pb_destination *self, pb_slice etag, pb_slice stored_etag);
+void pb_destination_wrote(pb_destination *self, pb_slice key, uint64_t size, pb_slice etag,
+                          pb_slice stored_etag);
 
 /* In decide, in the third round, of an object that was written or found there: reports it where the
  * listing's entry (NULL for none) is not what it should be. */

@@ -40,6 +40,11 @@ typedef struct pb_job {
     /* One of the listings whose order must be known before anything is written: it is listed once
      * more, beforehand. NULL for none. */
     pb_listing *order_first;
+    struct pb_look {
+        pb_listing *listing;
+        void (*look)(void *context, const pb_entry *entry);
+        void *context;
+    } look; /* that pb_job_look runs */
 
     pb_range *ranges; /* in order, until the engine takes them */
     size_t range_count;
@@ -69,6 +74,10 @@ pb_listing *pb_job_data_listing(pb_job *job, unsigned store, pb_slice id, pb_sli
 void pb_job_add_range(pb_job *job, pb_range range);
 /* Adds the ranges that cuts make of (after, through]; cuts outside of it are left out. */
 void pb_job_add_cuts(pb_job *job, const pb_range *whole, const pb_slice *cuts, size_t count);
+/* Lists one of the job's listings by itself, over all of its range: `look` (NULL allowed) sees each
+ * entry, on the loops' threads. */
+int pb_job_look(pb_job *job, pb_listing *listing, void (*look)(void *context, const pb_entry *),
+                void *look_context, pb_error *error);
 /* Before it is run once more, over what the stores hold by now: listings begin anew. */
 void pb_job_renew_listings(pb_job *job);
 /* Runs it to its end: with 0, all listings were in order. Where one is not, it is sorted, and the
@@ -90,7 +99,7 @@ const char *pb_finding_name(const pb_error *error);
 int pb_job_sort_listings(pb_job *job, pb_error *error);
 /* Looks again at the seams of a listing, or of all (NULL). */
 int pb_job_settle(pb_job *job, pb_listing *only, pb_error *error);
-/* Opens the shard of a look at job->order_first alone; as pb_engine_job has it. */
+/* Opens a shard of job->look; as pb_engine_job has it. */
 void pb_job_open_look(void *job, pb_worker *worker, pb_shard *shard);
 /* What is due some times a second: tells of progress. True: the job shall end. */
 bool pb_job_tick(void *job);

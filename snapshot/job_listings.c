@@ -4,7 +4,12 @@
 #include "base/clock.h"
 #include "manifest/layout.h"
 
-enum { TICK_MS = 200 };
+enum {
+    TICK_MS = 200,
+    /* Of a listing that is looked at alone, before it is split: each cut costs the better part of a
+     * page, which is much of a small listing. */
+    PAGES_BEFORE_SPLIT = 8,
+};
 
 static pb_listing *add_listing(pb_job *job, unsigned store, pb_slice prefix, size_t strip)
 {
@@ -107,16 +112,17 @@ int pb_job_settle(pb_job *job, pb_listing *only, pb_error *error)
     return failed;
 }
 
-/* ---- a look beforehand ---- */
+/* ---- a look at one listing alone ---- */
 
-static int drop(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
+static int look(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                 pb_error *error)
 {
-    (void)context;
-    (void)heads;
     (void)arena;
     (void)item; /* without an entry */
     (void)error;
+    const struct pb_look *to = context;
+    if (to->look)
+        to->look(to->context, heads[0]);
     return 0;
 }
 
@@ -126,17 +132,18 @@ static void look_is_over(void *context, const pb_error *error)
     (void)error;
 }
 
-static const pb_shard_work look_work = {.decide = drop, .over = look_is_over};
+static const pb_shard_work look_work = {.decide = look, .over = look_is_over};
 
 void pb_job_open_look(void *context, pb_worker *worker, pb_shard *shard)
 {
     pb_job *job = context;
     const pb_range *range = pb_shard_range(shard);
-    const pb_store *store = worker->stores[pb_listing_store(job->order_first)];
-    pb_shard_set_work(shard, &look_work, NULL);
+    pb_listing *listing = job->look.listing;
+    const pb_store *store = worker->stores[pb_listing_store(listing)];
+    pb_shard_set_work(shard, &look_work, &job->look);
     if (pb_store_capabilities_of(store)->lists_from_anywhere)
-        pb_shard_allow_split(shard, 1, 0);
-    pb_shard_add_stream(shard, pb_listing_open(job->order_first, worker, pb_slice_of(range->after),
+        pb_shard_allow_split(shard, PAGES_BEFORE_SPLIT, 0);
+    pb_shard_add_stream(shard, pb_listing_open(listing, worker, pb_slice_of(range->after),
                                                pb_slice_of(range->through), pb_shard_wake, shard));
 }
 

@@ -69,6 +69,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     bool first = restore->destination.round == PB_ROUND_ALL;
     if (!heads[0]) {
         shard->result.extra_objects += first;
+        pb_destination_keeps(&restore->destination, heads[1]);
         return 0;
     }
     const pb_record *record = heads[0]->record;
@@ -87,6 +88,8 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     bool is_written = !heads[1] || (same != 1 && restore->overwrite);
     if (is_written ? !pb_destination_takes(&restore->destination, record->key) : !first)
         return 0; /* what is not written is counted and compared in the first round */
+    if (!is_written)
+        pb_destination_keeps(&restore->destination, heads[1]);
     if (heads[1] && !same && !restore->overwrite) {
         shard->result.differing_objects++;
         pb_job_finding(&restore->job, "differs", record->key,
@@ -135,7 +138,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
         }
         return 0;
     }
-    pb_destination_wrote(&shard->restore->destination, pb_stored_etag(item->entry->record),
+    pb_destination_wrote(&shard->restore->destination, item->entry->key, item->entry->size,
+                         pb_stored_etag(item->entry->record),
                          pb_slice_of(item->transfer.stored_etag));
     shard->result.written_objects++;
     shard->result.written_bytes += item->entry->size;
@@ -257,16 +261,17 @@ static int run(restore_job *restore, pb_store_config *config, pb_store *destinat
                pb_error *error)
 {
     pb_restore_result *result = restore->result;
+    restore->listing = pb_job_listing(&restore->job, DESTINATION, restore->prefix);
     restore->destination = (pb_destination){
         .job = &restore->job,
         .store = destination,
+        .listing = restore->listing,
         .plan = plan_ranges,
         .written_objects = &result->written_objects,
         .written_bytes = &result->written_bytes,
         .present_objects = &result->present_objects,
         .failed_objects = &result->failed_objects,
     };
-    restore->listing = pb_job_listing(&restore->job, DESTINATION, restore->prefix);
     /* Objects with other bytes are left alone only where the listing shows them. */
     if (!restore->overwrite && !restore->dry_run &&
         pb_store_location(destination)->kind != PB_STORE_FILE)

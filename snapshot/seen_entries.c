@@ -19,33 +19,12 @@ void pb_seen_entries_free(pb_seen_entries *seen)
     free(seen);
 }
 
-/* Mixes the words of data into state: multiplications and shifts, for this is done for every key. A
- * key that is made to collide makes one check stricter than it must be; it hides nothing. */
-static uint64_t mixed(uint64_t state, const void *data, size_t size)
-{
-    static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-    const char *next = data;
-    for (size_t left = size; left;) {
-        uint64_t word = 0;
-        size_t taken = left < sizeof word ? left : sizeof word;
-        memcpy(&word, next, taken);
-        next += taken;
-        left -= taken;
-        state = (state ^ word) * odd;
-        state ^= state >> 29;
-    }
-    state = (state ^ size) * odd;
-    return state ^ state >> 32;
-}
-
 /* The bits of an entry: two halves of one hash give all of them (Kirsch and Mitzenmacher, "Less
- * Hashing, Same Performance", 2006). */
+ * Hashing, Same Performance", 2006). An entry that is made to collide makes one check stricter than
+ * it must be; it hides nothing. */
 static void places_of(const pb_entry *entry, uint32_t ret_places[PLACES])
 {
-    const uint64_t numbers[] = {entry->size, (uint64_t)entry->mtime_ms};
-    uint64_t hash = mixed(0, numbers, sizeof numbers);
-    hash = mixed(hash, entry->key.data, entry->key.size);
-    hash = mixed(hash, entry->etag.data, entry->etag.size);
+    uint64_t hash = pb_entry_hash((uint64_t)entry->mtime_ms, entry);
     uint32_t first = (uint32_t)hash, step = (uint32_t)(hash >> 32) | 1;
     for (uint32_t i = 0; i < PLACES; i++)
         ret_places[i] = first + i * step;

@@ -368,17 +368,24 @@ static int run_engine(pb_job *job, void (*open)(void *context, pb_worker *worker
     return failed;
 }
 
+int pb_job_look(pb_job *job, pb_listing *listing, void (*look)(void *context, const pb_entry *),
+                void *look_context, pb_error *error)
+{
+    pb_range all = {0};
+    job->look = (struct pb_look){listing, look, look_context};
+    if (run_engine(job, pb_job_open_look, &all, 1, error) || pb_job_settle(job, listing, error))
+        return -1;
+    pb_listing_restart(listing);
+    return 0;
+}
+
 static int try_once(pb_job *job, pb_error *error)
 {
     if (pb_job_sort_listings(job, error))
         return -1;
-    if (job->order_first && !pb_listing_is_sorted(job->order_first)) {
-        pb_range all = {0};
-        if (run_engine(job, pb_job_open_look, &all, 1, error) ||
-            pb_job_settle(job, job->order_first, error))
-            return -1;
-        pb_listing_restart(job->order_first);
-    }
+    if (job->order_first && !pb_listing_is_sorted(job->order_first) &&
+        pb_job_look(job, job->order_first, NULL, NULL, error))
+        return -1;
     size_t count = job->range_count;
     job->range_count = 0;
     if (run_engine(job, open_shard, job->ranges, count, error))

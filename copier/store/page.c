@@ -45,3 +45,29 @@ void pb_page_release(pb_page *page)
     free(page->prefixes);
     free(page);
 }
+
+static uint64_t mixed(uint64_t state, uint64_t word)
+{
+    state = (state ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return state ^ state >> 29;
+}
+
+static uint64_t mixed_text(uint64_t state, pb_slice text)
+{
+    uint64_t word;
+    size_t left = text.size;
+    for (; left >= sizeof word; left -= sizeof word) {
+        memcpy(&word, text.data + text.size - left, sizeof word);
+        state = mixed(state, word);
+    }
+    word = 0;
+    for (size_t i = text.size - left; i < text.size; i++)
+        word = word << 8 | (unsigned char)text.data[i];
+    return mixed(mixed(state, word), text.size);
+}
+
+uint64_t pb_entry_hash(uint64_t seed, const pb_entry *entry)
+{
+    uint64_t state = mixed(mixed_text(mixed_text(seed, entry->key), entry->etag), entry->size);
+    return state ^ state >> 32;
+}

@@ -35,4 +35,8 @@ void pb_page_add_prefix(pb_page *page, pb_slice prefix);
 pb_page *pb_page_keep(pb_page *page); /* one more reference; returns page */
 void pb_page_release(pb_page *page);  /* frees with the last reference; NULL allowed */
 
+/* A number made of an entry's key, size and ETag, which differs between seeds: multiplications and
+ * shifts, as this is done for every key. Who knows the seed can make two entries collide. Pure. */
+uint64_t pb_entry_hash(uint64_t seed, const pb_entry *entry);
+
 #endif

@@ -198,6 +198,29 @@ class PathKeys(scenario.Scenario):
             # Apart from them there is nothing to complain of.
         self.succeed("copy", origin.url("source", "other"), folding.url("copied", "again"))
 
+    def test_one_listing_shows_that_all_is_there(self):
+        """Where nothing is wrong, neither the source nor the manifest is read once more."""
+        source, target = (self.origin(buckets=("one", "two"), log=True) for _ in range(2))
+        source.bucket("one").put_many({f"key-{number}": b"%d" % number for number in range(100)})
+        target.bucket("one").put_many({"key-7": b"7", "own": b"own"})
+        target.bucket("two").put_many({"key-7": b"7", "own": b"own"})
+        self.succeed("backup", source.url("one"), source.url("two"))
+
+        def listings(server, begin):
+            return len([query for _, _, query, _ in server.requests()[begin:] if "list-type" in query])
+
+        def parts_read(begin):
+            return len([key for method, key, _, _ in source.requests()[begin:] if method == "GET" and ".zst" in key])
+
+        for command, bucket in (("copy", source.url("one")), "one"), (("restore", source.url("two")), "two"):
+            begun, target_begun = len(source.requests()), len(target.requests())
+            self.succeed(*command, target.url(bucket))
+            with self.subTest(command[0]):
+                if command[0] == "copy":
+                    self.assertEqual((listings(source, begun), listings(target, target_begun)), (1, 2))
+                else:  # which looks at the destination beforehand, too
+                    self.assertEqual((parts_read(begun), listings(target, target_begun)), (1, 3))
+
     def test_kept_nothing(self):
         """200 to the PUT, and no object."""
         origin = self.origin(buckets=("source", "repository"))

@@ -1,8 +1,8 @@
 #include "copier/store/s3/list_reader.h"
 
+#include "base/byte_word.h"
 #include "base/clock.h"
 #include "base/codec.h"
-#include <endian.h>
 #include <stdlib.h>
 
 /* libxml2 bounds names too, further up. */
@@ -75,27 +75,16 @@ static bool is_plain(unsigned char c)
     return c >= ' ' && c < 0x80 && c != '<' && c != '>' && c != '&';
 }
 
-#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
-
-/* The top bit of each byte that is 0. Bytes above the lowest such may be marked though they are
- * not: only the lowest is asked for. */
-static inline uint64_t mark_zeros(uint64_t word)
-{
-    return (word - EACH_BYTE(1)) & ~word;
-}
-
 /* Where the plain text ends: at the first byte that is_plain() denies, or `end`. */
 static inline const char *plain_end(const char *at, const char *end)
 {
-    for (uint64_t word; (size_t)(end - at) >= sizeof word; at += sizeof word) {
-        memcpy(&word, at, sizeof word);
-        word = le64toh(word);
-        uint64_t angles = mark_zeros((word | EACH_BYTE('<' ^ '>')) ^ EACH_BYTE('<' | '>'));
-        uint64_t ampersands = mark_zeros(word ^ EACH_BYTE('&'));
-        uint64_t controls = (word - EACH_BYTE(' ')) & ~word;
-        uint64_t stops = (angles | ampersands | controls | word) & EACH_BYTE(0x80);
+    for (; end - at >= PB_WORD_BYTES; at += PB_WORD_BYTES) {
+        uint64_t word = pb_word_load(at);
+        uint64_t stops = pb_word_mark_equal(word | PB_EACH_BYTE('<' ^ '>'), '<' | '>') |
+                         pb_word_mark_equal(word, '&') | pb_word_mark_below(word, ' ') |
+                         (word & PB_WORD_MARKS);
         if (stops)
-            return at + __builtin_ctzll(stops) / 8;
+            return at + pb_word_before_mark(stops);
     }
     while (at < end && is_plain((unsigned char)*at))
         at++;

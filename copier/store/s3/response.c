@@ -1,5 +1,6 @@
 #include "copier/store/s3/response.h"
 
+#include "base/byte_word.h"
 #include "base/clock.h"
 #include "base/codec.h"
 #include "copier/store/s3/list_reader.h"
@@ -375,9 +376,14 @@ bool pb_s3_etag_read(pb_slice text, pb_slice *ret_etag)
         text = (pb_slice){text.data + 1, text.size - 2};
     if (text.size >= PB_ETAG_TEXT_MAX)
         return false;
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~' || text.data[i] == '"')
-            return false;
+    uint64_t refused = 0;
+    for (size_t at = 0; at < text.size;) {
+        uint64_t word = pb_word_next(text.data, text.size, &at, '0');
+        refused |= pb_word_mark_below(word, ' ' + 1) | pb_word_mark_equal(word, '"') |
+                   pb_word_mark_equal(word, 0x7f) | (word & PB_WORD_MARKS);
+    }
+    if (refused)
+        return false;
     if (text.size)
         *ret_etag = text;
     return true;

@@ -38,6 +38,13 @@ static void each_form_is_seen_alone(void **state)
         {"a/", PB_KEY_TRAILING_SLASH},
         {"a/b/", PB_KEY_TRAILING_SLASH},
         {"a\\b", PB_KEY_BACKSLASH},
+        {"\\2345678", PB_KEY_BACKSLASH}, /* longer than a word of eight bytes */
+        {"12345678\\", PB_KEY_BACKSLASH},
+        {"12345678\x1f", PB_KEY_CONTROL},
+        {"1234567\x7f"
+         "8",
+         PB_KEY_CONTROL},
+        {"1234567\xc3\xa4 ", 0},
         {"\\", PB_KEY_BACKSLASH},
         {"\x01", PB_KEY_CONTROL},
         {"a/b\n", PB_KEY_CONTROL},

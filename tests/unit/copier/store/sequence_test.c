@@ -68,7 +68,8 @@ static int list(numbered_store *state, size_t *ret_keys, pb_error *error)
     pb_store_config config = {.driver = &driver, .name = name};
     pb_store store = {.config = &config, .loop = &loop, .state = state};
     *ret_keys = 0;
-    int failed = pb_sequence_list(&store, (pb_slice){NULL, 0}, 0, count_keys, ret_keys, error);
+    int failed = pb_sequence_list(&store, (pb_slice){NULL, 0}, (pb_slice){NULL, 0}, 0, count_keys,
+                                  ret_keys, error);
     uv_close((uv_handle_t *)&state->soon, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);

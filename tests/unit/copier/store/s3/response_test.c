@@ -481,17 +481,9 @@ static void reads_etags(void **state)
         assert_true(pb_s3_etag_read(pb_slice_of(unknown[i]), &etag));
         assert_int_equal(etag.size, 0);
     }
-    static const char *const bad[] = {"\"",
-                                      "a b",
-                                      "a\"b",
-                                      "a\n",
-                                      "\x7f",
-                                      "\xc3\xa4",
-                                      "12345678 ",
-                                      " 12345678",
-                                      "1234567\x7f"
-                                      "8",
-                                      "12345678\xff"};
+    static const char *const bad[] = {"\"",           "a b",         "a\"b",      "a\n",
+                                      "\x7f",         "\xc3\xa4",    "12345678 ", " 12345678",
+                                      "12345678\x7f", "12345678\xff"};
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(pb_s3_etag_read(pb_slice_of(bad[i]), &etag));
     memset(text, 'e', sizeof text);

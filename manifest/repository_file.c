@@ -6,14 +6,16 @@
 static const char what[] = "pbcopy.json";
 static const char create_only_feature[] = "create_only";
 static const char ordered_listing_feature[] = "ordered_listing";
+static const char listed_sources_feature[] = "listed_sources";
 
 void pb_repository_file_append(pb_buffer *buffer, const pb_repository_file *file)
 {
     pb_document_begin(buffer, "repository", PB_REPOSITORY_VERSION);
     pb_document_add_text(buffer, "id", file->id);
-    pb_buffer_append_format(buffer, ",\"features\":{\"%s\":%s,\"%s\":%s}}\n", create_only_feature,
-                            file->create_only ? "true" : "false", ordered_listing_feature,
-                            file->unordered_listing ? "false" : "true");
+    pb_buffer_append_format(buffer, ",\"features\":{\"%s\":%s,\"%s\":%s,\"%s\":%s}}\n",
+                            create_only_feature, file->create_only ? "true" : "false",
+                            ordered_listing_feature, file->unordered_listing ? "false" : "true",
+                            listed_sources_feature, file->lists_sources ? "true" : "false");
 }
 
 /* A reader that does not know one of these would do harm. */
@@ -31,12 +33,26 @@ static int check_required(const json_t *object, pb_error *error)
         const char *name = json_string_value(feature);
         if (name == NULL)
             return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"requires\" holds no string", what);
-        if (strcmp(name, create_only_feature) != 0 && strcmp(name, ordered_listing_feature) != 0) {
+        if (strcmp(name, create_only_feature) != 0 && strcmp(name, ordered_listing_feature) != 0 &&
+            strcmp(name, listed_sources_feature) != 0) {
             pb_error_set(error, PB_ERROR_USAGE,
                          "%s: needs the feature \"%.64s\", unknown to this program", what, name);
             return pb_error_hint(error, "use a newer pbcopy, at least the one that wrote it");
         }
     }
+    return 0;
+}
+
+/* One that is missing leaves *ret_has as it is. */
+static int read_feature(const json_t *features, const char *name, bool *ret_has, pb_error *error)
+{
+    const json_t *feature = json_object_get(features, name);
+    if (!feature)
+        return 0;
+    if (!json_is_boolean(feature))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"%s\" is neither true nor false", what,
+                            name);
+    *ret_has = json_is_true(feature);
     return 0;
 }
 
@@ -51,20 +67,18 @@ static int read_members(const json_t *object, pb_repository_file *file, pb_error
     if (!pb_hex_decode(pb_slice_of(id), digits, sizeof(digits)))
         return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"id\" is not 32 hex digits", what);
     pb_hex_encode(digits, sizeof(digits), file->id);
-    const json_t *create_only =
-        json_object_get(json_object_get(object, "features"), create_only_feature);
-    if (!json_is_boolean(create_only))
+    const json_t *features = json_object_get(object, "features");
+    bool ordered = true;
+    if (!json_object_get(features, create_only_feature))
         return pb_error_set(error, PB_ERROR_DAMAGED,
                             "%s: \"features\" does not say whether \"%s\" is true or false", what,
                             create_only_feature);
-    file->create_only = json_is_true(create_only);
-    /* Repositories that were made before it was known do not have it. */
-    const json_t *ordered =
-        json_object_get(json_object_get(object, "features"), ordered_listing_feature);
-    if (ordered && !json_is_boolean(ordered))
-        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"%s\" is neither true nor false", what,
-                            ordered_listing_feature);
-    file->unordered_listing = json_is_false(ordered);
+    /* Repositories that were made before they were known do not have the others. */
+    if (read_feature(features, create_only_feature, &file->create_only, error) ||
+        read_feature(features, ordered_listing_feature, &ordered, error) ||
+        read_feature(features, listed_sources_feature, &file->lists_sources, error))
+        return -1;
+    file->unordered_listing = !ordered;
     return 0;
 }
 

@@ -13,6 +13,7 @@ typedef struct pb_repository_file {
     uint64_t version;
     bool create_only;       /* the store honours create-only writes (probed when it was made) */
     bool unordered_listing; /* it lists in an order of its own; likewise */
+    bool lists_sources;     /* sources/ names all sources (source_file.h) */
 } pb_repository_file;
 
 /* Appends the document; its version is always PB_REPOSITORY_VERSION. */

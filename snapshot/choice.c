@@ -1,31 +1,20 @@
 #include "snapshot/choice.h"
 
-#include "snapshot/repository.h"
-#include "snapshot/sources.h"
+#include "copier/store/sequence.h"
+#include "manifest/source_file.h"
+#include "snapshot/attempts.h"
 #include <stdlib.h>
 
-enum { PROBES = 32, NAMED_MAX = 8 };
+enum { NAMED_MAX = 8 };
 
-typedef struct survey survey;
-
-/* A small request for a file of an attempt. */
-typedef struct probe {
-    survey *owner;
-    pb_attempt *attempt; /* NULL: idle */
-    bool looks;          /* at the commit key */
-    pb_buffer key, text;
-    pb_store_read_request read;
-} probe;
-
-struct survey {
+/* What was learned of a repository on the way to a choice. */
+typedef struct survey {
     pb_repository *repository;
     pb_sources sources;
-    pb_attempt *attempts; /* oldest first */
+    bool knows_sources;   /* all of them, before the first attempt is seen */
+    pb_attempt *attempts; /* unfinished ones, and commits that cannot be read; newest first */
     size_t count;
-    const pb_source *like; /* the chosen source's runs are all looked at; NULL: to its newest */
-    unsigned under_way;
-    pb_error error; /* of the first request that failed */
-};
+} survey;
 
 void pb_choice_free(pb_choice *choice)
 {
@@ -56,170 +45,189 @@ void pb_choice_note(const pb_choice *choice, pb_session *session)
     pb_buffer_free(&text);
 }
 
-/* ---- requests, several at once ---- */
+/* ---- the sources ---- */
+
+static int read_source(survey *self, pb_slice key, pb_error *error)
+{
+    pb_buffer text = {0};
+    pb_source_file file;
+    int failed = pb_store_read(self->repository->store, key, PB_SMALL_FILE_BYTES_MAX, &text, error);
+    if (!failed)
+        failed = pb_source_file_parse(pb_buffer_slice(&text), &file, error);
+    pb_buffer_free(&text);
+    if (failed)
+        return pb_error_context(error, "%.*s", PB_SLICE_FORMAT(key));
+    pb_sources_place(&self->sources, file.source, file.prefix, file.name_space);
+    pb_source_file_free(&file);
+    return 0;
+}
+
+typedef struct key_list {
+    pb_arena arena;
+    pb_buffer keys; /* pb_slice */
+} key_list;
+
+static int add_keys(void *context, const pb_page *page, pb_error *error)
+{
+    key_list *list = context;
+    (void)error;
+    for (size_t i = 0; i < page->count; i++) {
+        if (!pb_source_file_is_key(page->entries[i].key))
+            continue;
+        pb_slice key = pb_arena_copy(&list->arena, page->entries[i].key);
+        pb_buffer_append(&list->keys, &key, sizeof key);
+    }
+    return 0;
+}
+
+/* Learns all sources, where the repository names them. Where a name is damaged, all attempts are
+ * read, as in a repository that was made before there were such names. */
+static int learn_sources(survey *self, pb_error *error)
+{
+    key_list list = {0};
+    pb_error wrong = {0};
+    if (!self->repository->file.lists_sources)
+        return 0;
+    int failed = pb_sequence_list(self->repository->store, PB_SLICE_LITERAL(PB_SOURCES_PREFIX),
+                                  (pb_slice){NULL, 0}, 0, add_keys, &list, &wrong);
+    for (size_t at = 0; at < list.keys.size && !failed; at += sizeof(pb_slice)) {
+        pb_slice key;
+        memcpy(&key, list.keys.data + at, sizeof key);
+        failed = read_source(self, key, &wrong);
+    }
+    pb_arena_free(&list.arena);
+    pb_buffer_free(&list.keys);
+    self->knows_sources = !failed;
+    if (!failed || wrong.kind == PB_ERROR_DAMAGED)
+        return 0;
+    *error = wrong;
+    return -1;
+}
+
+/* ---- the attempts ---- */
+
+/* That a document is missing or cannot be read: not that the store failed. */
+static bool is_of_object(const pb_error *error)
+{
+    return error->kind == PB_ERROR_NOT_FOUND || error->kind == PB_ERROR_DAMAGED ||
+           error->kind == PB_ERROR_USAGE;
+}
 
 static void take_intent(survey *self, pb_attempt *attempt, pb_slice text)
 {
     pb_intent intent;
     pb_error ignored; /* then its snapshot.json may say it */
-    if (pb_intent_parse(text, &intent, &ignored))
+    if (!text.size || pb_intent_parse(text, &intent, &ignored))
         return;
     attempt->source =
         pb_sources_place(&self->sources, intent.source, intent.prefix, intent.name_space);
     pb_intent_free(&intent);
 }
 
-static void take_look(survey *self, pb_attempt *attempt, pb_attempt_state state)
+/* Finds out which source an attempt is of, if something readable says it. */
+static int find_source(survey *self, pb_attempt *attempt, pb_slice intent_text, pb_error *error)
 {
-    attempt->state = state;
-    if (state != PB_ATTEMPT_COMMITTED || attempt->source == PB_SOURCE_UNKNOWN)
-        return;
-    char *newest = self->sources.items[attempt->source].newest;
-    if (strcmp(attempt->id, newest) > 0)
-        memcpy(newest, attempt->id, PB_SNAPSHOT_ID_SIZE);
-}
-
-/* What stands at the commit key: a closing note is short, and a commit mostly is not read whole. */
-static pb_attempt_state state_of(const probe *asked, pb_error_kind kind)
-{
-    if (kind == PB_ERROR_NOT_FOUND)
-        return PB_ATTEMPT_UNFINISHED;
-    return pb_closing_note_parse(pb_buffer_slice(&asked->text), NULL) ? PB_ATTEMPT_ABANDONED
-                                                                      : PB_ATTEMPT_COMMITTED;
-}
-
-static void on_done(pb_store_request *request)
-{
-    probe *asked = request->context;
-    survey *self = asked->owner;
-    pb_error_kind kind = request->error.kind;
-    if (kind && kind != PB_ERROR_NOT_FOUND && kind != PB_ERROR_DAMAGED) {
-        if (!self->error.kind)
-            self->error = request->error;
-    } else if (asked->looks) {
-        take_look(self, asked->attempt, state_of(asked, kind));
-    } else if (!kind) {
-        take_intent(self, asked->attempt, pb_buffer_slice(&asked->text));
-    }
-    asked->attempt = NULL;
-    self->under_way--;
-}
-
-/* Asks for the intent, or looks at the commit key. */
-static void ask(survey *self, probe *asked, pb_attempt *attempt, bool looks)
-{
-    asked->owner = self;
-    asked->attempt = attempt;
-    asked->looks = looks;
-    pb_buffer_clear(&asked->text);
-    pb_buffer_clear(&asked->key);
-    pb_layout_snapshot_file(&asked->key, pb_slice_of(attempt->id),
-                            looks ? "snapshot.json" : "intent.json");
-    pb_store_read_prepare(&asked->read, pb_buffer_slice(&asked->key), PB_SMALL_FILE_BYTES_MAX,
-                          &asked->text);
-    asked->read.request.length = looks ? PB_CLOSING_NOTE_BYTES_MAX : 0;
-    asked->read.request.done = on_done;
-    asked->read.request.context = asked;
-    self->under_way++;
-    pb_store_submit(self->repository->store, &asked->read.request);
-}
-
-/* Asks about each attempt that `wants` says, newest first. */
-static int walk(survey *self, bool (*wants)(const survey *self, const pb_attempt *attempt),
-                bool looks, pb_error *error)
-{
-    probe *probes = pb_allocate_zeroed(PROBES, sizeof *probes);
-    size_t left = self->count;
-    do {
-        for (unsigned i = 0; i < PROBES && left && !self->error.kind; i++) {
-            if (probes[i].attempt)
-                continue;
-            while (left && !wants(self, &self->attempts[left - 1]))
-                left--;
-            if (left)
-                ask(self, &probes[i], &self->attempts[--left], looks);
-        }
-        if (self->under_way)
-            uv_run(&self->repository->session->loop, UV_RUN_ONCE);
-    } while (self->under_way || (left && !self->error.kind));
-    for (unsigned i = 0; i < PROBES; i++) {
-        pb_buffer_free(&probes[i].key);
-        pb_buffer_free(&probes[i].text);
-    }
-    free(probes);
-    if (!self->error.kind)
+    pb_intent intent;
+    pb_snapshot_file file;
+    pb_error wrong = {0};
+    take_intent(self, attempt, intent_text);
+    if (attempt->source != PB_SOURCE_UNKNOWN)
         return 0;
-    *error = self->error;
+    pb_slice id = pb_slice_of(attempt->id);
+    if (!pb_repository_intent(self->repository, id, &intent, &wrong)) {
+        attempt->source =
+            pb_sources_place(&self->sources, intent.source, intent.prefix, intent.name_space);
+        pb_intent_free(&intent);
+        return 0;
+    }
+    if (attempt->state == PB_ATTEMPT_COMMITTED && is_of_object(&wrong)) {
+        wrong = (pb_error){0};
+        if (!pb_repository_snapshot(self->repository, id, &file, NULL, &wrong)) {
+            attempt->source = pb_sources_place(&self->sources, file.source, file.prefix,
+                                               file.cluster ? file.cluster->name_space : "");
+            pb_snapshot_file_free(&file);
+            return 0;
+        }
+    }
+    if (is_of_object(&wrong))
+        return 0;
+    *error = wrong;
     return -1;
 }
 
-/* ---- what there is ---- */
-
-static bool wants_intent(const survey *self, const pb_attempt *attempt)
+static void keep(survey *self, const pb_attempt *attempt)
 {
-    (void)self;
-    (void)attempt;
-    return true;
+    /* Grown by doubling: the capacity is the next power of two. */
+    if ((self->count & (self->count - 1)) == 0)
+        self->attempts = pb_reallocate(self->attempts, (self->count ? self->count * 2 : 1) *
+                                                           sizeof *self->attempts);
+    self->attempts[self->count++] = *attempt;
 }
 
-/* Of a source the newest commit is enough, and what is newer than it. */
-static bool wants_look(const survey *self, const pb_attempt *attempt)
+static int take(survey *self, pb_attempt *attempt, pb_slice intent, pb_error *error)
 {
-    if (attempt->state != PB_ATTEMPT_UNSEEN)
-        return false;
-    const pb_source *source = &self->sources.items[attempt->source];
-    return self->like ? pb_source_is_like(source, self->like)
-                      : strcmp(attempt->id, source->newest) > 0;
-}
-
-/* Without a readable intent its snapshot.json is asked. */
-static int look_closer(survey *self, pb_attempt *attempt, pb_error *error)
-{
-    pb_snapshot_file file;
-    pb_error wrong = {0};
-    if (pb_repository_snapshot(self->repository, pb_slice_of(attempt->id), &file, NULL, &wrong)) {
-        bool damaged = wrong.kind == PB_ERROR_DAMAGED || wrong.kind == PB_ERROR_USAGE;
-        if (!damaged && wrong.kind != PB_ERROR_NOT_FOUND) {
-            *error = wrong;
-            return -1;
-        }
-        bool closed = strcmp(wrong.code, PB_CODE_ABANDONED) == 0;
-        take_look(self, attempt,
-                  damaged  ? PB_ATTEMPT_COMMITTED
-                  : closed ? PB_ATTEMPT_ABANDONED
-                           : PB_ATTEMPT_UNFINISHED);
+    size_t known = self->sources.count;
+    if (attempt->state == PB_ATTEMPT_ABANDONED)
+        return 0;
+    if (find_source(self, attempt, intent, error))
+        return -1;
+    if (self->sources.count > known) /* somebody took its name away: perhaps others, too */
+        self->knows_sources = false;
+    bool is_commit = attempt->state == PB_ATTEMPT_COMMITTED;
+    if (!is_commit || attempt->source == PB_SOURCE_UNKNOWN) {
+        keep(self, attempt);
         return 0;
     }
-    attempt->source = pb_sources_place(&self->sources, file.source, file.prefix,
-                                       file.cluster ? file.cluster->name_space : "");
-    take_look(self, attempt, PB_ATTEMPT_COMMITTED);
-    pb_snapshot_file_free(&file);
+    char *newest = self->sources.items[attempt->source].newest;
+    if (!newest[0])
+        memcpy(newest, attempt->id, PB_SNAPSHOT_ID_SIZE);
     return 0;
 }
 
-/* Lists the attempts behind the id `after` ("" for all), and which source each is of. */
-static int list_attempts(survey *self, const char *after, pb_error *error)
+/* That the newest commit of each source is known, and so what is newer. */
+static bool is_enough(const survey *self)
 {
-    pb_arena arena = {0};
-    pb_slice *ids;
-    size_t count;
-    int failed =
-        pb_repository_ids(self->repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
-    self->attempts = pb_allocate_zeroed(failed ? 1 : count + 1, sizeof *self->attempts);
-    for (size_t i = 0; !failed && i < count; i++) {
-        if (pb_slice_compare(ids[i], pb_slice_of(after)) <= 0)
-            continue;
-        pb_attempt *attempt = &self->attempts[self->count++];
-        memcpy(attempt->id, ids[i].data, ids[i].size);
-        attempt->source = PB_SOURCE_UNKNOWN;
+    for (size_t i = 0; i < self->sources.count; i++)
+        if (!self->sources.items[i].newest[0])
+            return false;
+    return self->knows_sources && self->sources.count > 0;
+}
+
+/* Looks at the attempts, newest first, until the newest commit of each source is known. */
+static int find_newest(survey *self, pb_error *error)
+{
+    pb_attempt attempt;
+    pb_slice intent;
+    int more = 1;
+    if (learn_sources(self, error))
+        return -1;
+    bool may_stop_soon = self->knows_sources && self->sources.count == 1;
+    pb_attempts *attempts = pb_attempts_open(self->repository, !may_stop_soon);
+    while (more > 0 && !is_enough(self)) {
+        more = pb_attempts_next(attempts, &attempt, &intent, error);
+        if (more > 0 && take(self, &attempt, intent, error))
+            more = -1;
     }
-    pb_arena_free(&arena);
-    if (!failed)
-        failed = walk(self, wants_intent, false, error);
-    for (size_t i = self->count; !failed && i-- > 0;)
-        if (self->attempts[i].source == PB_SOURCE_UNKNOWN)
-            failed = look_closer(self, &self->attempts[i], error);
-    return failed;
+    pb_attempts_close(attempts);
+    return more < 0 ? -1 : 0;
+}
+
+/* Looks at the attempts behind an id that nothing came of. */
+static int find_unfinished(survey *self, const char *after, pb_error *error)
+{
+    pb_attempt attempt;
+    int more = 1;
+    pb_attempts *attempts = pb_attempts_open(self->repository, false);
+    while (more > 0) {
+        more = pb_attempts_next(attempts, &attempt, NULL, error);
+        if (more <= 0 || strcmp(attempt.id, after) <= 0)
+            break;
+        if (attempt.state == PB_ATTEMPT_UNFINISHED &&
+            take(self, &attempt, (pb_slice){NULL, 0}, error))
+            more = -1;
+    }
+    pb_attempts_close(attempts);
+    return more < 0 ? -1 : 0;
 }
 
 /* ---- which one is meant ---- */
@@ -271,7 +279,7 @@ static void note_wider(const survey *self, const pb_source *chosen)
 static int refuse_unreadable(const survey *self, const char *newest, pb_error *error)
 {
     pb_snapshot_file file;
-    for (size_t i = self->count; i-- > 0 && strcmp(self->attempts[i].id, newest) > 0;) {
+    for (size_t i = 0; i < self->count && strcmp(self->attempts[i].id, newest) > 0; i++) {
         const pb_attempt *attempt = &self->attempts[i];
         if (attempt->source != PB_SOURCE_UNKNOWN || attempt->state != PB_ATTEMPT_COMMITTED)
             continue;
@@ -287,7 +295,7 @@ static int choose_newest(survey *self, const pb_choice_options *options, pb_choi
                          const char **ret_id, pb_error *error)
 {
     size_t place;
-    if (list_attempts(self, "", error) || walk(self, wants_look, true, error))
+    if (find_newest(self, error))
         return -1;
     bool *meant = pb_allocate_zeroed(self->sources.count + 1, sizeof *meant);
     pb_error wrong = {0};
@@ -313,7 +321,7 @@ static int choose_newest(survey *self, const pb_choice_options *options, pb_choi
 static void find_newer(const survey *self, const pb_snapshot_file *file, const pb_source *like,
                        pb_choice *choice)
 {
-    for (size_t i = 0; i < self->count; i++) {
+    for (size_t i = self->count; i-- > 0;) {
         const pb_attempt *attempt = &self->attempts[i];
         if (attempt->state == PB_ATTEMPT_UNFINISHED && strcmp(attempt->id, file->id) > 0 &&
             (attempt->source == PB_SOURCE_UNKNOWN ||
@@ -353,10 +361,8 @@ int pb_choose(pb_repository *repository, const pb_choice_options *options,
             .prefix = ret_file->prefix,
             .name_space = ret_file->cluster ? ret_file->cluster->name_space : (char *)"",
         };
-        if (options->snapshot) {
-            self.like = &like;
-            failed = list_attempts(&self, id, error) || walk(&self, wants_look, true, error);
-        }
+        if (options->snapshot)
+            failed = find_unfinished(&self, id, error);
         if (!failed)
             find_newer(&self, ret_file, &like, ret_choice);
         else

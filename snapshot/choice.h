@@ -40,8 +40,8 @@ void pb_choice_free(pb_choice *choice); /* back to {0} */
 struct pb_repository;
 struct pb_session;
 
-/* Finds the snapshot and reads its description. Reads the intent of every run, several at once, and
- * asks for the commits of those that count. NOT_FOUND, USAGE (an id that is none; more than one
+/* Finds the snapshot and reads its description. Looks at the attempts, the newest first, until the
+ * newest commit of each source is known. NOT_FOUND, USAGE (an id that is none; more than one
  * source, each of which is noted), DAMAGED. *ret_choice is filled in any case, as far as known. */
 int pb_choose(struct pb_repository *repository, const pb_choice_options *options,
               pb_snapshot_file *ret_file, pb_choice *ret_choice, pb_error *error);

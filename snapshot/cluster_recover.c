@@ -1,20 +1,13 @@
 #include "snapshot/cluster_recover.h"
 
-#include "snapshot/repository.h"
+#include "snapshot/attempts.h"
 
 /* The suspension that an intent of this namespace tells of: 1 where there is one; 0; -1. */
 static int suspension_of(pb_repository *repository, pb_slice id, const char *name_space,
                          pb_suspension *ret_suspension, pb_error *error)
 {
     pb_intent intent = {0};
-    pb_snapshot_file file = {0};
     pb_error wrong = {0};
-    if (!pb_repository_snapshot(repository, id, &file, NULL, &wrong)) {
-        pb_snapshot_file_free(&file); /* committed: it was undone before */
-        return 0;
-    }
-    if (wrong.kind != PB_ERROR_NOT_FOUND)
-        return 0; /* what cannot be read tells nothing; verify will */
     if (pb_repository_intent(repository, id, &intent, &wrong)) {
         if (wrong.kind == PB_ERROR_NOT_FOUND)
             return 0;
@@ -32,13 +25,18 @@ static int recover_from(pb_repository *repository, const pb_cluster_options *opt
                         bool *ret_undone, pb_error *error)
 {
     pb_session *session = repository->session;
-    pb_arena arena = {0};
-    pb_slice *ids;
-    size_t count;
-    int failed = pb_repository_ids(repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
-    while (!failed && count-- && !*ret_undone) {
+    pb_attempts *attempts = pb_attempts_open(repository, false);
+    pb_attempt attempt;
+    int failed = 0, more = 1;
+    while (!failed && !*ret_undone) {
         pb_suspension suspension = {0};
-        int found = suspension_of(repository, ids[count], options->name_space, &suspension, error);
+        more = pb_attempts_next(attempts, &attempt, NULL, error);
+        if (more <= 0)
+            break;
+        if (attempt.state == PB_ATTEMPT_COMMITTED)
+            continue; /* it was undone before */
+        int found = suspension_of(repository, pb_slice_of(attempt.id), options->name_space,
+                                  &suspension, error);
         if (found <= 0) {
             failed = found;
             continue;
@@ -52,8 +50,8 @@ static int recover_from(pb_repository *repository, const pb_cluster_options *opt
         *ret_undone = !failed;
         pb_suspension_free(&suspension);
     }
-    pb_arena_free(&arena);
-    return failed;
+    pb_attempts_close(attempts);
+    return more < 0 ? -1 : failed;
 }
 
 int pb_cluster_recover(pb_session *session, const pb_cluster_options *options,

@@ -48,8 +48,8 @@ static int check_parts(pb_repository *repository, const pb_snapshot_file *file, 
     for (size_t i = 0; i < file->part_count; i++)
         search.parts[i] = &file->parts[i];
     qsort(search.parts, search.count, sizeof *search.parts, compare_names);
-    int failed = pb_sequence_list(repository->store, pb_buffer_slice(&prefix), 0, find_parts,
-                                  &search, error);
+    int failed = pb_sequence_list(repository->store, pb_buffer_slice(&prefix), (pb_slice){NULL, 0},
+                                  0, find_parts, &search, error);
     for (size_t i = 0; i < search.count && !failed; i++)
         if (!search.seen[i])
             failed = pb_error_set(error, PB_ERROR_DAMAGED,

@@ -49,8 +49,8 @@ static int find_strangers(void *context, const pb_page *page, pb_error *error)
 int pb_creation_check(pb_repository *repository, pb_error *error)
 {
     stranger_search search = {.repository = repository};
-    int failed =
-        pb_sequence_list(repository->store, (pb_slice){NULL, 0}, 0, find_strangers, &search, error);
+    int failed = pb_sequence_list(repository->store, (pb_slice){NULL, 0}, (pb_slice){NULL, 0}, 0,
+                                  find_strangers, &search, error);
     if (!failed && search.named)
         failed = refuse(&search, error);
     pb_buffer_free(&search.names);
@@ -170,6 +170,7 @@ int pb_creation_make(pb_repository *repository, pb_error *error)
     pb_random_bytes(id, sizeof id);
     pb_hex_encode(id, sizeof id, repository->file.id);
     repository->file.version = PB_REPOSITORY_VERSION;
+    repository->file.lists_sources = true;
     if (probe_store(repository, error))
         return pb_error_context(error, "making the repository");
     pb_buffer text = {0};

@@ -65,8 +65,8 @@ static int read_parts(pb_repository *repository, const char *id, parts *found, p
     pb_buffer prefix = {0};
     pb_layout_snapshot_file(&prefix, pb_slice_of(id), PB_MANIFEST_FOLDER);
     part_search search = {repository, id, found, prefix.size};
-    int failed =
-        pb_sequence_list(repository->store, pb_buffer_slice(&prefix), 0, read_page, &search, error);
+    int failed = pb_sequence_list(repository->store, pb_buffer_slice(&prefix), (pb_slice){NULL, 0},
+                                  0, read_page, &search, error);
     pb_buffer_free(&prefix);
     return failed;
 }

@@ -121,8 +121,8 @@ int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *a
     id_list list = {.arena = arena, .prefix_size = strlen(prefix)};
     int failed = 0;
     if (repository->made)
-        failed =
-            pb_sequence_list(repository->store, pb_slice_of(prefix), '/', add_ids, &list, error);
+        failed = pb_sequence_list(repository->store, pb_slice_of(prefix), (pb_slice){NULL, 0}, '/',
+                                  add_ids, &list, error);
     if (list.count) /* the store may list in an order of its own */
         qsort(list.ids, list.count, sizeof *list.ids, compare_ids);
     *ret_ids = list.ids;

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "manifest/source_file.h"
+#include "snapshot/attempts.h"
 #include "snapshot/commit.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,22 +45,6 @@ static int name_attempt(pb_run *run, pb_slice newest, char ret_id[PB_SNAPSHOT_ID
     *ret_started_ms = now_ms;
     pb_snapshot_id_make(now_ms < free_ms ? free_ms : now_ms, random, ret_id);
     return 0;
-}
-
-static int newest_id(pb_run *run, char ret_id[PB_SNAPSHOT_ID_SIZE], pb_error *error)
-{
-    pb_arena arena = {0};
-    pb_slice *ids;
-    size_t count;
-    ret_id[0] = 0;
-    int failed =
-        pb_repository_ids(run->repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
-    if (!failed && count) {
-        memcpy(ret_id, ids[count - 1].data, PB_SNAPSHOT_ID_SIZE - 1);
-        ret_id[PB_SNAPSHOT_ID_SIZE - 1] = 0;
-    }
-    pb_arena_free(&arena);
-    return failed;
 }
 
 /* ---- the lease ---- */
@@ -153,7 +139,7 @@ static int take_lease(pb_run *run, pb_error *error)
     char newest[PB_SNAPSHOT_ID_SIZE];
     pb_run_file *file = &run->lease_file;
     pb_error wrong = {0};
-    if (newest_id(run, newest, error) ||
+    if (pb_attempts_newest(run->repository, newest, error) ||
         name_attempt(run, pb_slice_of(newest), file->run, &run->intent.started_ms, error))
         return -1;
     if (pb_lease_write(run->repository, run->source_id, file,
@@ -271,13 +257,34 @@ static void fill_intent(pb_run *run)
     pb_process_this(&intent->process);
 }
 
+/* So that later commands know of this source without reading all attempts. */
+static int list_source(pb_run *run, pb_error *error)
+{
+    const pb_intent *intent = &run->intent;
+    const pb_source_file file = {
+        .source = intent->source, .prefix = intent->prefix, .name_space = intent->name_space};
+    pb_buffer key = {0}, text = {0};
+    pb_error wrong = {0};
+    pb_source_file_key(&key, &file);
+    pb_source_file_append(&text, &file);
+    int failed = pb_store_write(run->repository->store, pb_buffer_slice(&key),
+                                pb_buffer_slice(&text), true, &wrong);
+    if (failed && wrong.kind == PB_ERROR_EXISTS)
+        failed = 0;
+    if (failed)
+        *error = wrong;
+    pb_buffer_free(&key);
+    pb_buffer_free(&text);
+    return failed;
+}
+
 static int announce(pb_run *run, pb_error *error)
 {
     pb_intent *intent = &run->intent;
     memcpy(intent->id, run->lease_file.run, sizeof intent->id);
     memcpy(intent->base, run->survey.base.id, sizeof intent->base);
     memcpy(intent->base_sha256, run->survey.base_sha256, sizeof intent->base_sha256);
-    if (!is_dry(run) && write_intent(run, true, error))
+    if (!is_dry(run) && (list_source(run, error) || write_intent(run, true, error)))
         return pb_error_context(error, "beginning snapshot %s", intent->id);
     pb_protocol_announced(&run->protocol);
     return 0;

@@ -1,5 +1,6 @@
 #include "snapshot/survey.h"
 
+#include "snapshot/attempts.h"
 #include <stdlib.h>
 
 static bool is_of_source(const pb_survey_options *options, const char *source, const char *prefix)
@@ -8,9 +9,10 @@ static bool is_of_source(const pb_survey_options *options, const char *source, c
 }
 
 /* An attempt without a commit: is what it copied of use? */
-static int consider_attempt(pb_repository *repository, pb_slice id, bool closed,
+static int consider_attempt(pb_repository *repository, const pb_attempt *attempt,
                             const pb_survey_options *options, pb_survey *survey, pb_error *error)
 {
+    pb_slice id = pb_slice_of(attempt->id);
     pb_intent intent = {0};
     pb_error wrong = {0};
     if (survey->candidate_count == PB_DONORS_MAX || pb_slice_equal(id, pb_slice_of(options->own)))
@@ -29,8 +31,8 @@ static int consider_attempt(pb_repository *repository, pb_slice id, bool closed,
     bool wanted =
         is_of_source(options, intent.source, intent.prefix) && !(options->full && intent.base[0]);
     int failed = 0;
-    if (wanted && !closed && !intent.lease[0] && !options->take_over &&
-        pb_process_is_alive(&intent.process)) {
+    if (wanted && attempt->state != PB_ATTEMPT_ABANDONED && !intent.lease[0] &&
+        !options->take_over && pb_process_is_alive(&intent.process)) {
         pb_error_set(error, PB_ERROR_BUSY,
                      "another backup of this source is running: snapshot %s, by %s, process %llu, "
                      "with an older pbcopy",
@@ -44,42 +46,47 @@ static int consider_attempt(pb_repository *repository, pb_slice id, bool closed,
     return failed;
 }
 
-/* One id, newest first: 1 where the search is over (the base was found); 0; -1. */
-static int consider(pb_repository *repository, pb_slice id, const pb_survey_options *options,
-                    pb_survey *survey, pb_error *error)
+/* 1 where it is the base, and the search is over; 0; -1. */
+static int consider_commit(pb_repository *repository, const pb_attempt *attempt,
+                           const pb_survey_options *options, pb_survey *survey, pb_error *error)
 {
     pb_error wrong = {0};
     pb_snapshot_file file = {0};
-    if (!pb_repository_snapshot(repository, id, &file, survey->base_sha256, &wrong)) {
-        survey->has_base = is_of_source(options, file.source, file.prefix);
-        if (survey->has_base)
-            survey->base = file;
-        else
-            pb_snapshot_file_free(&file);
-        return survey->has_base;
+    if (pb_repository_snapshot(repository, pb_slice_of(attempt->id), &file, survey->base_sha256,
+                               &wrong)) {
+        if (wrong.kind == PB_ERROR_DAMAGED && options->full)
+            return 0; /* it would have been the base at most */
+        *error = wrong;
+        return -1;
     }
-    if (wrong.kind == PB_ERROR_NOT_FOUND)
-        return consider_attempt(repository, id, strcmp(wrong.code, PB_CODE_ABANDONED) == 0, options,
-                                survey, error);
-    if (wrong.kind == PB_ERROR_DAMAGED && options->full)
-        return 0; /* it would have been the base at most */
-    *error = wrong;
-    return -1;
+    survey->has_base = is_of_source(options, file.source, file.prefix);
+    if (survey->has_base)
+        survey->base = file;
+    else
+        pb_snapshot_file_free(&file);
+    return survey->has_base;
 }
 
 int pb_survey_make(pb_repository *repository, const pb_survey_options *options,
                    pb_survey *ret_survey, pb_error *error)
 {
-    pb_arena arena = {0};
-    pb_slice *ids;
-    size_t count;
+    pb_attempt attempt;
+    int answer = 0;
     *ret_survey = (pb_survey){0};
-    int answer = pb_repository_ids(repository, PB_SNAPSHOTS_PREFIX, &arena, &ids, &count, error);
-    if (!answer && count)
-        memcpy(ret_survey->newest, ids[count - 1].data, sizeof ret_survey->newest - 1);
-    while (!answer && count--)
-        answer = consider(repository, ids[count], options, ret_survey, error);
-    pb_arena_free(&arena);
+    pb_attempts *attempts = pb_attempts_open(repository, false);
+    while (!answer) {
+        int more = pb_attempts_next(attempts, &attempt, NULL, error);
+        if (more <= 0) {
+            answer = more;
+            break;
+        }
+        if (!ret_survey->newest[0])
+            memcpy(ret_survey->newest, attempt.id, sizeof ret_survey->newest);
+        answer = attempt.state == PB_ATTEMPT_COMMITTED
+                     ? consider_commit(repository, &attempt, options, ret_survey, error)
+                     : consider_attempt(repository, &attempt, options, ret_survey, error);
+    }
+    pb_attempts_close(attempts);
     if (ret_survey->has_base) {
         memcpy(ret_survey->before, ret_survey->base.id, sizeof ret_survey->before);
         ret_survey->before_objects = ret_survey->base.objects;

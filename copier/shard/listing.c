@@ -659,8 +659,8 @@ int pb_listing_sort(pb_listing *listing, pb_store *store, uv_loop_t *loop,
 {
     sorting self = {.listing = listing, .loop = loop, .spool = pb_spool_new(options), .keys = keys};
     self.work.data = &self;
-    int failed =
-        pb_sequence_list(store, pb_buffer_slice(&listing->prefix), 0, add_page, &self, error);
+    int failed = pb_sequence_list(store, pb_buffer_slice(&listing->prefix), (pb_slice){NULL, 0}, 0,
+                                  add_page, &self, error);
     if (!failed)
         failed = do_step(&self, pb_spool_sort, error);
     if (failed) {

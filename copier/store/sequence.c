@@ -51,7 +51,7 @@ static int refuse(const pb_store *store, const char *problem, pb_error *error)
                          "relied on there");
 }
 
-int pb_sequence_list(pb_store *store, pb_slice prefix, char delimiter,
+int pb_sequence_list(pb_store *store, pb_slice prefix, pb_slice after, char delimiter,
                      int (*each)(void *context, const pb_page *page, pb_error *error),
                      void *context, pb_error *error)
 {
@@ -63,6 +63,7 @@ int pb_sequence_list(pb_store *store, pb_slice prefix, char delimiter,
         pb_store_request request = {.operation = PB_STORE_LIST};
         request.list.prefix = prefix;
         request.list.delimiter = delimiter;
+        request.list.after = after;
         request.list.token = pb_buffer_slice(&token);
         failed = pb_store_call(store, &request, error);
         if (failed)
@@ -77,6 +78,7 @@ int pb_sequence_list(pb_store *store, pb_slice prefix, char delimiter,
         failed = problem ? refuse(store, problem, error) : each(context, page, error);
         pb_page_release(page);
     }
+    failed = failed < 0 ? failed : 0;
     pb_buffer_free(&token);
     pb_page_watch_free(&watch);
     return failed;

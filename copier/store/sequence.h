@@ -17,10 +17,11 @@ typedef struct pb_page_watch {
 const char *pb_page_watch_see(pb_page_watch *watch, const pb_page *page);
 void pb_page_watch_free(pb_page_watch *watch); /* back to {0} */
 
-/* Lists all keys with the prefix (with a delimiter: grouped) and calls `each` with every page,
- * which stays the caller's; -1 ends it. Runs the store's loop. Fails with FAILED where the listing
- * does not end, or cannot be continued. */
-int pb_sequence_list(pb_store *store, pb_slice prefix, char delimiter,
+/* Lists all keys with the prefix that the store puts behind `after` ("" for all; with a delimiter:
+ * grouped) and calls `each` with every page, which stays the caller's; 1 ends it well, -1 ends it.
+ * Runs the store's loop. Fails with FAILED where the listing does not end, or cannot be continued.
+ */
+int pb_sequence_list(pb_store *store, pb_slice prefix, pb_slice after, char delimiter,
                      int (*each)(void *context, const pb_page *page, pb_error *error),
                      void *context, pb_error *error);
 

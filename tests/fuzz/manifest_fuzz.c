@@ -6,7 +6,22 @@
 #include "manifest/part.h"
 #include "manifest/repository_file.h"
 #include "manifest/snapshot_file.h"
+#include "manifest/source_file.h"
 #include <stdlib.h>
+
+static void fuzz_source(pb_slice input)
+{
+    pb_source_file file;
+    pb_error error;
+    pb_buffer key = {0};
+    if (pb_source_file_parse(input, &file, &error))
+        return;
+    pb_source_file_key(&key, &file);
+    if (!pb_source_file_is_key(pb_buffer_slice(&key)))
+        abort();
+    pb_source_file_free(&file);
+    pb_buffer_free(&key);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -111,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pb_slice input = {(const char *)data + 1, size - 1};
     pb_error error;
     pb_repository_file repository;
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0:
         fuzz_record(input);
         break;
@@ -133,7 +148,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 6: {
         char by[PB_CLOSED_BY_SIZE];
         pb_closing_note_parse(input, by);
+        break;
     }
+    case 7:
+        fuzz_source(input);
+        break;
     }
     return 0;
 }

@@ -212,28 +212,78 @@ class SeveralSources(Choice):
                           for each in told],
                          [(ids[0], "one", "", None), (ids[1], "two", "", None), (ids[2], "one", "", None)])
 
-    def test_many_snapshots(self):
-        """Their intents are read several at once, and of the descriptions the beginning of the newest ones alone."""
+    def many_snapshots(self, *names):
+        """An origin whose repository has two sources, and 200 snapshots of the first one in former years."""
         origin = self.origin("--latency-ms", "50", buckets=("one", "two", "repository"), log=True)
         for bucket in "one", "two":
             origin.bucket(bucket).put("k", bucket.encode())
             self.backup(origin, source=bucket)
         stored = origin.bucket("repository")
         (first, _), (second, _) = self.snapshots(origin.url("repository"))
-        for name in "intent.json", "snapshot.json":
+        for name in names:
             text = stored.get(f"snapshots/{first}/{name}").decode()
             for number in range(200):
                 old = f"20200101T{number // 60:02}{number % 60:02}00Z-0000"
                 stored.put(f"snapshots/{old}/{name}", text.replace(first, old).encode())
+        return origin, first, second
+
+    def asked(self, origin, run):
+        """What a run asks for: how many listings, intents and commits."""
         before = len(origin.requests())
-        run = self.fail_with(USAGE, "show", origin.url("repository"), hint="--source")
-        asked = [(method, key) for method, key, _, _ in origin.requests()[before:] if key.startswith("snapshots/")]
-        self.assertEqual(len([key for method, key in asked if key.endswith("intent.json")]), 202)
-        # Commits are looked at until the newest of each source is found.
-        self.assertLess(len([key for method, key in asked if key.endswith("snapshot.json")]), 40)
-        self.assertEqual([key for method, key in asked if method != "GET"], [])
+        run()
+        asked = origin.requests()[before:]
+        return (len([query for _, _, query, _ in asked if "list-type" in query]),
+                *(len([key for _, key, _, _ in asked if key.endswith(name)]) for name in ("intent.json", "snapshot.json")))
+
+    def test_many_snapshots(self):
+        """Only the newest are looked at: the repository names its sources."""
+        origin, first, second = self.many_snapshots("intent.json", "snapshot.json")
+        repository = origin.url("repository")
+        listings, intents, commits = self.asked(
+            origin, lambda: self.fail_with(USAGE, "show", repository, hint="--source", says="2 sources"))
+        self.assertLessEqual((listings, intents, commits), (3, 6, 8))
+        listings, intents, commits = self.asked(origin, lambda: self.backup(origin, source="one"))
+        self.assertLess(max(intents, commits), 12)
+        # Attempts that came to nothing are looked at, several at once.
+        stored = origin.bucket("repository")
+        for number in range(300):
+            stored.put(f"snapshots/20990101T{number // 60:02}{number % 60:02}00Z-0000/snapshot.json",
+                       b'{"pbcopy":"abandoned"}')
+        started = time.monotonic()
+        self.succeed("verify", repository, "--source", origin.url("two"))
         if not scenario.is_sanitized():
-            self.assertLess(run.seconds, 6, "one after another they would take 10 s")
+            self.assertLess(time.monotonic() - started, 8, "one after another they would take 15 s")
+
+    def test_many_snapshots_without_names(self):
+        """A repository that does not name its sources, or whose names cannot be read: all intents are read, several at
+        once."""
+        origin, first, second = self.many_snapshots("intent.json", "snapshot.json")
+        stored, repository = origin.bucket("repository"), origin.url("repository")
+        names = [key for key in stored.list("sources/") if "/source" in key]
+        self.assertEqual(len(names), 2)
+        kept = {key: stored.get(key) for key in (*names, "pbcopy.json")}
+        without = json.loads(kept["pbcopy.json"])
+        del without["features"]["listed_sources"]
+
+        def look():
+            started = time.monotonic()
+            _, intents, _ = self.asked(
+                origin, lambda: self.fail_with(USAGE, "show", repository, hint="--source", says="2 sources"))
+            self.assertEqual(intents, 202)
+            if not scenario.is_sanitized():
+                self.assertLess(time.monotonic() - started, 6, "one after another they would take 20 s")
+
+        for key, body in (("pbcopy.json", json.dumps(without).encode()), (names[0], b"{"), (names[0], b"[" * 100000)):
+            with self.subTest(key, body=body[:10]):
+                stored.put(key, body)
+                look()
+                stored.put(key, kept[key])
+        for name in names:
+            stored.delete(name)
+        look()
+        # A backup names its source again.
+        self.backup(origin, source="one")
+        self.assertEqual(len([key for key in stored.list("sources/") if "/source" in key]), 1)
 
     def test_a_description_that_cannot_be_read(self):
         """It may be the newest: no older one takes its place in silence."""

@@ -3,7 +3,7 @@
 #include "cli/result_cluster.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
-#include "cluster/pachctl.h"
+#include "cluster/pachyderm/pachctl.h"
 #include "snapshot/cluster_backup.h"
 #include "snapshot/cluster_recover.h"
 #include "snapshot/cluster_restore.h"

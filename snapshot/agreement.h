@@ -3,7 +3,7 @@
 #ifndef PB_SNAPSHOT_AGREEMENT_H
 #define PB_SNAPSHOT_AGREEMENT_H
 
-#include "cluster/chunk_sort.h"
+#include "cluster/process/chunk_sort.h"
 #include "snapshot/repository.h"
 
 /* Merges the keys of chunks (their sort is ended, and read to its end) with the records of `file`,

@@ -3,9 +3,9 @@
 #ifndef PB_SNAPSHOT_ARTIFACT_H
 #define PB_SNAPSHOT_ARTIFACT_H
 
-#include "cluster/chunk_sort.h"
-#include "cluster/database.h"
-#include "cluster/sealing.h"
+#include "cluster/database/database.h"
+#include "cluster/process/chunk_sort.h"
+#include "cluster/process/sealing.h"
 #include "snapshot/repository.h"
 
 /* ---- out ---- */

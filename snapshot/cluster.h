@@ -3,10 +3,10 @@
 #ifndef PB_SNAPSHOT_CLUSTER_H
 #define PB_SNAPSHOT_CLUSTER_H
 
-#include "cluster/database.h"
-#include "cluster/kubectl.h"
-#include "cluster/pachyderm.h"
-#include "cluster/scaling.h"
+#include "cluster/database/database.h"
+#include "cluster/kubernetes/kubectl.h"
+#include "cluster/pachyderm/pachyderm.h"
+#include "cluster/suspension/scaling.h"
 #include "copier/store/store.h"
 #include "snapshot/session.h"
 

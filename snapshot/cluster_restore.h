@@ -3,7 +3,7 @@
 #ifndef PB_SNAPSHOT_CLUSTER_RESTORE_H
 #define PB_SNAPSHOT_CLUSTER_RESTORE_H
 
-#include "cluster/edits.h"
+#include "cluster/edits/edits.h"
 #include "snapshot/cluster.h"
 #include "snapshot/restore.h"
 

@@ -1,8 +1,8 @@
 #include "snapshot/cluster_side.h"
 
 #include "base/clock.h"
-#include "cluster/capture.h"
-#include "cluster/velero.h"
+#include "cluster/kubernetes/capture.h"
+#include "cluster/kubernetes/velero.h"
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/yaml.h"
-#include "cluster/child.h"
+#include "cluster/process/child.h"
 #include "snapshot/repository.h"
 #include <stdarg.h>
 #include <stdio.h>

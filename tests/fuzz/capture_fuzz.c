@@ -1,8 +1,8 @@
 /* libFuzzer: captured objects, edited and told. The first line picks the edits (a file of edits as
  * one line of YAML), the others are the capture. What the writer takes must be read again, and
  * still be wanted. */
-#include "cluster/capture.h"
-#include "cluster/edits.h"
+#include "cluster/edits/edits.h"
+#include "cluster/kubernetes/capture.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

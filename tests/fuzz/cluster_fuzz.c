@@ -1,7 +1,7 @@
 /* libFuzzer: what a cluster answers. The first byte picks a parser, the rest is its input. A record
  * of a suspension that is read must be written, and read again, as the same. */
-#include "cluster/pachyderm.h"
-#include "cluster/scaling.h"
+#include "cluster/pachyderm/pachyderm.h"
+#include "cluster/suspension/scaling.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

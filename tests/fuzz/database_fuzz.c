@@ -1,8 +1,8 @@
 /* libFuzzer: the SQL script of a dump. The first byte says whether it is pg_dumpall's and how long
  * the pieces are; what is read of it may not depend on them. Its roles, too, are filtered in pieces
  * and at once. */
-#include "cluster/database_script.h"
-#include "cluster/role_filter.h"
+#include "cluster/database/role_filter.h"
+#include "cluster/database/script.h"
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* A program for tests/integration/database_dump.py: dumps of a database into a file and back, by
- * cluster/database.h alone. The server is what libpq finds in the environment.
+ * cluster/database/database.h alone. The server is what libpq finds in the environment.
  *
  *   database_program dump FILE DATABASE [--all] [--recipient KEY] [--slow]
  *   database_program restore FILE DATABASE --bytes N --sha256 HEX [--all] [--identity FILE]
@@ -11,8 +11,8 @@
  * standard output; the exit status is that of pbcopy. */
 #include "base/codec.h"
 #include "base/json.h"
-#include "cluster/chunk_sort.h"
-#include "cluster/database.h"
+#include "cluster/database/database.h"
+#include "cluster/process/chunk_sort.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

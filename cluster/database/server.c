@@ -1,0 +1,241 @@
+/* What is asked of a server, through psql. */
+#include "cluster/database/server.h"
+
+#include "cluster/process/child.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DEADLINE_MS = 60 * 1000, ANSWER_BYTES_MAX = 64 * 1024 };
+
+/* ---- how children are told of it ---- */
+
+static void append_quoted(pb_buffer *text, const char *name)
+{
+    pb_buffer_append_text(text, "dbname='");
+    for (; *name; name++) {
+        if (*name == '\'' || *name == '\\')
+            pb_buffer_append_char(text, '\\');
+        pb_buffer_append_char(text, *name);
+    }
+    pb_buffer_append_char(text, '\'');
+}
+
+void pb_database_arguments(const pb_database_server *server, const char *database,
+                           pb_database_call *ret_call)
+{
+    pb_database_call *call = ret_call;
+    size_t count = 0, variables = 0;
+    *call = (pb_database_call){0};
+    if (server->host) {
+        call->arguments[count++] = "--host";
+        call->arguments[count++] = server->host;
+    }
+    if (server->port) {
+        snprintf(call->port, sizeof call->port, "%llu", (unsigned long long)server->port);
+        call->arguments[count++] = "--port";
+        call->arguments[count++] = call->port;
+    }
+    if (server->user) {
+        call->arguments[count++] = "--username";
+        call->arguments[count++] = server->user;
+    }
+    if (database) {
+        append_quoted(&call->database, database);
+        call->arguments[count++] = "--dbname";
+        call->arguments[count++] = call->database.data;
+    }
+    call->arguments[count++] = "--no-password"; /* never asks at the terminal */
+    call->argument_count = count;
+    if (server->password) {
+        pb_buffer_append_format(&call->password, "PGPASSWORD=%s", server->password);
+        call->environment[variables++] = call->password.data;
+    }
+    call->environment[variables++] = "PGCONNECT_TIMEOUT=15";
+    call->environment[variables++] = "PGAPPNAME=pbcopy";
+    call->environment[variables++] = "LC_ALL=C"; /* errors are looked into */
+}
+
+void pb_database_call_free(pb_database_call *call)
+{
+    if (call->password.size)
+        explicit_bzero(call->password.data, call->password.size);
+    pb_buffer_free(&call->password);
+    pb_buffer_free(&call->database);
+}
+
+/* ---- what its errors mean ---- */
+
+typedef struct phrase {
+    const char *text;
+    pb_error_kind kind;
+} phrase;
+
+static const phrase phrases[] = {
+    {"password authentication failed", PB_ERROR_REFUSED},
+    {"no password supplied", PB_ERROR_REFUSED},
+    {"no pg_hba.conf entry", PB_ERROR_REFUSED},
+    {"authentication failed", PB_ERROR_REFUSED},
+    {"permission denied", PB_ERROR_REFUSED},
+    {"must be superuser", PB_ERROR_REFUSED},
+    {"Connection refused", PB_ERROR_UNREACHABLE},
+    {"could not translate host name", PB_ERROR_UNREACHABLE},
+    {"timeout expired", PB_ERROR_UNREACHABLE},
+    {"No route to host", PB_ERROR_UNREACHABLE},
+    {"Connection timed out", PB_ERROR_UNREACHABLE},
+    {"Is the server running", PB_ERROR_UNREACHABLE},
+    {"the database system is", PB_ERROR_UNREACHABLE},
+    {"server closed the connection unexpectedly", PB_ERROR_UNREACHABLE},
+    {"terminating connection", PB_ERROR_UNREACHABLE},
+    {"could not receive data from server", PB_ERROR_UNREACHABLE},
+    {"No space left on device", PB_ERROR_NO_SPACE},
+};
+
+static bool says(pb_slice line, const char *text)
+{
+    return memmem(line.data ? line.data : "", line.size, text, strlen(text)) != NULL;
+}
+
+/* The last line that calls itself an error: details and advice come behind it. */
+static pb_slice error_line(pb_slice said)
+{
+    for (size_t end = said.size; end;) {
+        size_t begin = end;
+        while (begin && said.data[begin - 1] != '\n')
+            begin--;
+        pb_slice line = {said.data + begin, end - begin};
+        if (says(line, "error:") || says(line, "ERROR:") || says(line, "FATAL:"))
+            return line;
+        end = begin ? begin - 1 : 0;
+    }
+    return (pb_slice){NULL, 0};
+}
+
+/* "detail: server version: 16.1; pg_dump version: 15.8" */
+static pb_slice detail_line(pb_slice said)
+{
+    static const char mark[] = "detail: ";
+    const char *at = memmem(said.data, said.size, mark, sizeof mark - 1);
+    if (!at)
+        return PB_SLICE_LITERAL("server version mismatch");
+    at += sizeof mark - 1;
+    size_t left = (size_t)(said.data + said.size - at);
+    const char *end = memchr(at, '\n', left);
+    return (pb_slice){at, end ? (size_t)(end - at) : left};
+}
+
+void pb_database_judge(pb_slice said, pb_error *error)
+{
+    if (error->kind != PB_ERROR_FAILED)
+        return;
+    pb_slice line = error_line(said);
+    if (line.size) {
+        pb_error judged = *error;
+        pb_error_set(&judged, error->kind, "%.*s", PB_SLICE_FORMAT(line));
+        memcpy(error->message, judged.message, sizeof error->message);
+    }
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+        if (says(said, phrases[i].text)) {
+            error->kind = phrases[i].kind;
+            break;
+        }
+    if (says(said, "server version mismatch")) {
+        pb_slice versions = detail_line(said);
+        pb_error_set(error, PB_ERROR_USAGE, "older than the server: %.*s",
+                     PB_SLICE_FORMAT(versions));
+        pb_error_hint(error, "install the postgresql-client of the server's version, or later");
+    }
+    if (says(said, "FATAL:  database \"") && says(said, "does not exist"))
+        error->kind = PB_ERROR_NOT_FOUND;
+    if (error->kind == PB_ERROR_REFUSED && !error->hint[0])
+        pb_error_hint(error, "the password comes from PGPASSWORD, the cluster's secret or pgpass; "
+                             "--database-user names the user");
+    if (says(said, "role \"") && says(said, "does not exist") && !error->hint[0])
+        pb_error_hint(error, "make the role first: createuser pachyderm");
+}
+
+/* ---- questions ---- */
+
+static int ask(uv_loop_t *loop, const pb_database_server *server, const char *database,
+               const char *question, pb_buffer *ret_answer, pb_error *error)
+{
+    pb_database_call call;
+    const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 10] = {
+        "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet", "--command", question};
+    size_t count = 7;
+    pb_database_arguments(server, database, &call);
+    for (size_t i = 0; i < call.argument_count; i++)
+        arguments[count++] = call.arguments[i];
+    const pb_child_options options = {
+        .arguments = arguments, .environment = call.environment, .deadline_ms = DEADLINE_MS};
+    pb_buffer said = {0};
+    int failed = pb_child_run(loop, &options, (pb_slice){NULL, 0}, NULL, ANSWER_BYTES_MAX,
+                              ret_answer, &said, error);
+    if (failed)
+        pb_database_judge(pb_buffer_slice(&said), error);
+    pb_buffer_free(&said);
+    pb_database_call_free(&call);
+    if (!ret_answer->data)
+        pb_buffer_reserve(ret_answer, 1);
+    return failed ? pb_error_context(error, "database %s", database) : 0;
+}
+
+int pb_database_server_version(uv_loop_t *loop, const pb_database_server *server,
+                               const char *database, pb_database_version *ret_version,
+                               pb_error *error)
+{
+    pb_buffer answer = {0};
+    if (ask(loop, server, database,
+            "SELECT current_setting('server_version_num') || ' ' || "
+            "split_part(current_setting('server_version'), ' ', 1)",
+            &answer, error)) {
+        pb_buffer_free(&answer);
+        return -1;
+    }
+    bool good = sscanf(answer.data, "%u %31s", &ret_version->number, ret_version->text) == 2;
+    pb_buffer_free(&answer);
+    if (good)
+        return 0;
+    return pb_error_set(error, PB_ERROR_FAILED, "database %s: the server does not tell its version",
+                        database);
+}
+
+/* "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)" */
+int pb_database_client_version(uv_loop_t *loop, const char *program,
+                               pb_database_version *ret_version, pb_error *error)
+{
+    const char *const arguments[] = {program, "--version", NULL};
+    const pb_child_options options = {.arguments = arguments, .deadline_ms = DEADLINE_MS};
+    pb_buffer answer = {0};
+    unsigned major = 0, minor = 0;
+    if (pb_child_run(loop, &options, (pb_slice){NULL, 0}, NULL, ANSWER_BYTES_MAX, &answer, NULL,
+                     error)) {
+        pb_buffer_free(&answer);
+        if (error->kind == PB_ERROR_USAGE)
+            pb_error_hint(error, "install postgresql-client");
+        return -1;
+    }
+    const char *text = answer.data ? strstr(answer.data, ") ") : NULL;
+    bool good = text && sscanf(text, ") %31s", ret_version->text) == 1 &&
+                sscanf(ret_version->text, "%u.%u", &major, &minor) >= 1;
+    pb_buffer_free(&answer);
+    if (!good)
+        return pb_error_set(error, PB_ERROR_FAILED, "%s does not tell its version", program);
+    ret_version->number = major * 10000 + minor;
+    return 0;
+}
+
+int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                         bool *ret_empty, pb_error *error)
+{
+    static const char question[] =
+        "SELECT NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_') AND NOT EXISTS (SELECT "
+        "FROM pg_namespace WHERE nspname NOT IN ('public', 'information_schema') AND nspname !~ "
+        "'^pg_')";
+    pb_buffer answer = {0};
+    int failed = ask(loop, server, database, question, &answer, error);
+    if (!failed)
+        *ret_empty = answer.data[0] == 't';
+    pb_buffer_free(&answer);
+    return failed;
+}

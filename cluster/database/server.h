@@ -1,0 +1,29 @@
+/* cluster/database/server.h - how the programs of PostgreSQL are told of a server, and what their
+ * errors mean. For this room. */
+#ifndef PB_CLUSTER_DATABASE_SERVER_H
+#define PB_CLUSTER_DATABASE_SERVER_H
+
+#include "cluster/database/database.h"
+
+enum { PB_DATABASE_ARGUMENTS_MAX = 9 };
+
+/* Arguments and environment of a child; the password is in the environment alone. Borrows from the
+ * server. */
+typedef struct pb_database_call {
+    const char *arguments[PB_DATABASE_ARGUMENTS_MAX];
+    size_t argument_count;
+    const char *environment[5]; /* NULL at the end */
+    char port[24];
+    pb_buffer password, database;
+} pb_database_call;
+
+/* `database`: NULL where none is named. A name is told as one: it may look like a connection's
+ * whole description, which libpq would follow to another server. *ret_call must not be moved. */
+void pb_database_arguments(const pb_database_server *server, const char *database,
+                           pb_database_call *ret_call);
+void pb_database_call_free(pb_database_call *call);
+
+/* Gives the error of a child of PostgreSQL its kind, and a hint, by what it said. Pure. */
+void pb_database_judge(pb_slice said, pb_error *error);
+
+#endif

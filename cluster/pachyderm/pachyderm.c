@@ -1,0 +1,539 @@
+#include "cluster/pachyderm/pachyderm.h"
+
+#include "base/base64.h"
+#include "base/codec.h"
+#include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/writers.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { POSTGRESQL_PORT = 5432, NAME_BYTES_MAX = 253 };
+
+/* A kind of store: its keys in the secret, and the scheme of its URLs. */
+typedef struct known_store {
+    const char *backend; /* pachd's STORAGE_BACKEND */
+    const char *scheme;
+    const char *bucket;
+    const char *id, *secret, *token; /* of an S3 store's credentials; "" where it has none */
+} known_store;
+
+static const known_store known_stores[] = {
+    {"AMAZON", "s3://", "AMAZON_BUCKET", "AMAZON_ID", "AMAZON_SECRET", "AMAZON_TOKEN"},
+    {"MINIO", "s3://", "MINIO_BUCKET", "MINIO_ID", "MINIO_SECRET", ""},
+    {"GOOGLE", "gs://", "GOOGLE_BUCKET", "", "", ""},
+    {"MICROSOFT", "azblob://", "MICROSOFT_CONTAINER", "", "", ""},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static void set(char **text, const char *value)
+{
+    free(*text);
+    *text = pb_duplicate(pb_slice_of(value ? value : ""));
+}
+
+static const json_t *find(const json_t *items, const char *kind, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(items); i++)
+        if (pb_object_is(json_array_get(items, i), kind, name))
+            return json_array_get(items, i);
+    return NULL;
+}
+
+static const json_t *find_pachd(const json_t *items)
+{
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        if (pb_writer_of(object) == PB_WRITER_PACHD && pb_object_name(object)[0])
+            return object;
+    }
+    return NULL;
+}
+
+/* The containers of pachd, its own first: beside it there may be others, with images and variables
+ * of their own. The caller owns the array. */
+static json_t *containers_of(const json_t *pachd)
+{
+    json_t *all = pb_object_containers(pachd), *ordered = json_array();
+    for (int rest = 0; rest < 2; rest++)
+        for (size_t i = 0; i < json_array_size(all); i++) {
+            json_t *container = json_array_get(all, i);
+            if ((strcmp(pb_object_text(container, "name"), "pachd") != 0) == rest)
+                json_array_append(ordered, container);
+        }
+    json_decref(all);
+    return ordered;
+}
+
+/* The variable of a workload's containers as an object; NULL where there is none. */
+static const json_t *variable_of(const json_t *workload, const char *name)
+{
+    const json_t *found = NULL;
+    json_t *containers = containers_of(workload);
+    for (size_t i = 0; i < json_array_size(containers) && !found; i++) {
+        const json_t *variables = json_object_get(json_array_get(containers, i), "env");
+        for (size_t j = 0; j < json_array_size(variables) && !found; j++) {
+            const json_t *variable = json_array_get(variables, j);
+            if (strcmp(pb_object_text(variable, "name"), name) == 0)
+                found = variable;
+        }
+    }
+    json_decref(containers);
+    return found;
+}
+
+static const char *value_of(const json_t *workload, const char *name)
+{
+    return pb_object_text(variable_of(workload, name), "value");
+}
+
+static bool is_true(const char *text)
+{
+    static const char *const words[] = {"1", "t", "T", "true", "True", "TRUE"}; /* Go's */
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* ---- the version ---- */
+
+/* "registry:5000/pachyderm/pachd:2.11.4@sha256:..." -> "2.11.4". */
+static char *tag_of(const char *image)
+{
+    const char *slash = strrchr(image, '/');
+    const char *name = slash ? slash + 1 : image;
+    const char *colon = strchr(name, ':');
+    if (!colon)
+        return pb_duplicate((pb_slice){NULL, 0});
+    return pb_duplicate((pb_slice){colon + 1, strcspn(colon + 1, "@")});
+}
+
+/* Sets the version where `text` is one, with or without a 'v' before it: not where it names a
+ * commit, a branch or "latest". */
+static bool take_version(const char *text, pb_pachyderm *pachyderm)
+{
+    int major, minor;
+    if (text[0] == 'v')
+        text++;
+    size_t size =
+        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_+");
+    if (text[0] < '0' || text[0] > '9' || text[size] || sscanf(text, "%4d.%4d", &major, &minor) < 2)
+        return false;
+    set(&pachyderm->version, text);
+    return true;
+}
+
+static void read_version(const json_t *pachd, pb_pachyderm *pachyderm)
+{
+    json_t *containers = containers_of(pachd);
+    char *tag = tag_of(pb_object_text(json_array_get(containers, 0), "image"));
+    const char *chart = pb_object_label(pachd, "helm.sh/chart");
+    if (!take_version(tag, pachyderm) &&
+        !take_version(pb_object_label(pachd, "app.kubernetes.io/version"), pachyderm) &&
+        strncmp(chart, "pachyderm-", 10) == 0)
+        take_version(chart + 10, pachyderm);
+    free(tag);
+    json_decref(containers);
+}
+
+/* ---- the bucket ---- */
+
+/* A value of the secret, without blanks around it; "" where there is none or it is no line of text.
+ * The caller frees. */
+static char *decoded(const json_t *secret, const char *key)
+{
+    const char *text = json_string_value(json_object_get(pb_object_at(secret, "data"), key));
+    pb_buffer value = {0};
+    if (text && !pb_base64_decode(&value, pb_slice_of(text)))
+        pb_buffer_clear(&value);
+    pb_slice line = pb_buffer_slice(&value);
+    while (line.size && strchr(" \t\r\n", line.data[line.size - 1]))
+        line.size--;
+    while (line.size && strchr(" \t\r\n", line.data[0])) {
+        line.data++;
+        line.size--;
+    }
+    for (size_t i = 0; i < line.size; i++)
+        if ((unsigned char)line.data[i] < ' ')
+            line.size = 0;
+    if (!pb_utf8_valid(line))
+        line.size = 0;
+    char *copy = pb_duplicate(line);
+    if (value.size)
+        explicit_bzero(value.data, value.size);
+    pb_buffer_free(&value);
+    return copy;
+}
+
+/* Whether the secret has something there: values of credentials are not kept. */
+static bool has_value(const json_t *secret, const char *key)
+{
+    char *value = key[0] ? decoded(secret, key) : NULL;
+    bool has = value && value[0];
+    if (value)
+        pb_secret_free(value);
+    return has;
+}
+
+/* As it can stand in a URL by itself. */
+static bool is_bucket(const char *text)
+{
+    size_t size = strlen(text);
+    return size &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_$") ==
+               size;
+}
+
+static void append_member(pb_buffer *url, const char *name, const char *value)
+{
+    if (!value[0])
+        return;
+    pb_buffer_append_char(url, strchr(url->data, '?') ? '&' : '?');
+    pb_buffer_append_format(url, "%s=", name);
+    pb_percent_encode(url, pb_slice_of(value), true);
+}
+
+static void read_s3(const json_t *secret, bool is_minio, const char *bucket, pb_buffer *url)
+{
+    char *endpoint = decoded(secret, is_minio ? "MINIO_ENDPOINT" : "CUSTOM_ENDPOINT");
+    char *region = decoded(secret, "AMAZON_REGION");
+    char *plain = decoded(secret, is_minio ? "MINIO_SECURE" : "DISABLE_SSL");
+    pb_buffer_append_format(url, "s3://%s", bucket);
+    append_member(url, "endpoint", endpoint);
+    append_member(url, "region", region);
+    bool has_scheme = strstr(endpoint, "://") != NULL;
+    if (endpoint[0] && !has_scheme && (is_minio ? !is_true(plain) : is_true(plain)))
+        append_member(url, "disableSSL", "true");
+    free(endpoint);
+    free(region);
+    free(plain);
+}
+
+/* The store whose bucket the secret names: that of pachd's STORAGE_BACKEND, where it says. Charts
+ * leave the others' keys in it, empty. */
+static const known_store *store_of_secret(const json_t *secret, const char *backend,
+                                          char **ret_bucket)
+{
+    for (int any = 0; any < 2; any++)
+        for (size_t i = 0; i < COUNT(known_stores); i++) {
+            const known_store *store = &known_stores[i];
+            if (!any && strcasecmp(store->backend, backend) != 0)
+                continue;
+            *ret_bucket = decoded(secret, store->bucket);
+            if (is_bucket(*ret_bucket))
+                return store;
+            free(*ret_bucket);
+        }
+    return NULL;
+}
+
+static void read_storage_secret(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
+{
+    pb_buffer url = {0};
+    char *bucket;
+    const known_store *store = store_of_secret(secret, backend, &bucket);
+    if (!store)
+        return;
+    if (strcmp(store->scheme, "s3://") == 0)
+        read_s3(secret, strcmp(store->backend, "MINIO") == 0, bucket, &url);
+    else
+        pb_buffer_append_format(&url, "%s%s", store->scheme, bucket);
+    set(&pachyderm->storage_url, url.data);
+    pachyderm->storage_in_secret = true;
+    pb_buffer_free(&url);
+    free(bucket);
+}
+
+static bool has_keys(const json_t *secret, const known_store *store)
+{
+    return has_value(secret, store->id) && has_value(secret, store->secret);
+}
+
+/* The credentials of an S3 store are in the secret with either way of naming the bucket. Those by
+ * which pachd's library for STORAGE_URL goes have names of their own. */
+static void read_storage_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
+{
+    static const known_store library = {
+        "", "s3://", "", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"};
+    const known_store *found = NULL;
+    if (strncmp(pachyderm->storage_url, "s3://", 5) != 0)
+        return;
+    for (size_t i = 0; i < COUNT(known_stores); i++) {
+        const known_store *store = &known_stores[i];
+        if (has_keys(secret, store) && (!found || strcasecmp(store->backend, backend) == 0))
+            found = store;
+    }
+    if (has_keys(secret, &library) && (!pachyderm->storage_in_secret || !found))
+        found = &library;
+    if (!found)
+        return;
+    set(&pachyderm->storage_id_key, found->id);
+    set(&pachyderm->storage_secret_key, found->secret);
+    if (has_value(secret, found->token))
+        set(&pachyderm->storage_token_key, found->token);
+}
+
+typedef enum storage_place { STORAGE_BY_SECRET, STORAGE_BY_URL, STORAGE_BY_EITHER } storage_place;
+
+/* Where pachd reads the bucket from: up to 2.8 from the secret; from 2.11 on from STORAGE_URL, and
+ * the secret's can be a stale one; between by GOCDK_ENABLED, which 2.10 takes for granted. */
+static storage_place place_of(const json_t *pachd, const char *version)
+{
+    int major, minor;
+    const char *enabled = value_of(pachd, "GOCDK_ENABLED");
+    if (sscanf(version, "%4d.%4d", &major, &minor) != 2)
+        return enabled[0] && !is_true(enabled) ? STORAGE_BY_SECRET : STORAGE_BY_EITHER;
+    if (major > 2 || (major == 2 && minor >= 11))
+        return STORAGE_BY_URL;
+    if (major < 2 || minor < 9)
+        return STORAGE_BY_SECRET;
+    return (enabled[0] ? is_true(enabled) : minor >= 10) ? STORAGE_BY_EITHER : STORAGE_BY_SECRET;
+}
+
+static void read_storage(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
+{
+    const char *url = value_of(pachd, "STORAGE_URL"), *backend = value_of(pachd, "STORAGE_BACKEND");
+    const json_t *secret = find(items, "Secret", PB_STORAGE_SECRET);
+    storage_place place = place_of(pachd, pachyderm->version);
+    bool is_local = strcasecmp(backend, "LOCAL") == 0;
+    set(&pachyderm->storage_backend, backend);
+    if (is_local)
+        set(&pachyderm->storage_path, value_of(pachd, "STORAGE_HOST_PATH"));
+    if (place != STORAGE_BY_SECRET)
+        set(&pachyderm->storage_url, url);
+    if (place != STORAGE_BY_URL && !pachyderm->storage_url[0] && !is_local)
+        read_storage_secret(secret, backend, pachyderm);
+    read_storage_keys(secret, backend, pachyderm);
+}
+
+bool pb_pachyderm_takes_backend(const pb_pachyderm *pachyderm)
+{
+    int major, minor;
+    if (strcasecmp(pachyderm->storage_backend, "MINIO") != 0 ||
+        sscanf(pachyderm->version, "%4d.%4d", &major, &minor) != 2)
+        return true;
+    return major < 2 || (major == 2 && minor < 11);
+}
+
+/* ---- the database ---- */
+
+static uint64_t port_of(const char *text)
+{
+    uint64_t port;
+    bool good = pb_parse_unsigned(pb_slice_of(text), &port) && port > 0 && port <= 65535;
+    return good ? port : POSTGRESQL_PORT;
+}
+
+/* "pg-bouncer", "pg-bouncer.NAMESPACE.svc": it gives a connection away between transactions, and
+ * ends those that are idle: nothing for a dump. */
+static bool is_bouncer(const char *host)
+{
+    static const char name[] = "pg-bouncer";
+    size_t size = sizeof name - 1;
+    return strncmp(host, name, size) == 0 && (host[size] == 0 || host[size] == '.');
+}
+
+/* A service of this namespace by a name that a job in any other finds as well. */
+static void set_host(const json_t *items, const char *host, pb_pachyderm *pachyderm)
+{
+    const char *name_space = pb_object_text(find(items, "Service", host), "metadata.namespace");
+    pb_buffer name = {0};
+    pb_buffer_append_text(&name, host);
+    if (name_space[0])
+        pb_buffer_append_format(&name, ".%s.svc", name_space);
+    set(&pachyderm->database_host, name.data);
+    pb_buffer_free(&name);
+}
+
+static void read_database_host(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
+{
+    const json_t *bouncer = find(items, "Deployment", "pg-bouncer");
+    const char *host = value_of(pachd, "POSTGRES_HOST"), *port = value_of(pachd, "POSTGRES_PORT");
+    if (is_bouncer(host)) { /* where it gets its connections from */
+        host = value_of(bouncer, "POSTGRESQL_HOST");
+        port = value_of(bouncer, "POSTGRESQL_PORT");
+    }
+    if (!host[0] && find(items, "Service", "cloudsql-auth-proxy")) {
+        host = "cloudsql-auth-proxy";
+        port = "";
+    }
+    set_host(items, host, pachyderm);
+    pachyderm->database_port = port_of(port);
+}
+
+static void read_database(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
+{
+    const char *user = value_of(pachd, "POSTGRES_USER");
+    const char *name = value_of(pachd, "POSTGRES_DATABASE");
+    const char *identity = value_of(pachd, "IDENTITY_SERVER_DATABASE");
+    const json_t *elsewhere =
+        json_object_get(variable_of(pachd, "IDENTITY_SERVER_DATABASE"), "valueFrom");
+    const json_t *password = variable_of(pachd, "POSTGRES_PASSWORD");
+    read_database_host(items, pachd, pachyderm);
+    set(&pachyderm->database_user, user[0] ? user : "pachyderm");
+    set(&pachyderm->database_name, name[0] ? name : "pachyderm");
+    set(&pachyderm->identity_database, identity[0] || elsewhere ? identity : "dex");
+    set(&pachyderm->password_secret, pb_object_text(password, "valueFrom.secretKeyRef.name"));
+    set(&pachyderm->password_key, pb_object_text(password, "valueFrom.secretKeyRef.key"));
+    if (!pachyderm->password_secret[0] && !pb_object_text(password, "value")[0]) {
+        set(&pachyderm->password_secret, "postgres");
+        set(&pachyderm->password_key, "postgresql-password");
+    }
+}
+
+/* ---- the whole ---- */
+
+static bool is_paused(const json_t *items)
+{
+    const json_t *config = find(items, "ConfigMap", "pachd-config");
+    return strcmp(pb_object_text(config, "data.MODE"), "paused") == 0;
+}
+
+int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_error *error)
+{
+    const json_t *pachd = find_pachd(items);
+    if (!pachd) {
+        pb_error_set(error, PB_ERROR_NOT_FOUND,
+                     "no Pachyderm here: expected a Deployment with label app=pachd");
+        return pb_error_hint(error, "`kubectl get deployments --all-namespaces --selector "
+                                    "app=pachd` finds it; name its namespace with --namespace");
+    }
+    pb_pachyderm read = {0};
+    char **const texts[] = {
+        &read.version,           &read.storage_backend,   &read.storage_url,
+        &read.storage_path,      &read.database_host,     &read.database_user,
+        &read.database_name,     &read.identity_database, &read.password_secret,
+        &read.password_key,      &read.storage_id_key,    &read.storage_secret_key,
+        &read.storage_token_key,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        set(texts[i], "");
+    read_version(pachd, &read);
+    read_storage(items, pachd, &read);
+    read_database(items, pachd, &read);
+    read.paused = is_paused(items);
+    for (int writer = PB_WRITER_PACHD; writer < PB_WRITER_NONE; writer++)
+        pb_writers_collect(items, (pb_writer)writer, &read.writers);
+    *ret_pachyderm = read;
+    return 0;
+}
+
+/* The secret of the store alone: others are none of our business here. Absent with STORAGE_URL. */
+static int add_secret(const pb_kubectl *kubectl, json_t *items, pb_error *error)
+{
+    const char *const arguments[] = {
+        "get", "secret", PB_STORAGE_SECRET, "--ignore-not-found", "--output=json", NULL};
+    pb_buffer output = {0};
+    json_t *secret = NULL;
+    int failed = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, &output, error);
+    if (!failed && output.size)
+        failed = pb_json_parse(pb_buffer_slice(&output), "kubectl's answer", &secret, error);
+    if (secret)
+        json_array_append_new(items, secret);
+    if (output.size)
+        explicit_bzero(output.data, output.size);
+    pb_buffer_free(&output);
+    return failed;
+}
+
+/* One that is not there lists as empty. Whoever may not ask is told of an empty one. */
+static void tell_namespace(const pb_kubectl *kubectl, pb_error *error)
+{
+    const char *const arguments[] = {"get", "namespace", kubectl->name_space, NULL};
+    pb_error why = {0};
+    if (kubectl->name_space &&
+        pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, &why) &&
+        why.kind == PB_ERROR_NOT_FOUND)
+        pb_error_context(error, "it does not exist");
+}
+
+int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb_error *error)
+{
+    json_t *items;
+    pb_error refused = {0};
+    if (pb_kubectl_list(kubectl, "deployments.apps,replicationcontrollers,services,configmaps",
+                        NULL, &items, error))
+        return -1;
+    int failed = find_pachd(items) ? add_secret(kubectl, items, &refused) : 0;
+    /* Whoever may read no secrets may still suspend, and back up what STORAGE_URL names. */
+    if (!failed || refused.kind == PB_ERROR_REFUSED)
+        failed = pb_pachyderm_parse(items, ret_pachyderm, error);
+    else
+        *error = refused;
+    if (!find_pachd(items))
+        tell_namespace(kubectl, error);
+    json_decref(items);
+    if (!failed && refused.kind && !ret_pachyderm->storage_url[0] &&
+        !ret_pachyderm->storage_path[0]) {
+        pb_pachyderm_free(ret_pachyderm);
+        *error = refused;
+        failed = -1;
+    }
+    if (failed)
+        pb_error_context(error, "namespace %s",
+                         kubectl->name_space ? kubectl->name_space : "(all)");
+    return failed;
+}
+
+void pb_pachyderm_free(pb_pachyderm *pachyderm)
+{
+    free(pachyderm->version);
+    free(pachyderm->storage_backend);
+    free(pachyderm->storage_url);
+    free(pachyderm->storage_path);
+    free(pachyderm->database_host);
+    free(pachyderm->database_user);
+    free(pachyderm->database_name);
+    free(pachyderm->identity_database);
+    free(pachyderm->password_secret);
+    free(pachyderm->password_key);
+    free(pachyderm->storage_id_key);
+    free(pachyderm->storage_secret_key);
+    free(pachyderm->storage_token_key);
+    pb_workloads_free(&pachyderm->writers);
+    *pachyderm = (pb_pachyderm){0};
+}
+
+/* It comes from the namespace and becomes an argument: nothing that kubectl takes for an option. */
+static bool is_name(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 0 && size <= NAME_BYTES_MAX && text[0] != '-' &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-") == size;
+}
+
+int pb_pachyderm_secret(const pb_kubectl *kubectl, const char *secret, const char *key,
+                        char **ret_value, pb_error *error)
+{
+    const char *const arguments[] = {"get", "secret", secret, NULL};
+    json_t *object;
+    if (!is_name(secret))
+        return pb_error_set(error, PB_ERROR_DAMAGED, "\"%s\" is no name of a secret", secret);
+    if (pb_kubectl_json(kubectl, arguments, (pb_slice){NULL, 0}, &object, error))
+        return -1;
+    const char *text = json_string_value(json_object_get(pb_object_at(object, "data"), key));
+    pb_buffer value = {0};
+    int failed = 0;
+    if (!text)
+        failed = pb_error_set(error, PB_ERROR_NOT_FOUND, "secret %s has no key %s", secret, key);
+    else if (!pb_base64_decode(&value, pb_slice_of(text)) ||
+             memchr(value.data ? value.data : "", 0, value.size))
+        failed = pb_error_set(error, PB_ERROR_DAMAGED, "secret %s, key %s: not text in Base64",
+                              secret, key);
+    else
+        *ret_value = pb_duplicate(pb_buffer_slice(&value));
+    if (value.size)
+        explicit_bzero(value.data, value.size);
+    pb_buffer_free(&value);
+    json_decref(object);
+    return failed;
+}
+
+void pb_secret_free(char *value)
+{
+    explicit_bzero(value, strlen(value));
+    free(value);
+}

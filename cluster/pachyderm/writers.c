@@ -1,0 +1,87 @@
+#include "cluster/pachyderm/writers.h"
+
+#include "cluster/kubernetes/object.h"
+#include <string.h>
+
+uint64_t pb_object_replicas(const json_t *object)
+{
+    const json_t *replicas = pb_object_at(object, "spec.replicas");
+    if (!json_is_integer(replicas))
+        return 1;
+    json_int_t value = json_integer_value(replicas);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static bool is_worker(const json_t *object)
+{
+    return strcmp(pb_object_label(object, "component"), "worker") == 0 &&
+           strcmp(pb_object_label(object, "suite"), "pachyderm") == 0;
+}
+
+pb_writer pb_writer_of(const json_t *object)
+{
+    const char *kind = pb_object_kind(object);
+    if (strcmp(kind, "ReplicationController") == 0)
+        return is_worker(object) ? PB_WRITER_WORKER : PB_WRITER_NONE;
+    if (strcmp(kind, "Deployment") != 0)
+        return PB_WRITER_NONE;
+    if (strcmp(pb_object_label(object, "app"), "pachd") == 0)
+        return PB_WRITER_PACHD;
+    return strcmp(pb_object_label(object, "app"), "pachw") == 0 ? PB_WRITER_PACHW : PB_WRITER_NONE;
+}
+
+pb_writer pb_writer_of_pod(const json_t *pod)
+{
+    if (strcmp(pb_object_label(pod, "app"), "pachd") == 0)
+        return PB_WRITER_PACHD;
+    if (strcmp(pb_object_label(pod, "app"), "pachw") == 0)
+        return PB_WRITER_PACHW;
+    return is_worker(pod) ? PB_WRITER_WORKER : PB_WRITER_NONE;
+}
+
+bool pb_writer_selects(const json_t *workload, const json_t *pod)
+{
+    const char *label;
+    json_t *value;
+    json_t *selector = pb_object_at(workload, "spec.selector");
+    if (strcmp(pb_object_kind(workload), "Deployment") == 0)
+        selector = json_object_get(selector, "matchLabels");
+    if (json_object_size(selector) == 0)
+        return false;
+    json_object_foreach(selector, label, value)
+    {
+        const char *wanted = json_string_value(value);
+        if (!wanted || strcmp(pb_object_label(pod, label), wanted) != 0)
+            return false;
+    }
+    return true;
+}
+
+static json_int_t number_at(const json_t *object, const char *path)
+{
+    return json_integer_value(pb_object_at(object, path));
+}
+
+bool pb_writer_is_settled(const json_t *workload)
+{
+    return pb_object_replicas(workload) == 0 && number_at(workload, "status.replicas") == 0 &&
+           number_at(workload, "status.observedGeneration") >=
+               number_at(workload, "metadata.generation");
+}
+
+bool pb_pod_is_there(const json_t *pod)
+{
+    const char *phase = pb_object_text(pod, "status.phase");
+    return strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0;
+}
+
+void pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads)
+{
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *object = json_array_get(items, i);
+        if (pb_writer_of(object) == kind && pb_object_name(object)[0] &&
+            !pb_workloads_find(workloads, pb_object_kind(object), pb_object_name(object)))
+            pb_workloads_add(workloads, pb_object_kind(object), pb_object_name(object),
+                             pb_object_replicas(object));
+    }
+}

@@ -290,3 +290,22 @@ bool pb_parse_size(pb_slice text, uint64_t *ret_bytes)
     *ret_bytes = value << shift;
     return true;
 }
+
+bool pb_parse_duration(pb_slice text, uint64_t *ret_seconds)
+{
+    static const struct {
+        char suffix;
+        uint64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 60 * 60}, {'d', 24 * 60 * 60}};
+    uint64_t value, unit = 1;
+    for (size_t i = 0; i < sizeof units / sizeof *units && text.size; i++)
+        if (text.data[text.size - 1] == units[i].suffix) {
+            unit = units[i].seconds;
+            text.size--;
+            break;
+        }
+    if (!pb_parse_unsigned(text, &value) || value > UINT64_MAX / unit)
+        return false;
+    *ret_seconds = value * unit;
+    return true;
+}

@@ -36,5 +36,8 @@ bool pb_parse_unsigned(pb_slice text, uint64_t *ret_value);
 /* A size in bytes: decimal digits and an optional suffix K M G T (powers of 1024; an "iB" or "B"
  * may follow; a plain "B" too). False where it is not one. */
 bool pb_parse_size(pb_slice text, uint64_t *ret_bytes);
+/* A duration in whole seconds: decimal digits and an optional suffix s, m, h or d. False where it
+ * is not one. */
+bool pb_parse_duration(pb_slice text, uint64_t *ret_seconds);
 
 #endif

@@ -411,6 +411,10 @@ static const pb_option_entry options[] = {
     {"wait", 0, "SECONDS", PB_OPTION_NUMBER, AT(wait_s), 600, 1, 86400, NULL, true,
      BACKUP | RESTORE | SUSPEND,
      "how long pods, or Velero, are waited for before the run fails; 600 unless given"},
+    {"max-downtime", 0, "DURATION", PB_OPTION_DURATION, AT(max_downtime_s), 1800, 0, 7 * 86400,
+     NULL, true, BACKUP,
+     "how long the cluster may be suspended, in seconds, or as 30m or 2h: when it is over, the "
+     "backup is ended and the cluster resumed; 30m unless given, 0 for no end"},
     {"passes", 0, "N", PB_OPTION_NUMBER, AT(passes), 1, 0, 8, NULL, true, BACKUP,
      "how often objects are copied while the cluster lives, before it is suspended for the rest, 0 "
      "to 8; each shortens the downtime; 1 unless given"},

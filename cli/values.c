@@ -63,6 +63,21 @@ static int take_size(const pb_option_entry *option, const char *where, const cha
     return 0;
 }
 
+static int take_duration(const pb_option_entry *option, const char *where, const char *value,
+                         uint64_t *ret_seconds, pb_error *error)
+{
+    uint64_t seconds = 0;
+    if (pb_parse_duration(pb_slice_of(value), &seconds) && seconds >= option->least &&
+        seconds <= option->most) {
+        *ret_seconds = seconds;
+        return 0;
+    }
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "%s: \"%s\" is not a duration from %" PRIu64 " s to %" PRIu64 " d", where, value,
+                 option->least, option->most / (24 * 60 * 60));
+    return pb_error_hint(error, "write seconds, or a number with s, m, h or d, as 30m");
+}
+
 static int take_checksum(const char *where, const char *value, pb_hash_kind *ret_checksum,
                          pb_error *error)
 {
@@ -141,6 +156,8 @@ int pb_options_take(pb_options *options, const pb_option_entry *option, const ch
         return take_number(option, where, value, member, error);
     case PB_OPTION_SIZE:
         return take_size(option, where, value, member, error);
+    case PB_OPTION_DURATION:
+        return take_duration(option, where, value, member, error);
     case PB_OPTION_CHECKSUM:
         return take_checksum(where, value, member, error);
     case PB_OPTION_CHOICE:

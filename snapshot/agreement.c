@@ -64,7 +64,7 @@ int pb_agreement_check(pb_repository *repository, const pb_snapshot_file *file, 
     int more, found = 0;
     *ret_needed = *ret_missing = 0;
     pb_session_phase(session, "comparing with the database");
-    while ((more = pb_chunk_sort_next(sort, &key, error)) > 0) {
+    while ((more = pb_chunk_sort_next(sort, &session->cancelled, &key, error)) > 0) {
         const pb_entry *entry = NULL;
         pb_buffer_clear(&copy);
         pb_buffer_append_slice(&copy, key);

@@ -8,6 +8,7 @@
 #include "snapshot/commit.h"
 #include "snapshot/pass.h"
 #include "snapshot/run.h"
+#include "snapshot/window.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -357,9 +358,11 @@ static int resume(cluster_backup *self, pb_error *error)
 
 static int window(cluster_backup *self, pb_error *error)
 {
-    int failed = suspend(self, error);
-    if (!failed)
-        failed = work_in_window(self, error);
+    pb_window window;
+    pb_window_open(&window, self->session, self->cluster->name_space,
+                   self->cluster->max_downtime_ms);
+    int failed = suspend(self, error) || work_in_window(self, error);
+    failed = pb_window_close(&window, error) || failed;
     return resume(self, error) || failed ? -1 : 0;
 }
 

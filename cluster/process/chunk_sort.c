@@ -110,7 +110,8 @@ void pb_chunk_sort_end(pb_chunk_sort *sort)
         pb_child_end_input(sort->child);
 }
 
-int pb_chunk_sort_next(pb_chunk_sort *sort, pb_slice *ret_key, pb_error *error)
+int pb_chunk_sort_next(pb_chunk_sort *sort, const atomic_bool *cancelled, pb_slice *ret_key,
+                       pb_error *error)
 {
     for (;;) {
         const char *start = sort->output.data + sort->read;
@@ -138,6 +139,8 @@ int pb_chunk_sort_next(pb_chunk_sort *sort, pb_slice *ret_key, pb_error *error)
             sort->paused = false;
             pb_child_pause(sort->child, false);
         }
+        if (cancelled && *cancelled)
+            return pb_error_set(error, PB_ERROR_CANCELLED, "cancelled");
         uv_run(sort->loop, UV_RUN_ONCE);
     }
 }

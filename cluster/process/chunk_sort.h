@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include <stdatomic.h>
 #include <uv.h>
 
 typedef struct pb_chunk_sort pb_chunk_sort;
@@ -18,8 +19,10 @@ void pb_chunk_sort_add(pb_chunk_sort *sort, pb_slice key); /* no newline in it *
 /* Whoever goes on adding while it is full takes memory for it. */
 bool pb_chunk_sort_is_full(const pb_chunk_sort *sort);
 void pb_chunk_sort_end(pb_chunk_sort *sort); /* no more keys; the order can be read */
-/* The next key in bytewise order, valid until the loop runs: 1; 0 at the end; -1. Runs the loop. */
-int pb_chunk_sort_next(pb_chunk_sort *sort, pb_slice *ret_key, pb_error *error);
+/* The next key in bytewise order, valid until the loop runs: 1; 0 at the end; -1. Runs the loop,
+ * and is CANCELLED where `cancelled` (NULL allowed) turns true meanwhile. */
+int pb_chunk_sort_next(pb_chunk_sort *sort, const atomic_bool *cancelled, pb_slice *ret_key,
+                       pb_error *error);
 void pb_chunk_sort_free(
     pb_chunk_sort *sort); /* kills what still runs, running the loop; NULL allowed */
 

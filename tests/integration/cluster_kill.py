@@ -136,6 +136,53 @@ class Kill(ClusterScenario):
             scenario.wait_until(here.is_up, 60, "all to run again", poll_s=0.3)
         self.assertEqual(self.committed(here.origin.url("repository")), [])
 
+    def hanging(self, program, argument, call=1):
+        """PATH with a program in front that hangs at so many of the calls that have `argument` among their arguments,
+        and where it leaves a mark of each."""
+        folder, mark = (os.path.join(self.folder, f"{name}-{program}-{argument.strip('-')}") for name in ("hang", "mark"))
+        os.mkdir(folder)
+        path = os.path.join(folder, program)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/bash\nif [[ " $* " == *" {argument}"* && " $* " != *"--version"* ]]; then\n'
+                       f'  echo >> "{mark}"\n  [[ $(wc -l < "{mark}") != {call} ]] ||'
+                       f' {{ trap "" TERM INT; while :; do sleep 1; done; }}\nfi\n'
+                       f'exec {shutil.which(program)} "$@"\n')
+        os.chmod(path, 0o755)
+        return f"{folder}:{os.environ['PATH']}", mark
+
+    def test_children_that_hang_in_the_window(self):
+        """When the allowed downtime is over, whatever hangs is ended and the cluster runs again."""
+        here = self.pachyderm(chunks=100, workers=1)
+        here.start_simulation()
+        allowed_s = 15
+        # age is called once before, to see whether it takes the recipient.
+        for program, argument, call in (("pg_dump", "--format", 1), ("pg_restore", "--file", 1), ("age", "--encrypt", 2),
+                                        ("kubectl", "api-resources", 1), ("kubectl", "patch", 1)):
+            with self.subTest(program, argument=argument):
+                path, mark = self.hanging(program, argument, call)
+                started = time.monotonic()
+                run = self.pbcopy("backup", "--config", self.configuration(here), "--max-downtime", f"{allowed_s}s",
+                                  **{**self.environment(), "PATH": path})
+                self.assertTrue(os.path.exists(mark), f"it was not called\n{run}")
+                self.assert_failed(run, scenario.FAILED, "over the allowed downtime", hint="--max-downtime")
+                self.assertIn("may be for", run.stderr)
+                self.assertLess(time.monotonic() - started, allowed_s + 60)
+                self.assertFalse(here.is_suspended())
+                self.assertTrue(here.is_scaled_up())
+                scenario.wait_until(here.is_up, 60, "all to run again", poll_s=0.3)
+        # After the window the cluster runs, whatever hangs; Ctrl-C ends it.
+        path, mark = self.hanging("sort", "--unique")
+        run = self.begin("backup", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
+        scenario.wait_until(lambda: os.path.exists(mark) and not here.is_suspended(), 60, "the end of the window")
+        time.sleep(2)
+        self.assertFalse(run.is_over())
+        self.assertTrue(here.is_scaled_up())
+        run.kill(signal.SIGINT)
+        self.assert_failed(run.wait(60), scenario.CANCELLED, "nothing was committed")
+        self.assertEqual(self.committed(here.origin.url("repository")), [])
+        run = self.succeed("backup", "--config", self.configuration(here), "--max-downtime", "0", **self.environment())
+        self.assertIn("nothing ends this backup", run.stderr)
+
     def test_suspend_and_resume_by_themselves(self):
         here = self.pachyderm(chunks=50, workers=2)
         here.start_simulation()

@@ -65,7 +65,7 @@ static int write_chunks(program *self, pb_error *error)
     if (!file)
         stop("the file of chunks cannot be made");
     pb_chunk_sort_end(self->sort);
-    while ((more = pb_chunk_sort_next(self->sort, &key, error)) > 0) {
+    while ((more = pb_chunk_sort_next(self->sort, NULL, &key, error)) > 0) {
         fprintf(file, "%.*s\n", PB_SLICE_FORMAT(key));
         count++;
     }

@@ -384,9 +384,28 @@ static void sizes(void **state)
     assert_true(bytes == 42);
 }
 
+static void parses_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t seconds;
+    } good[] = {{"0", 0}, {"90", 90}, {"90s", 90}, {"30m", 1800}, {"2h", 7200}, {"7d", 604800}};
+    static const char *const bad[] = {"",    "m",   "-1",  "1.5h", "1 h", "1M",
+                                      "1hh", "1ms", "307445734561825861m"};
+    uint64_t seconds;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(pb_parse_duration(pb_slice_of(good[i].text), &seconds));
+        assert_int_equal(seconds, good[i].seconds);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(pb_parse_duration(pb_slice_of(bad[i]), &seconds));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parses_durations),
         cmocka_unit_test(hex_both_ways),
         cmocka_unit_test(hex_refuses_what_is_not_exact),
         cmocka_unit_test(percent_keeps_only_unreserved),

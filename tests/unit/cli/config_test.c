@@ -105,6 +105,8 @@ static void every_option_is_a_key(void **state)
             value = "1";
         else if (entry->kind == PB_OPTION_SIZE)
             value = "64M";
+        else if (entry->kind == PB_OPTION_DURATION)
+            value = "2h";
         else if (entry->kind == PB_OPTION_CHECKSUM)
             value = "crc32c";
         else if (entry->kind == PB_OPTION_CHOICE)

@@ -38,11 +38,11 @@ static void test_order(void **state)
             add(sort, sorted[i]);
     pb_chunk_sort_end(sort);
     for (size_t i = 0; i < sizeof sorted / sizeof *sorted; i++) {
-        assert_int_equal(pb_chunk_sort_next(sort, &key, &error), 1);
+        assert_int_equal(pb_chunk_sort_next(sort, NULL, &key, &error), 1);
         assert_true(pb_slice_equal(key, pb_slice_of(sorted[i])));
     }
-    assert_int_equal(pb_chunk_sort_next(sort, &key, &error), 0);
-    assert_int_equal(pb_chunk_sort_next(sort, &key, &error), 0);
+    assert_int_equal(pb_chunk_sort_next(sort, NULL, &key, &error), 0);
+    assert_int_equal(pb_chunk_sort_next(sort, NULL, &key, &error), 0);
     pb_chunk_sort_free(sort);
     assert_int_equal(uv_loop_close(&loop), 0);
 }
@@ -57,7 +57,7 @@ static void test_none(void **state)
     uv_loop_init(&loop);
     assert_int_equal(pb_chunk_sort_start(&loop, "/tmp", &sort, &error), 0);
     pb_chunk_sort_end(sort);
-    assert_int_equal(pb_chunk_sort_next(sort, &key, &error), 0);
+    assert_int_equal(pb_chunk_sort_next(sort, NULL, &key, &error), 0);
     pb_chunk_sort_free(sort);
     pb_chunk_sort_free(NULL);
     assert_int_equal(uv_loop_close(&loop), 0);
@@ -97,7 +97,7 @@ static void test_many(void **state)
     }
     assert_true(full > 2);
     pb_chunk_sort_end(sort);
-    while ((got = pb_chunk_sort_next(sort, &key, &error)) == 1) {
+    while ((got = pb_chunk_sort_next(sort, NULL, &key, &error)) == 1) {
         snprintf(text, sizeof text, "%.*s", PB_SLICE_FORMAT(key));
         assert_true(strcmp(before, text) < 0);
         memcpy(before, text, sizeof text);
@@ -124,7 +124,7 @@ static void test_given_up(void **state)
         if (ended)
             pb_chunk_sort_end(sort);
         if (ended == 2)
-            assert_int_equal(pb_chunk_sort_next(sort, &key, &error), 1);
+            assert_int_equal(pb_chunk_sort_next(sort, NULL, &key, &error), 1);
         pb_chunk_sort_free(sort);
     }
     assert_int_equal(uv_loop_close(&loop), 0);
@@ -149,7 +149,7 @@ static void test_fails(void **state)
             uv_run(&loop, UV_RUN_ONCE);
     }
     pb_chunk_sort_end(sort);
-    while ((got = pb_chunk_sort_next(sort, &key, &error)) == 1)
+    while ((got = pb_chunk_sort_next(sort, NULL, &key, &error)) == 1)
         ;
     assert_int_equal(got, -1);
     assert_int_equal(error.kind, PB_ERROR_FAILED);

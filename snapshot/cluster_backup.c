@@ -1,6 +1,7 @@
 #include "snapshot/cluster_backup.h"
 
 #include "base/clock.h"
+#include "cluster/kubernetes/velero.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
 #include "snapshot/backup_ends.h"
@@ -63,7 +64,8 @@ static int check(cluster_backup *self, pb_error *error)
     if (refuse_plaintext(cluster, error) || pb_sealing_check(loop, &cluster->sealing, error) ||
         (!self->session->options.dry_run &&
          pb_cluster_undo(self->session, cluster, false, &undone, error)) ||
-        pb_pachyderm_read(&self->kubectl, &self->pachyderm, error))
+        pb_pachyderm_read(&self->kubectl, &self->pachyderm, error) ||
+        (cluster->kubernetes == PB_KUBERNETES_VELERO && pb_velero_check(&self->kubectl, error)))
         return -1;
     if (self->pachyderm.paused)
         pb_session_note(self->session, "Pachyderm is paused (`pachctl enterprise pause`): the "

@@ -25,6 +25,12 @@ typedef struct phrase {
 /* As kubectl 1.20 to 1.32 and the API server write them; the first that is found in a line counts:
  * names of objects are in it as well, but those of Kubernetes have no blank, capital or bracket. */
 static const phrase phrases[] = {
+    /* These are said of a path, not of an object. Whatever answers 404, 403, 429 or 5xx to the
+     * question for the kinds that there are makes kubectl say so, of kinds that are always there.
+     */
+    {"the server could not find the requested resource", PB_ERROR_UNREACHABLE},
+    {"the server doesn't have a resource type", PB_ERROR_UNREACHABLE},
+    {"no matches for kind", PB_ERROR_UNREACHABLE},
     {"(NotFound)", PB_ERROR_NOT_FOUND},
     {"(AlreadyExists)", PB_ERROR_EXISTS},
     {"exceeded quota", PB_ERROR_NO_SPACE},
@@ -45,8 +51,6 @@ static const phrase phrases[] = {
     {"x509: ", PB_ERROR_REFUSED},
     {"getting credentials: exec: executable", PB_ERROR_USAGE}, /* a plugin that is not there */
     {" already exists", PB_ERROR_EXISTS},
-    {"the server doesn't have a resource type", PB_ERROR_NOT_FOUND},
-    {"no matches for kind", PB_ERROR_NOT_FOUND},
     {"context was not found", PB_ERROR_USAGE},
     {"error: context \"", PB_ERROR_USAGE},
     {"no context exists with the name", PB_ERROR_USAGE},
@@ -315,6 +319,27 @@ int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_s
 }
 
 /* ---- calls ---- */
+
+int pb_kubectl_has_group(const pb_kubectl *kubectl, const char *group_version, bool *ret_has,
+                         pb_error *error)
+{
+    pb_kubectl once = *kubectl;
+    pb_buffer path = {0};
+    pb_error wrong = {0};
+    once.patience_ms = 0; /* a group that is not there is no reason to ask again */
+    pb_buffer_append_format(&path, "/apis/%s", group_version);
+    const char *const arguments[] = {"get", "--raw", path.data, NULL};
+    int failed = pb_kubectl_run(&once, arguments, (pb_slice){NULL, 0}, NULL, &wrong);
+    *ret_has = !failed;
+    if (failed && strstr(wrong.message, "(NotFound)"))
+        failed = 0;
+    else if (failed && wrong.kind == PB_ERROR_UNREACHABLE)
+        failed = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, &wrong);
+    if (failed)
+        *error = wrong;
+    pb_buffer_free(&path);
+    return failed;
+}
 
 int pb_kubectl_json(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
                     json_t **ret_value, pb_error *error)

@@ -2,7 +2,7 @@
  * never inside a callback.
  *
  * A call that the API server did not answer (refused, reset, timed out, 429, 5xx) is tried again
- * for patience_ms; then UNREACHABLE. No rights, no login: REFUSED. A missing object or namespace:
+ * for patience_ms; then UNREACHABLE, as where it does not say which kinds it has. No rights, no login: REFUSED. A missing object or namespace:
  * NOT_FOUND. An object that exists: EXISTS. No kubectl, or a context that is not in the kubeconfig:
  * USAGE. */
 #ifndef PB_CLUSTER_KUBERNETES_KUBECTL_H
@@ -34,6 +34,9 @@ int pb_kubectl_json(const pb_kubectl *kubectl, const char *const *arguments, pb_
 /* get KINDS ("deployments,replicationcontrollers") [--selector SELECTOR]: the array of items. */
 int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *selector,
                     json_t **ret_items, pb_error *error);
+/* Whether the API server has a group, as "velero.io/v1". */
+int pb_kubectl_has_group(const pb_kubectl *kubectl, const char *group_version, bool *ret_has,
+                         pb_error *error);
 /* create (EXISTS where it does, unless it is what a repeated attempt of this very call has made),
  * replace (NOT_FOUND where it does not exist) and apply (server-side; fields of others are kept) of
  * one object; replace and apply also of a List. The object goes through standard input. */

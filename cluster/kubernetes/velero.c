@@ -70,6 +70,17 @@ static int carry_out(const velero_watch *watch, json_t *object, pb_error *error)
     return done == 0 ? watch_to_end(watch, error) : -1;
 }
 
+int pb_velero_check(const pb_kubectl *kubectl, pb_error *error)
+{
+    bool has;
+    if (pb_kubectl_has_group(kubectl, "velero.io/v1", &has, error))
+        return -1;
+    if (has)
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE, "the cluster has no Velero (API group velero.io/v1)");
+    return pb_error_hint(error, "install it, or choose --kubernetes native");
+}
+
 int pb_velero_backup(const pb_kubectl *kubectl, const char *name, const char *included,
                      int64_t wait_ms, void (*waiting)(void *context, const char *text),
                      void *context, pb_error *error)
@@ -86,6 +97,8 @@ int pb_velero_restore(const pb_kubectl *kubectl, const char *name, const char *b
                       pb_error *error)
 {
     velero_watch watch = {kubectl, "restores.velero.io", name, wait_ms, waiting, context};
+    if (pb_velero_check(kubectl, error))
+        return -1;
     json_t *object = pb_velero_restore_object(kubectl->name_space, name, backup, included, target);
     if (carry_out(&watch, object, error) != 0)
         return pb_error_context(error, "restoring namespace %s through Velero", target);

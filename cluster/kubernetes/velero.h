@@ -8,6 +8,8 @@
 /* Of everything that a Restore made; its value names the Backup. */
 #define PB_VELERO_LABEL "velero.io/backup-name"
 
+/* USAGE where the cluster has no Velero. */
+int pb_velero_check(const pb_kubectl *kubectl, pb_error *error);
 /* Makes a Backup of the namespace `included` in Velero's own namespace (kubectl->name_space) and
  * waits for it: looks every two seconds. Only phase Completed is success; all other ends, and
  * wait_ms gone by, are FAILED with Velero's own words. `waiting` (may be NULL) hears of each change

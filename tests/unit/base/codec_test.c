@@ -391,8 +391,8 @@ static void parses_durations(void **state)
         const char *text;
         uint64_t seconds;
     } good[] = {{"0", 0}, {"90", 90}, {"90s", 90}, {"30m", 1800}, {"2h", 7200}, {"7d", 604800}};
-    static const char *const bad[] = {"",    "m",   "-1",  "1.5h", "1 h", "1M",
-                                      "1hh", "1ms", "307445734561825861m"};
+    static const char *const bad[] = {
+        "", "m", "-1", "1.5h", "1 h", "1M", "1hh", "1ms", "307445734561825861m"};
     uint64_t seconds;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(pb_parse_duration(pb_slice_of(good[i].text), &seconds));

@@ -26,14 +26,17 @@ static void errors_have_their_kinds(void **state)
         pb_error_kind kind;
     } cases[] = {
         {"Error from server (NotFound): deployments.apps \"nope\" not found", PB_ERROR_NOT_FOUND},
-        {"error: the server doesn't have a resource type \"widgets\"", PB_ERROR_NOT_FOUND},
+        {"error: the server doesn't have a resource type \"widgets\"", PB_ERROR_UNREACHABLE},
+        {"error: the server doesn't have a resource type \"deployments\"", PB_ERROR_UNREACHABLE},
+        {"Error from server (NotFound): the server could not find the requested resource",
+         PB_ERROR_UNREACHABLE},
         {"error: unable to recognize \"STDIN\": no matches for kind \"Backup\" in version "
          "\"velero.io/v1\"",
-         PB_ERROR_NOT_FOUND},
+         PB_ERROR_UNREACHABLE},
         {"error: resource mapping not found for name: \"b\" namespace: \"velero\" from \"STDIN\": "
          "no matches for kind \"Backup\" in version \"velero.io/v1\"\n"
          "ensure CRDs are installed first\n",
-         PB_ERROR_NOT_FOUND},
+         PB_ERROR_UNREACHABLE},
         {"Error from server (AlreadyExists): error when creating \"STDIN\": configmaps \"twice\" "
          "already exists",
          PB_ERROR_EXISTS},

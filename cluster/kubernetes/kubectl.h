@@ -2,9 +2,9 @@
  * never inside a callback.
  *
  * A call that the API server did not answer (refused, reset, timed out, 429, 5xx) is tried again
- * for patience_ms; then UNREACHABLE, as where it does not say which kinds it has. No rights, no login: REFUSED. A missing object or namespace:
- * NOT_FOUND. An object that exists: EXISTS. No kubectl, or a context that is not in the kubeconfig:
- * USAGE. */
+ * for patience_ms; then UNREACHABLE, as where it does not say which kinds it has. No rights, no
+ * login: REFUSED. A missing object or namespace: NOT_FOUND. An object that exists: EXISTS. No
+ * kubectl, or a context that is not in the kubeconfig: USAGE. */
 #ifndef PB_CLUSTER_KUBERNETES_KUBECTL_H
 #define PB_CLUSTER_KUBERNETES_KUBECTL_H
 

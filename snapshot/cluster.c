@@ -26,7 +26,7 @@ static void on_told(void *context, const char *text)
 }
 
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
-                      const pb_suspension *suspension, pb_error *error)
+                      pb_suspension *suspension, pb_error *error)
 {
     /* To be done whatever happens: nothing cancels it, and it is patient. */
     pb_kubectl kubectl = pb_cluster_kubectl(session, options);
@@ -53,13 +53,17 @@ int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool
         *error = wrong;
         return -1;
     }
-    int failed = 0;
-    bool stands = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0;
-    if (stands && !standing) {
+    bool stands = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0, alive = false;
+    int failed = stands || options->take_over
+                     ? 0
+                     : pb_suspension_is_alive(&kubectl, &suspension, &alive, error);
+    if (failed) {
+        pb_error_context(error, "namespace %s is suspended", options->name_space);
+    } else if (stands && !standing) {
         pb_error_set(error, PB_ERROR_BUSY, "namespace %s was suspended by `pbcopy suspend`",
                      options->name_space);
         failed = pb_error_hint(error, "`pbcopy resume` brings it back");
-    } else if (!stands && pb_process_is_alive(&suspension.process) && !options->take_over) {
+    } else if (alive) {
         pb_error_set(error, PB_ERROR_BUSY,
                      "namespace %s is suspended by a backup under way: snapshot %s, by %s, process "
                      "%llu",

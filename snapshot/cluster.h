@@ -86,7 +86,7 @@ int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool
                     bool *ret_undone, pb_error *error);
 /* Resumes, telling the session what it does: the end of each suspension. */
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
-                      const pb_suspension *suspension, pb_error *error);
+                      pb_suspension *suspension, pb_error *error);
 
 /* `pbcopy suspend`: suspends the namespace and leaves it so. */
 int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,

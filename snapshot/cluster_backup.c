@@ -110,7 +110,7 @@ static int begin_run(cluster_backup *self, pb_error *error)
 static bool on_tick(void *context)
 {
     cluster_backup *self = context;
-    if (pb_run_is_lost(&self->run))
+    if (pb_run_is_lost(&self->run) || pb_suspension_is_lost(&self->suspension, NULL))
         return true;
     for (unsigned i = 0; i < self->dump_count; i++)
         if (pb_artifact_has_failed(self->dumps[i]))
@@ -239,7 +239,7 @@ static void start_side(cluster_backup *self)
 {
     self->side.kubectl = self->kubectl;
     self->side.kubernetes = self->cluster->kubernetes;
-    self->side.suspension = &self->suspension;
+    self->side.workloads = &self->suspension.workloads;
     self->side.velero_namespace = self->cluster->velero_namespace;
     self->side.velero_name =
         self->record->velero_backup[0] ? strchr(self->record->velero_backup, '/') + 1 : "";
@@ -278,7 +278,7 @@ static void await_others(cluster_backup *self, bool failed)
             over &= pb_artifact_is_over(self->dumps[i]);
             failed |= pb_artifact_has_failed(self->dumps[i]);
         }
-        failed |= self->session->cancelled;
+        failed |= self->session->cancelled || pb_suspension_is_lost(&self->suspension, NULL);
         if (failed && !told)
             for (unsigned i = 0; i < self->dump_count; i++)
                 if (!pb_artifact_is_over(self->dumps[i]))
@@ -343,6 +343,8 @@ static int work_in_window(cluster_backup *self, pb_error *error)
 static int resume(cluster_backup *self, pb_error *error)
 {
     pb_error wrong = {0};
+    if (pb_suspension_is_lost(&self->suspension, error))
+        return -1; /* whoever has it now resumes */
     if (self->suspension.holder &&
         pb_cluster_resume(self->session, self->cluster, &self->suspension, &wrong)) {
         if (error->kind)
@@ -350,7 +352,7 @@ static int resume(cluster_backup *self, pb_error *error)
         *error = wrong;
         return -1;
     }
-    self->record->resumed_ms = pb_clock_utc_ms();
+    self->record->resumed_ms = self->suspension.resumed_ms;
     self->session->suspended_ms = 0;
     json_decref(self->run.intent.suspension);
     self->run.intent.suspension = NULL;

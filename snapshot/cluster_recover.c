@@ -41,11 +41,15 @@ static int recover_from(pb_repository *repository, const pb_cluster_options *opt
             failed = found;
             continue;
         }
-        if (pb_process_is_alive(&suspension.process) && !options->take_over)
+        bool alive = false;
+        pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+        if (!options->take_over)
+            failed = pb_suspension_is_alive(&kubectl, &suspension, &alive, error);
+        if (!failed && alive)
             failed = pb_error_set(error, PB_ERROR_BUSY,
                                   "snapshot %s's run is alive, on %s: it resumes by itself",
                                   suspension.holder, suspension.process.host);
-        else
+        else if (!failed)
             failed = pb_cluster_resume(session, options, &suspension, error);
         *ret_undone = !failed;
         pb_suspension_free(&suspension);

@@ -12,7 +12,7 @@ typedef struct pb_cluster_side {
     /* Set before the start, and left alone until the end. */
     pb_kubectl kubectl; /* its loop and `cancelled` are set here */
     pb_kubernetes_kind kubernetes;
-    pb_suspension *suspension; /* its record gets heartbeats */
+    const pb_workloads *workloads; /* as they were before the suspend */
     const char *velero_namespace;
     const char *velero_name; /* of the Backup to be made */
     int64_t wait_ms;
@@ -21,12 +21,11 @@ typedef struct pb_cluster_side {
     size_t object_count;
     pb_error error;
     atomic_bool captured; /* well or not */
-    atomic_bool stop;     /* no more heartbeats */
-    atomic_bool give_up;  /* and a capture under way is of no use any more */
+    atomic_bool give_up;  /* a capture under way is of no use any more */
     pthread_t thread;
 } pb_cluster_side;
 
-/* Captures, then renews the suspension's heartbeat until the end. */
+/* Begins to capture. */
 void pb_cluster_side_start(pb_cluster_side *side);
 /* Waits for the thread; a capture under way is finished first, unless `give_up` was set. */
 void pb_cluster_side_end(pb_cluster_side *side);

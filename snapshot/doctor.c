@@ -114,7 +114,9 @@ static void check_suspension(doctor *self)
     pb_suspension suspension = {0};
     pb_error error = {0};
     if (!pb_suspension_find(&self->kubectl, &suspension, &error)) {
-        bool alive = pb_process_is_alive(&suspension.process);
+        bool alive = true; /* where that cannot be found out */
+        pb_error ignored = {0};
+        pb_suspension_is_alive(&self->kubectl, &suspension, &alive, &ignored);
         pb_error_set(&error, PB_ERROR_BUSY, "the namespace is suspended, by %s on %s (%s)",
                      suspension.holder, suspension.process.host,
                      alive ? "which is alive" : "which is over");

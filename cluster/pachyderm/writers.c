@@ -75,13 +75,23 @@ bool pb_pod_is_there(const json_t *pod)
     return strcmp(phase, "Succeeded") != 0 && strcmp(phase, "Failed") != 0;
 }
 
-void pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads)
+bool pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads)
 {
+    bool changed = false;
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *object = json_array_get(items, i);
-        if (pb_writer_of(object) == kind && pb_object_name(object)[0] &&
-            !pb_workloads_find(workloads, pb_object_kind(object), pb_object_name(object)))
-            pb_workloads_add(workloads, pb_object_kind(object), pb_object_name(object),
-                             pb_object_replicas(object));
+        const char *object_kind = pb_object_kind(object), *name = pb_object_name(object);
+        if (pb_writer_of(object) != kind || !name[0])
+            continue;
+        uint64_t replicas = pb_object_replicas(object);
+        const pb_workload *known = pb_workloads_find(workloads, object_kind, name);
+        if (!known)
+            pb_workloads_add(workloads, object_kind, name, replicas);
+        else if (replicas && replicas != known->replicas)
+            workloads->items[known - workloads->items].replicas = replicas;
+        else
+            continue;
+        changed = true;
     }
+    return changed;
 }

@@ -25,8 +25,9 @@ pb_writer pb_writer_of_pod(const json_t *pod);
 bool pb_writer_selects(const json_t *workload, const json_t *pod);
 /* False where a pod has ended for good (Succeeded, Failed): it stays to be looked at. */
 bool pb_pod_is_there(const json_t *pod);
-/* Adds those of `items` that are of this kind, with their counts, to *workloads. */
-void pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads);
+/* Adds those of `items` that are of this kind, with their counts, to *workloads. One that is there
+ * already gets the count that it has by now, unless that is 0. True where something was changed. */
+bool pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads);
 
 /* Whether its controller has seen that a workload is to have no pods, and makes none any more. */
 bool pb_writer_is_settled(const json_t *workload);

@@ -6,7 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HEARTBEAT_MS = 30 * 1000, POLL_MS = 500, PODS_NAMED_MAX = 5 };
+enum {
+    POLL_MS = 500,
+    PODS_NAMED_MAX = 5,
+    LATE_MS =
+        2 * 1000, /* a request that was under way when its kubectl was killed arrives by then */
+    SETTLE_MS = 2 * 60 * 1000, /* for controllers to see the counts */
+};
 
 #define WORKLOADS "deployments.apps,replicationcontrollers"
 
@@ -133,7 +139,7 @@ static const json_t *find_scaled_up(const json_t *items, pb_writer kind)
 /* Waits until no pod of a kind is there; NONE: of no writer. *ret_items is the list that shows it,
  * the caller's. */
 static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
-                         const pb_suspend_options *options, pb_suspension *suspension,
+                         const pb_suspend_options *options, const pb_suspension *suspension,
                          json_t **ret_items, pb_error *error)
 {
     patience wait = patience_of(options->wait_ms, options->waiting, options->context);
@@ -173,10 +179,9 @@ static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
         failed = pb_kubectl_rest(kubectl, POLL_MS, error);
         if (failed)
             break;
-        if (pb_clock_utc_ms() - suspension->process.heartbeat_ms >= HEARTBEAT_MS) {
-            pb_error lost = {0}; /* the next one comes soon */
-            pb_suspension_beat(kubectl, suspension, &lost);
-        }
+        failed = pb_suspension_is_lost(suspension, error) ? -1 : 0;
+        if (failed)
+            break;
     }
     pb_buffer_free(&names);
     pb_buffer_free(&text);
@@ -185,11 +190,19 @@ static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
 
 /* ---- scaling ---- */
 
-static int scale(const pb_kubectl *kubectl, const char *kind, const char *name, uint64_t replicas,
+/* Scales what a list has shown, unless it was changed since: UNREACHABLE, and the caller lists
+ * again. */
+static int scale(const pb_kubectl *kubectl, const json_t *object, uint64_t replicas,
                  pb_error *error)
 {
-    json_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)replicas);
-    int failed = pb_kubectl_patch(kubectl, kind, name, patch, error);
+    const char *kind = pb_object_kind(object), *name = pb_object_name(object);
+    pb_kubectl once = *kubectl;
+    once.patience_ms = 0;
+    json_t *patch = json_pack("{s:{s:O?, s:O?}, s:{s:I}}", "metadata", "uid",
+                              pb_object_at(object, "metadata.uid"), "resourceVersion",
+                              pb_object_at(object, "metadata.resourceVersion"), "spec", "replicas",
+                              (json_int_t)replicas);
+    int failed = pb_kubectl_patch(&once, kind, name, patch, error);
     json_decref(patch);
     if (failed)
         pb_error_context(error, "scaling %s %s to %llu", kind, name, (unsigned long long)replicas);
@@ -207,16 +220,15 @@ static const json_t *find_object(const json_t *items, const char *kind, const ch
 }
 
 /* All of a kind that are not at 0 yet. One that is gone meanwhile is no loss. */
-static int scale_down(const pb_kubectl *kubectl, const json_t *items, pb_writer kind,
-                      pb_error *error)
+static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, pb_writer kind,
+                             pb_error *error)
 {
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *object = json_array_get(items, i);
         pb_error wrong = {0};
         if (pb_writer_of(object) != kind || pb_object_replicas(object) == 0)
             continue;
-        if (scale(kubectl, pb_object_kind(object), pb_object_name(object), 0, &wrong) &&
-            wrong.kind != PB_ERROR_NOT_FOUND) {
+        if (scale(kubectl, object, 0, &wrong) && wrong.kind != PB_ERROR_NOT_FOUND) {
             *error = wrong;
             return -1;
         }
@@ -224,56 +236,64 @@ static int scale_down(const pb_kubectl *kubectl, const json_t *items, pb_writer 
     return 0;
 }
 
-/* ---- suspend ---- */
-
-static int begin_record(const pb_kubectl *kubectl, const pb_suspend_options *options,
-                        pb_suspension *suspension, pb_error *error)
+static int refuse_no_pachyderm(const pb_kubectl *kubectl, pb_error *error)
 {
-    json_t *items;
-    if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
-        return -1;
-    pb_writers_collect(items, PB_WRITER_PACHD, &suspension->workloads);
-    if (!suspension->workloads.count) {
-        json_decref(items);
-        pb_error_set(error, PB_ERROR_NOT_FOUND,
-                     "namespace %s has no Pachyderm: expected a Deployment with label app=pachd",
-                     kubectl->name_space);
-        return pb_error_hint(error, "name the namespace with --namespace");
-    }
-    pb_writers_collect(items, PB_WRITER_PACHW, &suspension->workloads);
-    pb_writers_collect(items, PB_WRITER_WORKER, &suspension->workloads);
-    json_decref(items);
-    suspension->holder = pb_duplicate(pb_slice_of(options->holder));
-    suspension->started_ms = pb_clock_utc_ms();
-    pb_process_this(&suspension->process);
-    if (options->recorded && options->recorded(options->context, suspension, error))
-        return -1;
-    json_t *object = pb_suspension_config_map(suspension);
-    int failed = pb_kubectl_create(kubectl, object, error);
-    json_decref(object);
-    if (failed && error->kind == PB_ERROR_EXISTS) {
-        pb_error_set(error, PB_ERROR_BUSY, "namespace %s is suspended already by pbcopy",
-                     kubectl->name_space);
-        pb_error_hint(error, "another backup may be under way; `pbcopy resume` undoes what one "
-                             "that died has left");
-    }
-    return failed;
+    pb_error_set(error, PB_ERROR_NOT_FOUND,
+                 "namespace %s has no Pachyderm: expected a Deployment with label app=pachd",
+                 kubectl->name_space);
+    return pb_error_hint(error, "name the namespace with --namespace");
 }
 
-/* Workers that pachd has made since the record was begun belong to it as well. */
-static int add_to_record(const pb_kubectl *kubectl, const json_t *items,
+/* The counts by a list, into the record. A workload that appeared since belongs to it as well. */
+static int record_counts(const pb_kubectl *kubectl, const json_t *items,
                          const pb_suspend_options *options, pb_suspension *suspension,
                          pb_error *error)
 {
-    size_t before = suspension->workloads.count;
-    pb_writers_collect(items, PB_WRITER_PACHW, &suspension->workloads);
-    pb_writers_collect(items, PB_WRITER_WORKER, &suspension->workloads);
-    if (suspension->workloads.count == before)
-        return 0;
-    if (options->recorded && options->recorded(options->context, suspension, error))
-        return -1;
-    return pb_suspension_store(kubectl, suspension, error);
+    pb_workloads counts = {0};
+    for (size_t i = 0; i < suspension->workloads.count; i++) {
+        const pb_workload *known = &suspension->workloads.items[i];
+        pb_workloads_add(&counts, known->kind, known->name, known->replicas);
+    }
+    bool changed = pb_writers_collect(items, PB_WRITER_PACHD, &counts);
+    int failed = counts.count ? 0 : refuse_no_pachyderm(kubectl, error);
+    changed |= pb_writers_collect(items, PB_WRITER_PACHW, &counts);
+    changed |= pb_writers_collect(items, PB_WRITER_WORKER, &counts);
+    if (!failed && changed)
+        failed = pb_suspension_store(kubectl, suspension, &counts, options->recorded,
+                                     options->context, error);
+    pb_workloads_free(&counts);
+    return failed;
 }
+
+/* Lists, records and scales, until what was scaled is what was listed. */
+static int scale_down(const pb_kubectl *kubectl, pb_writer kind, pb_writer other,
+                      const pb_suspend_options *options, pb_suspension *suspension, pb_error *error)
+{
+    int64_t until_ms = pb_clock_monotonic_ms() + kubectl->patience_ms;
+    for (;;) {
+        json_t *items;
+        pb_error wrong = {0};
+        if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+            return -1;
+        if (record_counts(kubectl, items, options, suspension, error)) {
+            json_decref(items);
+            return -1;
+        }
+        int failed = scale_down_listed(kubectl, items, kind, &wrong) ||
+                     scale_down_listed(kubectl, items, other, &wrong);
+        json_decref(items);
+        if (!failed)
+            return 0;
+        if (wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms) {
+            *error = wrong;
+            return -1;
+        }
+        if (pb_kubectl_rest(kubectl, POLL_MS, error))
+            return -1;
+    }
+}
+
+/* ---- suspend ---- */
 
 static json_t *generation_of(const json_t *object)
 {
@@ -306,17 +326,12 @@ static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *o
                           pb_suspension *suspension, pb_error *error)
 {
     json_t *items;
-    if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+    if (scale_down(kubectl, PB_WRITER_PACHD, PB_WRITER_PACHD, options, suspension, error) ||
+        await_no_pods(kubectl, PB_WRITER_PACHD, options, suspension, &items, error))
         return -1;
-    int failed = scale_down(kubectl, items, PB_WRITER_PACHD, error);
     json_decref(items);
-    if (failed || await_no_pods(kubectl, PB_WRITER_PACHD, options, suspension, &items, error))
-        return -1;
-    failed = add_to_record(kubectl, items, options, suspension, error) ||
-             scale_down(kubectl, items, PB_WRITER_PACHW, error) ||
-             scale_down(kubectl, items, PB_WRITER_WORKER, error);
-    json_decref(items);
-    if (failed || await_no_pods(kubectl, PB_WRITER_NONE, options, suspension, &items, error))
+    if (scale_down(kubectl, PB_WRITER_PACHW, PB_WRITER_WORKER, options, suspension, error) ||
+        await_no_pods(kubectl, PB_WRITER_NONE, options, suspension, &items, error))
         return -1;
     suspension->generations = generations_of(items);
     json_decref(items);
@@ -326,15 +341,15 @@ static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *o
 int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
                pb_suspension *ret_suspension, pb_error *error)
 {
-    pb_suspension suspension = {0};
-    *ret_suspension = suspension;
-    if (begin_record(kubectl, options, &suspension, error)) {
-        pb_suspension_free(&suspension);
-        return -1;
-    }
-    int failed = scale_all_down(kubectl, options, &suspension, error);
-    *ret_suspension = suspension;
-    return failed;
+    *ret_suspension = (pb_suspension){
+        .holder = pb_duplicate(pb_slice_of(options->holder)),
+        .started_ms = pb_clock_utc_ms(),
+    };
+    if (!pb_suspension_take(kubectl, ret_suspension, error))
+        return scale_all_down(kubectl, options, ret_suspension, error);
+    if (error->kind == PB_ERROR_BUSY) /* another's: nothing is to be undone */
+        pb_suspension_free(ret_suspension);
+    return -1;
 }
 
 /* ---- looking again ---- */
@@ -343,7 +358,8 @@ int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspensi
 {
     json_t *items;
     int failed = 0;
-    if (pb_kubectl_list(kubectl, WORKLOADS ",pods", NULL, &items, error))
+    if (pb_suspension_is_lost(suspension, error) ||
+        pb_kubectl_list(kubectl, WORKLOADS ",pods", NULL, &items, error))
         return -1;
     for (size_t i = 0; i < json_array_size(items) && !failed; i++) {
         const json_t *object = json_array_get(items, i);
@@ -384,67 +400,109 @@ static void say(teller told, void *context, const char *format, ...)
         told(context, text);
 }
 
+/* What is left of a resume, by one list. */
+typedef struct progress {
+    size_t scaled;    /* that were at 0 and are not any more */
+    size_t unsettled; /* whose controllers have not seen their count */
+} progress;
+
+static bool is_seen(const json_t *object)
+{
+    return json_integer_value(pb_object_at(object, "status.observedGeneration")) >=
+           json_integer_value(pb_object_at(object, "metadata.generation"));
+}
+
 static int scale_up(const pb_kubectl *kubectl, const json_t *items, const pb_workload *workload,
-                    teller told, void *context, pb_error *error)
+                    progress *made, pb_error *error)
 {
     const json_t *object = find_object(items, workload->kind, workload->name);
     pb_error wrong = {0};
-    if (!object) {
-        say(told, context, "%s %s is gone: left to pachd", workload->kind, workload->name);
+    if (!object)
+        return 0; /* pachd, which lives again, may have removed it */
+    if (pb_object_replicas(object) || !workload->replicas) {
+        made->unsettled += !is_seen(object);
         return 0;
     }
-    uint64_t replicas = pb_object_replicas(object);
-    if (replicas == workload->replicas)
-        return 0;
-    if (replicas) {
-        say(told, context, "%s %s has %llu replicas by now, not %llu: left alone", workload->kind,
-            workload->name, (unsigned long long)replicas, (unsigned long long)workload->replicas);
-        return 0;
-    }
-    if (!scale(kubectl, workload->kind, workload->name, workload->replicas, &wrong) ||
-        wrong.kind == PB_ERROR_NOT_FOUND) /* pachd, which lives again, has removed it */
+    made->scaled++;
+    if (!scale(kubectl, object, workload->replicas, &wrong) || wrong.kind == PB_ERROR_NOT_FOUND)
         return 0;
     *error = wrong;
     return -1;
 }
 
-/* Another run's record holds what it will need: it is not taken from it. One that cannot be read
- * holds nothing. */
-static int refuse_another(const pb_kubectl *kubectl, const json_t *items,
-                          const pb_suspension *suspension, pb_error *error)
+/* Once, before anything is scaled up: what will be left alone. */
+static void say_left_alone(const json_t *items, const pb_workloads *workloads, teller told,
+                           void *context)
 {
-    const json_t *record = find_object(items, "ConfigMap", PB_SUSPENSION_CONFIG_MAP);
-    pb_suspension found = {0};
-    if (!record || pb_suspension_of_config_map(record, &found, NULL))
-        return 0;
-    bool same = strcmp(found.holder, suspension->holder) == 0 &&
-                found.started_ms == suspension->started_ms &&
-                found.process.pid == suspension->process.pid;
+    for (size_t i = 0; i < workloads->count; i++) {
+        const pb_workload *workload = &workloads->items[i];
+        const json_t *object = find_object(items, workload->kind, workload->name);
+        uint64_t replicas = object ? pb_object_replicas(object) : 0;
+        if (!object)
+            say(told, context, "%s %s is gone: left to pachd", workload->kind, workload->name);
+        else if (replicas && replicas != workload->replicas)
+            say(told, context, "%s %s has %llu replicas by now, not %llu: left alone",
+                workload->kind, workload->name, (unsigned long long)replicas,
+                (unsigned long long)workload->replicas);
+    }
+}
+
+/* One list, and what follows from it. */
+static int bring_back(const pb_kubectl *kubectl, const pb_workloads *workloads, bool first,
+                      teller told, void *context, progress *ret_made, pb_error *error)
+{
+    json_t *items;
     int failed = 0;
-    if (!same)
-        failed = pb_error_set(error, PB_ERROR_BUSY,
-                              "namespace %s is suspended for another by now: %s, on %s",
-                              kubectl->name_space, found.holder, found.process.host);
-    pb_suspension_free(&found);
+    *ret_made = (progress){0};
+    if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+        return -1;
+    if (first)
+        say_left_alone(items, workloads, told, context);
+    for (size_t i = 0; i < workloads->count && !failed; i++)
+        failed = scale_up(kubectl, items, &workloads->items[i], ret_made, error);
+    json_decref(items);
     return failed;
 }
 
-int pb_resume(const pb_kubectl *kubectl, const pb_suspension *suspension,
+/* Until two lists, two seconds apart, show nothing left to do. */
+static int bring_all_back(const pb_kubectl *kubectl, pb_suspension *suspension, teller told,
+                          void *context, pb_error *error)
+{
+    patience settling = patience_of(SETTLE_MS, NULL, NULL);
+    int64_t until_ms = pb_clock_monotonic_ms() + kubectl->patience_ms;
+    for (bool first = true, quiet = false;; first = false) {
+        progress made;
+        pb_error wrong = {0};
+        int failed =
+            bring_back(kubectl, &suspension->workloads, first, told, context, &made, &wrong);
+        if (failed && (wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms)) {
+            *error = wrong;
+            return -1;
+        }
+        bool done = !failed && !made.scaled && !made.unsettled;
+        if (!failed && !suspension->resumed_ms)
+            suspension->resumed_ms = pb_clock_utc_ms();
+        if (done && quiet)
+            return 0;
+        quiet = done;
+        if (!failed && made.unsettled && is_over(&settling))
+            return pb_error_set(error, PB_ERROR_FAILED,
+                                "the counts are brought back, but the controllers of %zu workloads "
+                                "have not seen it within %d s",
+                                made.unsettled, SETTLE_MS / 1000);
+        if (pb_kubectl_rest(kubectl, done ? LATE_MS : POLL_MS, error))
+            return -1;
+    }
+}
+
+int pb_resume(const pb_kubectl *kubectl, pb_suspension *suspension,
               void (*told)(void *context, const char *text), void *context, pb_error *error)
 {
-    const char *const forget[] = {"delete", "configmap", PB_SUSPENSION_CONFIG_MAP,
-                                  "--ignore-not-found", NULL};
-    const pb_workloads *workloads = &suspension->workloads;
-    json_t *items;
-    if (pb_kubectl_list(kubectl, WORKLOADS ",configmaps", NULL, &items, error))
+    bool there;
+    if (pb_suspension_claim(kubectl, suspension, &there, error) ||
+        bring_all_back(kubectl, suspension, told, context, error))
         return -1;
-    int failed = refuse_another(kubectl, items, suspension, error);
-    for (size_t i = 0; i < workloads->count && !failed; i++)
-        failed = scale_up(kubectl, items, &workloads->items[i], told, context, error);
-    json_decref(items);
-    if (failed)
-        return -1;
-    return pb_kubectl_run(kubectl, forget, (pb_slice){NULL, 0}, NULL, error);
+    return there ? pb_suspension_forget(kubectl, suspension, error) : 0;
 }
 
 /* ---- readiness ---- */

@@ -33,8 +33,8 @@ static void fuzz_suspension(const json_t *value)
     json_decref(first);
     json_decref(second);
     json_decref(object);
-    pb_suspension_free(&suspension);
-    pb_suspension_free(&again);
+    pb_suspension_record_free(&suspension);
+    pb_suspension_record_free(&again);
 }
 
 static void fuzz_workloads(const json_t *value)

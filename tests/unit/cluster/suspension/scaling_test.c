@@ -172,8 +172,8 @@ static void test_record_round_trip(void **state)
     assert_int_equal(pb_workloads_find(&read.workloads, "Deployment", "pachd")->replicas, 2);
     assert_true(pb_process_is_alive(&read.process));
     json_decref(object);
-    pb_suspension_free(&suspension);
-    pb_suspension_free(&read);
+    pb_suspension_record_free(&suspension);
+    pb_suspension_record_free(&read);
 }
 
 static void test_damaged_records(void **state)
@@ -198,7 +198,7 @@ static void test_damaged_records(void **state)
     assert_int_equal(pb_suspension_of_config_map(empty, &read, &error), -1);
     assert_non_null(strstr(error.hint, "delete ConfigMap"));
     json_decref(empty);
-    pb_suspension_free(&suspension);
+    pb_suspension_record_free(&suspension);
 }
 
 int main(void)

@@ -1,7 +1,9 @@
-/* The record of a suspension: as JSON, and as a ConfigMap of the namespace. */
-#include "cluster/suspension/scaling.h"
+#include "cluster/suspension/record.h"
 
 #include "base/clock.h"
+#include "base/codec.h"
+#include "base/random.h"
+#include "cluster/kubernetes/object.h"
 #include <stdlib.h>
 
 static const char what[] = "the record of the suspension";
@@ -16,11 +18,12 @@ static void add_time(json_t *object, const char *name, int64_t utc_ms)
 
 json_t *pb_suspension_json(const pb_suspension *suspension)
 {
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:o}", "holder", suspension->holder, "host",
-        suspension->process.host, "boot_id", suspension->process.boot_id, "pid",
-        (json_int_t)suspension->process.pid, "pid_start", (json_int_t)suspension->process.pid_start,
-        "workloads", pb_workloads_json(&suspension->workloads));
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "holder", suspension->holder, "token",
+                  suspension->token, "host", suspension->process.host, "boot_id",
+                  suspension->process.boot_id, "pid", (json_int_t)suspension->process.pid,
+                  "pid_start", (json_int_t)suspension->process.pid_start, "workloads",
+                  pb_workloads_json(&suspension->workloads));
     if (!object)
         abort();
     add_time(object, "started", suspension->started_ms);
@@ -50,6 +53,7 @@ static int read_time(const json_t *object, const char *name, int64_t *ret_utc_ms
 int pb_suspension_parse(const json_t *object, pb_suspension *ret_suspension, pb_error *error)
 {
     pb_suspension read = {0};
+    const char *token = "";
     json_t *workloads;
     if (!json_is_object(object))
         return pb_error_set(error, PB_ERROR_DAMAGED, "%s is not a JSON object", what);
@@ -61,21 +65,60 @@ int pb_suspension_parse(const json_t *object, pb_suspension *ret_suspension, pb_
         read_time(object, "started", &read.started_ms, error) ||
         read_time(object, "heartbeat", &read.process.heartbeat_ms, error) ||
         pb_json_array(object, "workloads", what, &workloads, error) ||
-        pb_workloads_parse(workloads, what, &read.workloads, error)) {
-        pb_suspension_free(&read);
+        pb_workloads_parse(workloads, what, &read.workloads, error) ||
+        pb_json_string_if(object, "token", what, &token, error)) {
+        pb_suspension_record_free(&read);
         return -1;
     }
+    if (strlen(token) >= sizeof read.token) {
+        pb_suspension_record_free(&read);
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"token\" is too long", what);
+    }
+    memcpy(read.token, token, strlen(token) + 1);
     *ret_suspension = read;
     return 0;
 }
 
-void pb_suspension_free(pb_suspension *suspension)
+void pb_suspension_record_free(pb_suspension *suspension)
 {
     free(suspension->holder);
     pb_process_free(&suspension->process);
     pb_workloads_free(&suspension->workloads);
+    free(suspension->uid);
+    free(suspension->resource_version);
     json_decref(suspension->generations);
     *suspension = (pb_suspension){0};
+}
+
+void pb_suspension_own(pb_suspension *suspension)
+{
+    uint8_t random[(PB_SUSPENSION_TOKEN_SIZE - 1) / 2];
+    int64_t heartbeat_ms = suspension->process.heartbeat_ms;
+    pb_random_bytes(random, sizeof random);
+    pb_hex_encode(random, sizeof random, suspension->token);
+    pb_process_free(&suspension->process);
+    pb_process_this(&suspension->process);
+    suspension->process.heartbeat_ms = heartbeat_ms;
+}
+
+bool pb_suspension_is_same(const pb_suspension *a, const pb_suspension *b)
+{
+    if (a->token[0] || b->token[0])
+        return strcmp(a->token, b->token) == 0;
+    return strcmp(a->holder, b->holder) == 0 && a->started_ms == b->started_ms &&
+           a->process.pid == b->process.pid;
+}
+
+static void set(char **text, const char *value)
+{
+    free(*text);
+    *text = value[0] ? pb_duplicate(pb_slice_of(value)) : NULL;
+}
+
+void pb_suspension_seen(pb_suspension *suspension, const json_t *object)
+{
+    set(&suspension->uid, pb_object_text(object, "metadata.uid"));
+    set(&suspension->resource_version, pb_object_text(object, "metadata.resourceVersion"));
 }
 
 json_t *pb_suspension_config_map(const pb_suspension *suspension)
@@ -91,6 +134,11 @@ json_t *pb_suspension_config_map(const pb_suspension *suspension)
     if (!object)
         abort();
     pb_buffer_free(&text);
+    json_t *metadata = json_object_get(object, "metadata");
+    if (suspension->uid)
+        json_object_set_new(metadata, "uid", json_string(suspension->uid));
+    if (suspension->resource_version)
+        json_object_set_new(metadata, "resourceVersion", json_string(suspension->resource_version));
     return object;
 }
 
@@ -105,33 +153,10 @@ int pb_suspension_of_config_map(const json_t *object, pb_suspension *ret_suspens
         failed = pb_suspension_parse(record, ret_suspension, error);
         json_decref(record);
     }
+    if (!failed)
+        pb_suspension_seen(ret_suspension, object);
     if (failed)
         pb_error_hint(error, "scale pachd up by hand, then delete ConfigMap %s",
                       PB_SUSPENSION_CONFIG_MAP);
     return failed;
-}
-
-int pb_suspension_find(const pb_kubectl *kubectl, pb_suspension *ret_suspension, pb_error *error)
-{
-    const char *const arguments[] = {"get", "configmap", PB_SUSPENSION_CONFIG_MAP, NULL};
-    json_t *object;
-    if (pb_kubectl_json(kubectl, arguments, (pb_slice){NULL, 0}, &object, error))
-        return -1;
-    int failed = pb_suspension_of_config_map(object, ret_suspension, error);
-    json_decref(object);
-    return failed;
-}
-
-int pb_suspension_store(const pb_kubectl *kubectl, const pb_suspension *suspension, pb_error *error)
-{
-    json_t *object = pb_suspension_config_map(suspension);
-    int failed = pb_kubectl_replace(kubectl, object, error); /* never made anew: it is the lock */
-    json_decref(object);
-    return failed;
-}
-
-int pb_suspension_beat(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
-{
-    suspension->process.heartbeat_ms = pb_clock_utc_ms();
-    return pb_suspension_store(kubectl, suspension, error);
 }

@@ -247,6 +247,19 @@ void pb_suspension_free(pb_suspension *suspension)
 
 /* ---- the life of a record ---- */
 
+static int write_own(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
+{
+    pb_suspension_lease *lease = suspension->lease;
+    if (pb_suspension_is_lost(suspension, error))
+        return -1;
+    if (lease)
+        pthread_mutex_lock(&lease->lock);
+    int failed = replace(kubectl, suspension, error);
+    if (lease)
+        pthread_mutex_unlock(&lease->lock);
+    return failed;
+}
+
 int pb_suspension_take(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
 {
     if (server_time(kubectl, &suspension->process.heartbeat_ms, error))
@@ -280,9 +293,9 @@ int pb_suspension_claim(const pb_kubectl *kubectl, pb_suspension *suspension, bo
     pb_suspension found = {0};
     pb_error wrong = {0};
     *ret_there = false;
-    if (suspension->lease) {
+    if (suspension->lease) { /* it was this process's at the last renewal; is it still? */
         *ret_there = true;
-        return pb_suspension_is_lost(suspension, error) ? -1 : 0;
+        return write_own(kubectl, suspension, error);
     }
     if (pb_suspension_find(kubectl, &found, &wrong)) {
         if (wrong.kind == PB_ERROR_NOT_FOUND)

@@ -15,6 +15,8 @@
 #define BASE_ID "20261122T052049Z-0001"
 #define HEX64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define REPOSITORY_ID "00112233445566778899aabbccddeeff"
+#define FEATURES                                                                                   \
+    "\"features\":{\"create_only\":true,\"ordered_listing\":true,\"listed_sources\":false}"
 
 /* ---- the three documents through one door ---- */
 
@@ -176,20 +178,22 @@ static void the_repository_file_round_trips(void **state)
     append(REPOSITORY, &text);
     assert_string_equal(text.data,
                         "{\"pbcopy\":\"repository\",\"version\":1,\"id\":\"" REPOSITORY_ID
-                        "\",\"features\":{\"create_only\":true,\"ordered_listing\":true}}\n");
+                        "\"," FEATURES "}\n");
     pb_repository_file file;
     assert_int_equal(pb_repository_file_parse(pb_buffer_slice(&text), &file, &error), 0);
     assert_string_equal(file.id, REPOSITORY_ID);
     assert_int_equal(file.version, 1);
     assert_true(file.create_only);
     assert_false(file.unordered_listing);
+    assert_false(file.lists_sources);
     file.create_only = false;
-    file.unordered_listing = true;
+    file.unordered_listing = file.lists_sources = true;
     pb_buffer_clear(&text);
     pb_repository_file_append(&text, &file);
     assert_int_equal(pb_repository_file_parse(pb_buffer_slice(&text), &file, &error), 0);
     assert_false(file.create_only);
     assert_true(file.unordered_listing);
+    assert_true(file.lists_sources);
     pb_buffer_free(&text);
 }
 
@@ -210,13 +214,13 @@ static void the_repository_file_is_checked(void **state)
     expect_refused(REPOSITORY, "\"id\":\"0", "\"id\":\"", damaged, "id");
     expect_refused(REPOSITORY, "\"id\"", "\"di\"", damaged, "id");
     expect_refused(REPOSITORY, "true", "1", damaged, "create_only");
-    expect_refused(REPOSITORY, "\"features\":{\"create_only\":true,\"ordered_listing\":true}",
-                   "\"features\":[]", damaged, "features");
-    expect_refused(REPOSITORY, ",\"features\":{\"create_only\":true,\"ordered_listing\":true}", "",
-                   damaged, "features");
+    expect_refused(REPOSITORY, FEATURES, "\"features\":[]", damaged, "features");
+    expect_refused(REPOSITORY, "," FEATURES, "", damaged, "features");
     /* Repositories of before do not say it. */
     expect_taken(REPOSITORY, ",\"ordered_listing\":true", "");
     expect_refused(REPOSITORY, "listing\":true", "listing\":1", damaged, "ordered_listing");
+    expect_taken(REPOSITORY, ",\"listed_sources\":false", "");
+    expect_refused(REPOSITORY, "sources\":false", "sources\":\"\"", damaged, "listed_sources");
 }
 
 static void an_intent_round_trips(void **state)

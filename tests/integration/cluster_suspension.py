@@ -1,0 +1,214 @@
+"""A suspension on a real API server, and what may happen to it: answers that are none, other hands, frozen runs, requests
+that arrive late. The counts come back, or the record stays and the exit code says so."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import run_scenarios
+import scenario
+from api_proxy import HANG, RESET, ApiProxy
+from cluster_scenario import ClusterScenario
+
+
+class Suspension(ClusterScenario):
+    def command(self, here, *arguments, **more):
+        return self.pbcopy(*arguments, "--config", self.configuration(here), timeout_s=280,
+                           **{**self.environment(), **more})
+
+    def kubectl_in_front(self, script):
+        """PATH with a kubectl that does something before it is one: $KUBECTL is the real one."""
+        folder = os.path.join(self.folder, "kubectl-in-front")
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, "kubectl")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/bash\nKUBECTL={shutil.which("kubectl")}\n{script}\nexec "$KUBECTL" "$@"\n')
+        os.chmod(path, 0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
+    def assert_up(self, here):
+        self.assertFalse(here.is_suspended())
+        self.assertTrue(here.is_scaled_up(), self.cluster.replicas(here.namespace))
+
+    # ---- what the API server does not say ----
+
+    def test_a_discovery_that_fails_is_no_resource_that_is_gone(self):
+        here = self.pachyderm(chunks=10, workers=1)
+        proxy = ApiProxy(self.cluster, self.folder)
+        self.addCleanup(proxy.stop)
+        self.succeed("suspend", "--config", self.configuration(here), **self.environment())
+        through = self.configuration(here, kubeconfig=proxy.kubeconfig)
+        for status, group in ((503, "/api"), (403, "/apis"), (404, "/api")):
+            with self.subTest(status, group=group):
+                cache = os.path.join(self.folder, f"cache-{status}-{group[1:]}")
+                proxy.reset(lambda number, method, path: status if "/namespaces/" not in path
+                            and path.startswith(group) else None)
+                run = self.pbcopy("resume", "--config", through, "--take-over", timeout_s=280, KUBECACHEDIR=cache)
+                self.assertGreater(proxy.faults, 0)
+                self.assertIn(run.exit_code, (scenario.UNREACHABLE, scenario.REFUSED), run)
+                self.assertTrue(here.is_suspended(), run)
+                self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 0)
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assert_up(here)
+
+    def test_each_request_that_fails(self):
+        """The N-th request of a suspend, and of a resume, is answered by 429, 500, 503, 403 or nothing."""
+        here = self.pachyderm(chunks=10, workers=1)
+        proxy = ApiProxy(self.cluster, self.folder)
+        self.addCleanup(proxy.stop)
+        faults = (503, 403, RESET, 429, 500)
+        every = int(os.environ.get("PB_FAULT_EVERY", "3"))  # 1 for all of them
+        tried, ended = 0, {}
+        for command in ("suspend", "resume"):
+            number, at_end = 0, False
+            while not at_end:
+                fault = faults[number // every % len(faults)]
+                if command == "resume" and not here.is_suspended():
+                    self.succeed("suspend", "--config", self.configuration(here), **self.environment())
+                proxy.reset(lambda at, method, path: fault if at == number else None)
+                # Each kubectl asks for the kinds anew, as on the first call of a machine.
+                run = self.pbcopy(command, "--config", self.configuration(here, kubeconfig=proxy.kubeconfig), timeout_s=280,
+                                  KUBECACHEDIR=os.path.join(self.folder, f"cache-{command}-{number}"))
+                at_end = not proxy.faults
+                print(f"    {command} {number} {fault} {proxy.requests[number:number + 1]}: {run.exit_code}, "
+                      f"{len(proxy.requests)} requests, {run.seconds:.1f} s", flush=True)
+                tried += not at_end
+                ended[(command, run.exit_code)] = ended.get((command, run.exit_code), 0) + 1
+                with self.subTest(command, number=number, fault=fault, asked=proxy.requests[number:number + 1]):
+                    if command == "suspend" and not run.exit_code:
+                        self.assertTrue(here.is_suspended(), run)
+                        self.assertEqual(self.cluster.pods(here.namespace, app="pachd"), [], run)
+                    elif command == "suspend":
+                        self.assertTrue(here.is_suspended() or here.is_scaled_up(), run)
+                    elif run.exit_code:
+                        self.assertTrue(here.is_suspended() or here.is_scaled_up(), run)
+                    else:
+                        self.assert_up(here)
+                # Whatever it was, the next command brings the counts back.
+                self.succeed("resume", "--config", self.configuration(here), **self.environment())
+                with self.subTest(command, number=number, fault=fault):
+                    self.assert_up(here)
+                number += every
+        print(f"{tried} requests failed; exit codes: {ended}", flush=True)
+        self.assertGreater(tried, 6)
+
+    # ---- other hands ----
+
+    def test_counts_are_read_after_the_lock_is_taken(self):
+        here = self.pachyderm(chunks=10, workers=1)
+        mark = os.path.join(self.folder, "creating")
+        path = self.kubectl_in_front(
+            f'if [[ " $* " == *" create "* && " $* " != *--dry-run* && ! -e "{mark}" ]]; then touch "{mark}"; sleep 4; fi')
+        run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
+        scenario.wait_until(lambda: os.path.exists(mark), 60, "the record to be made")
+        self.cluster.scale(here.namespace, "deployments", "pachd", 2)
+        self.assertEqual(run.wait().exit_code, scenario.OK)
+        self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 0)
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 2)
+
+    def test_a_workload_that_is_scaled_between_list_and_patch(self):
+        """What was scaled is what was recorded."""
+        here = self.pachyderm(chunks=10, workers=1)
+        mark = os.path.join(self.folder, "patching")
+        path = self.kubectl_in_front(
+            f'if [[ " $* " == *" patch "* && ! -e "{mark}" ]]; then touch "{mark}"; sleep 4; fi')
+        run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
+        scenario.wait_until(lambda: os.path.exists(mark), 60, "the first patch")
+        self.cluster.scale(here.namespace, "deployments", "pachd", 3)
+        self.assertEqual(run.wait().exit_code, scenario.OK)
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 3)
+
+    def test_a_patch_that_arrives_after_its_kubectl_was_killed(self):
+        here = self.pachyderm(chunks=10, workers=1)
+        mark = os.path.join(self.folder, "late")
+        path = self.kubectl_in_front(
+            f'if [[ " $* " == *" patch "* && ! -e "{mark}" ]]; then\n  touch "{mark}"\n'
+            f'  setsid bash -c \'while [[ ! -e "{mark}-now" ]]; do sleep .1; done; sleep 1.5; "$@"\' _ "$KUBECTL" "$@" '
+            '> /dev/null 2>&1 < /dev/null &\n  sleep 1000\nfi')
+        run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
+        scenario.wait_until(lambda: os.path.exists(mark), 60, "the first patch")
+        with open(f"{mark}-now", "w", encoding="ascii"):
+            run.kill(signal.SIGINT)
+        self.assertEqual(run.wait().exit_code, scenario.CANCELLED)
+        time.sleep(4)
+        self.assertTrue(here.is_scaled_up() or here.is_suspended())
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assert_up(here)
+
+    def test_an_interrupt_while_the_record_is_made(self):
+        here = self.pachyderm(chunks=10, workers=1)
+        for before in (True, False):  # the request is under way when kubectl is killed, or done
+            mark = os.path.join(self.folder, f"made-{before}")
+            then = 'sleep 1000' if before else '"$KUBECTL" "$@"; sleep 1000'
+            path = self.kubectl_in_front(f'if [[ " $* " == *" create "* && " $* " != *--dry-run* ]]; then touch "{mark}"; '
+                                         f'{then}; fi')
+            run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
+            scenario.wait_until(lambda: os.path.exists(mark), 60, "the record to be made")
+            time.sleep(1.5)
+            run.kill(signal.SIGINT)
+            self.assertEqual(run.wait().exit_code, scenario.CANCELLED)
+            self.assert_up(here)
+
+    # ---- runs that freeze, and clocks ----
+
+    def in_the_window(self, here, *arguments):
+        """A backup that is in its window for a long time."""
+        folder = os.path.join(self.folder, "slow")
+        os.makedirs(folder, exist_ok=True)
+        path, self.dumping = os.path.join(folder, "pg_dump"), os.path.join(folder, "dumping")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/bash\n[[ $1 == --version ]] || {{ touch "{self.dumping}"; sleep 25; }}\n'
+                       f'exec {shutil.which("pg_dump")} "$@"\n')
+        os.chmod(path, 0o755)
+        run = self.begin("backup", "--config", self.configuration(here), *arguments,
+                         **{**self.environment(), "PATH": f"{folder}:{os.environ['PATH']}"})
+        scenario.wait_until(lambda: os.path.exists(self.dumping) or run.is_over(), 120, "the window")
+        return run
+
+    def test_a_run_that_was_frozen_finds_its_lease_lost(self):
+        here = self.pachyderm(chunks=50, workers=1)
+        frozen = self.in_the_window(here)
+        frozen.kill(signal.SIGSTOP)
+        run = self.command(here, "resume")
+        self.assert_failed(run, scenario.BUSY, "under way")
+        self.succeed("resume", "--config", self.configuration(here), "--take-over", **self.environment())
+        self.assert_up(here)
+        # Somebody else suspends meanwhile: the record is another's.
+        self.succeed("suspend", "--config", self.configuration(here), **self.environment())
+        time.sleep(20)
+        frozen.kill(signal.SIGCONT)
+        woken = frozen.wait()
+        self.assertNotEqual(woken.exit_code, scenario.OK, woken)
+        self.assertEqual(self.committed(here.origin.url("repository")), [])
+        self.assertTrue(here.is_suspended(), "it took the record of another")
+        self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 0)
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assert_up(here)
+
+    def test_clocks_that_are_an_hour_apart(self):
+        if run_scenarios.elsewhere("true") is None or scenario.is_sanitized():
+            self.skipTest("another machine cannot be played here: it takes root, faketime and no sanitizer")
+        here = self.pachyderm(chunks=50, workers=1)
+        running = self.in_the_window(here)
+        for clock_s in (3600, -3600):
+            command = run_scenarios.elsewhere(scenario.PBCOPY, "resume", "--config", self.configuration(here),
+                                              clock_s=clock_s)
+            other = self.run_outside(command, **self.environment())
+            self.assertEqual(other.returncode, scenario.BUSY, other.stderr)
+        ended = running.wait()
+        self.assertEqual(ended.exit_code, scenario.OK, ended)
+        self.assert_up(here)
+
+    def run_outside(self, command, **more):
+        return subprocess.run(command, env=scenario.environment(self.folder, **more), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=200, check=False)
+
+
+if __name__ == "__main__":
+    scenario.main()

@@ -9,6 +9,9 @@ enum { DEADLINE_MS = 60 * 1000, ANSWER_BYTES_MAX = 64 * 1024 };
 
 /* ---- how children are told of it ---- */
 
+/* libpq's own, and those of the libraries by which it logs in and encrypts. */
+const char *const pb_database_inherited[] = {"PG*", "KRB5*", "SSL_CERT_*", "OPENSSL_*", NULL};
+
 static void append_quoted(pb_buffer *text, const char *name)
 {
     pb_buffer_append_text(text, "dbname='");
@@ -165,8 +168,10 @@ static int ask(uv_loop_t *loop, const pb_database_server *server, const char *da
     pb_database_arguments(server, database, &call);
     for (size_t i = 0; i < call.argument_count; i++)
         arguments[count++] = call.arguments[i];
-    const pb_child_options options = {
-        .arguments = arguments, .environment = call.environment, .deadline_ms = DEADLINE_MS};
+    const pb_child_options options = {.arguments = arguments,
+                                      .environment = call.environment,
+                                      .inherited = pb_database_inherited,
+                                      .deadline_ms = DEADLINE_MS};
     pb_buffer said = {0};
     int failed = pb_child_run(loop, &options, (pb_slice){NULL, 0}, NULL, ANSWER_BYTES_MAX,
                               ret_answer, &said, error);

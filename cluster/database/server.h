@@ -7,6 +7,9 @@
 
 enum { PB_DATABASE_ARGUMENTS_MAX = 9 };
 
+/* What of this process's environment a child that connects gets: see pb_child_options. */
+extern const char *const pb_database_inherited[];
+
 /* Arguments and environment of a child; the password is in the environment alone. Borrows from the
  * server. */
 typedef struct pb_database_call {

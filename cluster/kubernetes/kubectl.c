@@ -206,8 +206,8 @@ static void add_flag(command *line, const char *name, const char *value)
     add(line, value);
 }
 
-/* What a child does not inherit, but the plugin that logs in to a cluster on AWS needs. Pointers
- * alone are allocated. */
+/* Plugins that log in to a cluster want variables that nobody can list: all but the keys of stores
+ * and the database's own. Pointers alone are allocated. */
 static const char **login_environment(void)
 {
     size_t count = 0, most = 1;
@@ -215,7 +215,7 @@ static const char **login_environment(void)
         most++;
     const char **all = pb_allocate(most * sizeof *all);
     for (char **variable = environ; variable && *variable; variable++)
-        if (strncmp(*variable, "AWS_", 4) == 0)
+        if (strncmp(*variable, "PBCOPY_", 7) != 0 && strncmp(*variable, "PG", 2) != 0)
             all[count++] = *variable;
     all[count] = NULL;
     return all;

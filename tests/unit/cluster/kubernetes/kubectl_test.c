@@ -453,11 +453,13 @@ static void a_login_by_aws_finds_its_variables(void **state)
     pb_error error = {0};
     setenv("AWS_PROFILE", "login", 1);
     setenv("PBCOPY_SOURCE_SECRET_ACCESS_KEY", "marked", 1);
-    answer("echo $AWS_PROFILE $PBCOPY_SOURCE_SECRET_ACCESS_KEY", NULL);
+    setenv("PGPASSWORD", "marked", 1);
+    answer("echo $AWS_PROFILE $PBCOPY_SOURCE_SECRET_ACCESS_KEY $PGPASSWORD", NULL);
     assert_int_equal(pb_kubectl_run(&kubectl, get_pods, nothing, &output, &error), 0);
     assert_string_equal(output.data, "login\n");
     unsetenv("AWS_PROFILE");
     unsetenv("PBCOPY_SOURCE_SECRET_ACCESS_KEY");
+    unsetenv("PGPASSWORD");
     pb_buffer_free(&output);
 }
 

@@ -251,7 +251,7 @@ static void on_record(void *context, const pb_record *record)
     pb_invocation *self = context;
     pb_buffer_clear(&self->scratch);
     pb_record_append(&self->scratch, record);
-    pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
+    pb_output_data(&self->output, pb_buffer_slice(&self->scratch));
     if (self->output.lost_errno)
         pb_session_cancel(self->session); /* nobody reads the rest */
 }

@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "base/yaml.h"
 #include "cluster/process/child.h"
+#include "snapshot/job.h"
 #include "snapshot/repository.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,6 +69,25 @@ static void check_tools(doctor *self)
                "postgresql-client");
     check_tool(self, "pg_restore", "--version", "postgresql-client");
     check_tool(self, "psql", "--version", "postgresql-client");
+}
+
+/* Where sort(1) puts what it does not hold in memory. */
+static void check_scratch(doctor *self)
+{
+    enum { MIB = 1024 * 1024 };
+    uint64_t free_bytes;
+    pb_error error = {0};
+    if (self->options->cluster->dump == PB_DUMP_NONE)
+        return;
+    if (pb_session_check_scratch(self->session, 0, &free_bytes, &error)) {
+        tell_error(self, "temporary files", &error);
+        return;
+    }
+    pb_buffer text = {0};
+    pb_buffer_append_format(&text, "in %s, %llu MiB free", pb_session_scratch(self->session),
+                            (unsigned long long)(free_bytes / MIB));
+    tell(self, "temporary files", text.data);
+    pb_buffer_free(&text);
 }
 
 /* ---- the cluster ---- */
@@ -301,6 +321,7 @@ int pb_doctor(pb_session *session, const pb_doctor_options *options,
     };
     self.kubectl.patience_ms = 0; /* a doctor says how it is now */
     check_tools(&self);
+    check_scratch(&self);
     if (options->cluster->name_space)
         check_cluster(&self);
     check_database(&self);

@@ -108,6 +108,10 @@ void pb_session_tell(pb_session *session, const pb_event *event);
 void pb_session_phase(pb_session *session, const char *phase);
 /* The folder for temporary files. */
 const char *pb_session_scratch(const pb_session *session);
+/* Makes a file there, writes into it and removes it again: USAGE where that fails, NO_SPACE where
+ * fewer than `needed_bytes` are free. *ret_free_bytes may be NULL. */
+int pb_session_check_scratch(const pb_session *session, uint64_t needed_bytes,
+                             uint64_t *ret_free_bytes, pb_error *error);
 void pb_session_note(pb_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* For clients of other loops, with the session's limits left out. */

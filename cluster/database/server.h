@@ -21,7 +21,8 @@ typedef struct pb_database_call {
 } pb_database_call;
 
 /* `database`: NULL where none is named. A name is told as one: it may look like a connection's
- * whole description, which libpq would follow to another server. *ret_call must not be moved. */
+ * whole description, which libpq would follow to another server. Connections are kept alive, and
+ * given up where nothing answers for minutes. *ret_call must not be moved. */
 void pb_database_arguments(const pb_database_server *server, const char *database,
                            pb_database_call *ret_call);
 void pb_database_call_free(pb_database_call *call);

@@ -11,9 +11,10 @@
 struct pb_session {
     pb_session_options options;
     uv_loop_t loop;
-    pb_http *http;         /* of the few requests of the main thread */
-    atomic_bool cancelled; /* read by threads that talk to the cluster, too */
-    int64_t suspended_ms;  /* by the monotonic clock, since when a cluster is; 0: it is not */
+    pb_http *http;              /* of the few requests of the main thread */
+    atomic_bool cancelled;      /* read by threads that talk to the cluster, too */
+    atomic_bool kubectl_is_old; /* than 1.24: see pb_kubectl */
+    int64_t suspended_ms;       /* by the monotonic clock, since when a cluster is; 0: it is not */
     const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
 };
 

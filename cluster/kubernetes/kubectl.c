@@ -468,14 +468,42 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
     return send_object(kubectl, arguments, list, error);
 }
 
-int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
-                     const json_t *patch, pb_error *error)
+/* With a further argument, or NULL. */
+static int patch_object(const pb_kubectl *kubectl, const char *kind, const char *name,
+                        const json_t *patch, const char *option, pb_error *error)
 {
     pb_buffer text = {0};
     pb_json_append(&text, patch);
-    const char *const arguments[] = {"patch",   kind,      name, "--type=merge",
-                                     "--patch", text.data, NULL};
+    text.data[text.size - 1] = '\0'; /* its newline */
+    const char *const arguments[] = {"patch",   kind,      name,   "--type=merge",
+                                     "--patch", text.data, option, NULL};
     int failed = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, error);
     pb_buffer_free(&text);
     return failed;
+}
+
+int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     const json_t *patch, pb_error *error)
+{
+    return patch_object(kubectl, kind, name, patch, NULL, error);
+}
+
+int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
+                           const json_t *patch, pb_error *error)
+{
+    pb_error wrong = {0};
+    if (!kubectl->is_old || !*kubectl->is_old) {
+        if (!patch_object(kubectl, kind, name, patch, "--subresource=scale", &wrong))
+            return 0;
+        if (!strstr(wrong.message, "unknown flag: --subresource")) {
+            *error = wrong;
+            return -1;
+        }
+        pb_log_line(kubectl->log, PB_LOG_WARNING,
+                    "kubectl is older than 1.24: whole objects are patched to scale them, and not "
+                    "their subresource scale");
+        if (kubectl->is_old)
+            *kubectl->is_old = true;
+    }
+    return patch_object(kubectl, kind, name, patch, NULL, error);
 }

@@ -83,7 +83,7 @@ class BadInput(ClusterScenario):
         # A doctor sees the same, and changes nothing.
         run = self.pbcopy("doctor", "--config", self.configuration(here), "--kubeconfig", some, **self.environment())
         self.assertEqual(run.exit_code, scenario.FAILED, run)
-        self.assertIn("WRONG   right to patch deployments.apps", run.stdout)
+        self.assertIn("WRONG   right to patch deployments.apps/scale", run.stdout)
         run = self.succeed("doctor", "--config", self.configuration(here), "--json", **self.environment())
         self.assertTrue(all(check["ok"] for check in run.json()["checks"]), run)
         self.assertGreater(len(run.json()["checks"]), 15)

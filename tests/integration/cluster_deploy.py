@@ -59,14 +59,20 @@ class Deploy(ClusterScenario):
         role, = (each for each in objects if each["kind"] == "Role")
         return self.cluster.user("pbcopy", namespace=own), role
 
-    def watched(self):
-        """A PATH whose kubectl writes down what it asks of the API server, and the file that it writes to."""
-        folder, log = os.path.join(self.folder, "watched"), os.path.join(self.folder, "asked")
+    def kubectl(self, name, script):
+        """A PATH with a kubectl that is this script; $REAL is the real one."""
+        folder = os.path.join(self.folder, name)
         os.mkdir(folder)
-        with open(os.path.join(folder, "kubectl"), "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\nexec {shutil.which("kubectl")} -v=6 "$@" 2> >(tee -a {log} | grep -v ^I >&2)\n')
-        os.chmod(os.path.join(folder, "kubectl"), 0o755)
-        return f"{folder}:{os.environ['PATH']}", log
+        path = os.path.join(folder, "kubectl")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/bash\nREAL={shutil.which("kubectl")}\n{script}\n')
+        os.chmod(path, 0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
+    def watched(self):
+        """One that writes down what it asks of the API server, and the file that it writes to."""
+        log = os.path.join(self.folder, "asked")
+        return self.kubectl("watched", f'exec $REAL -v=6 "$@" 2> >(tee -a {log} | grep -v ^I >&2)'), log
 
     @staticmethod
     def asked(log, namespace):
@@ -169,6 +175,26 @@ class Deploy(ClusterScenario):
         self.assert_failed(run, scenario.REFUSED, "forbidden", hint="doctor")
         self.assertTrue(here.is_scaled_up())
         self.assertFalse(here.is_suspended())
+
+    def test_a_kubectl_without_subresources(self):
+        here = self.pachyderm(chunks=10, workers=1)
+        here.start_simulation()
+        path = self.kubectl("old", 'case "$*" in\n'
+                            '"version --client"*) echo \'{"clientVersion":{"gitVersion":"v1.23.17"}}\' ;;\n'
+                            '*--subresource=*) echo "Error: unknown flag: --subresource" >&2\n'
+                            'echo "See \'kubectl patch --help\' for usage." >&2; exit 1 ;;\n'
+                            '*) exec $REAL "$@" ;;\nesac')
+        environment = {**self.environment(), "PATH": path}
+        configuration = self.configuration(here)
+        run = self.succeed("doctor", "--config", configuration, **environment)
+        self.assertRegex(run.stdout, "(?m)^ok      kubectl: v1.23.17, older than 1.24: ")
+        self.assertIn("ok      right to patch deployments.apps: yes\n", run.stdout)
+        self.assertNotIn("/scale", run.stdout)
+        run = self.succeed("suspend", "--config", configuration, **environment)
+        self.assertEqual(run.stderr.count("kubectl is older than 1.24"), 1, run)
+        self.assertTrue(here.is_suspended())
+        self.succeed("resume", "--config", configuration, **environment)
+        self.assertTrue(here.is_scaled_up())
 
 
 if __name__ == "__main__":

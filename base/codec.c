@@ -231,7 +231,7 @@ static bool cut_character(const uint8_t *text, size_t left)
     return true;
 }
 
-void pb_text_make_line(char *text)
+static void make_harmless(char *text, bool keeps_newlines)
 {
     const uint8_t *in = (const uint8_t *)text;
     char *out = text;
@@ -240,7 +240,8 @@ void pb_text_make_line(char *text)
         size_t size = utf8_size(in, left);
         if (size == 0 && cut_character(in, left))
             break;
-        if (size == 0 || breaks_line(in, size)) {
+        bool is_kept = keeps_newlines && *in == '\n';
+        if (size == 0 || (breaks_line(in, size) && !is_kept)) {
             *out++ = '?';
         } else {
             memmove(out, in, size);
@@ -250,6 +251,16 @@ void pb_text_make_line(char *text)
         left -= size ? size : 1;
     }
     *out = '\0';
+}
+
+void pb_text_make_line(char *text)
+{
+    make_harmless(text, false);
+}
+
+void pb_text_make_lines(char *text)
+{
+    make_harmless(text, true);
 }
 
 bool pb_parse_unsigned(pb_slice text, uint64_t *ret_value)

@@ -30,6 +30,8 @@ bool pb_utf8_valid(pb_slice slice);
  * or paragraph separator and byte that is not UTF-8 becomes '?'; a character cut in two at the very
  * end is dropped. The text never grows. */
 void pb_text_make_line(char *text);
+/* The same for text of many lines: newlines stay. */
+void pb_text_make_lines(char *text);
 
 /* A decimal number without sign, leading blank or overflow. False where it is not one. */
 bool pb_parse_unsigned(pb_slice text, uint64_t *ret_value);

@@ -459,7 +459,7 @@ static const pb_option_entry options[] = {
      "requests in flight at once, 1 to 4096; 64 unless given"},
     {"memory", 0, "SIZE", PB_OPTION_SIZE, AT(memory_bytes), 512 * MIB, 16 * MIB, TIB, PLAIN,
      STORING, "memory for data on its way, at least 16M; 512M unless given"},
-    {"scratch", 0, "DIR", PB_OPTION_TEXT, AT(scratch), 0, 0, 0, PLAIN, MOVING,
+    {"scratch", 0, "DIR", PB_OPTION_TEXT, AT(scratch), 0, 0, 0, PLAIN, MOVING | DOCTOR,
      "put temporary files there: listings of a store that lists in an order of its own, about 200 "
      "bytes an object, and what a dump is sorted for; $TMPDIR, else /var/tmp, unless given"},
     {"loops", 0, "N", PB_OPTION_NUMBER, AT(loops), 0, 0, 8, PLAIN, STORING,

@@ -343,20 +343,32 @@ static int read_open_file(int file, pb_buffer *ret_text)
     }
 }
 
-/* What somebody else put into the current directory could send a backup elsewhere. */
-static int check_owner(int file, const char *name, pb_error *error)
+static int refuse_file(const char *name, const char *why, pb_error *error)
+{
+    return pb_error_set(error, PB_ERROR_USAGE, "%s: the file %s: it is not taken unasked", name,
+                        why);
+}
+
+/* Who can write it could send a backup elsewhere, or have kubectl run a program of his. Root's own
+ * group may do what it likes anyway, and root has chosen who owns a file in /etc. */
+static int check_writers(int file, const char *name, bool is_here, pb_error *error)
 {
     struct stat about;
     if (fstat(file, &about))
         return pb_error_errno(error, errno, "%s", name);
     if (!S_ISREG(about.st_mode))
         return pb_error_set(error, PB_ERROR_USAGE, "%s: not a file", name);
-    bool is_own = about.st_uid == geteuid() || about.st_uid == 0;
-    if (is_own && !(about.st_mode & S_IWOTH))
+    if (is_here && about.st_uid != geteuid() && about.st_uid != 0) {
+        refuse_file(name, "belongs to another user", error);
+        return pb_error_hint(error, "if it is the right one, say --config %s", name);
+    }
+    bool by_all = about.st_mode & S_IWOTH, by_group = about.st_mode & S_IWGRP && about.st_gid != 0;
+    if (!by_all && !by_group)
         return 0;
-    pb_error_set(error, PB_ERROR_USAGE, "%s: the file %s: it is not taken unasked", name,
-                 is_own ? "can be written by everybody" : "belongs to another user");
-    return pb_error_hint(error, "if it is the right one, say --config %s", name);
+    refuse_file(name, by_all ? "can be written by everybody" : "can be written by its group",
+                error);
+    return pb_error_hint(error, "`chmod go-w %s`; or, if it is the right one, say --config %s",
+                         name, name);
 }
 
 static int missing(const char *name, const char *said_by, int errnum, pb_error *error)
@@ -389,8 +401,8 @@ int pb_config_read(const pb_config_places *places, const pb_command_entry *comma
         return 0;
     pb_buffer text = {0};
     int failed = 0;
-    if (!named && name == places->here)
-        failed = check_owner(file, name, error);
+    if (!named)
+        failed = check_writers(file, name, name == places->here, error);
     if (!failed && read_open_file(file, &text)) {
         pb_error_set(error, PB_ERROR_USAGE, "configuration %s: %s", name, strerror(errno));
         failed = -1;

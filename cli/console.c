@@ -71,6 +71,8 @@ void pb_console_status(pb_console *console, const char *text)
     erase(console);
     pb_buffer_clear(&console->status);
     pb_buffer_append_text(&console->status, text);
+    pb_text_make_line(console->status.data);
+    console->status.size = strlen(console->status.data);
     draw(console);
     pthread_mutex_unlock(&console->lock);
 }

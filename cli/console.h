@@ -22,8 +22,8 @@ void pb_console_free(pb_console *console); /* removes the status line */
  * characters of keys become '?'. Any thread. */
 void pb_console_line(pb_console *console, FILE *stream, const char *start, const char *text);
 
-/* Shows `text` (ASCII) as the status line, cut to the terminal's width; "" removes it. Any thread.
- */
+/* Shows `text`, made harmless, as the status line, cut to the terminal's width; "" removes it. Any
+ * thread. */
 void pb_console_status(pb_console *console, const char *text);
 
 #endif

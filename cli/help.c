@@ -135,7 +135,7 @@ static const pb_help_entry exit_codes[] = {
     {"5", "a store, a cluster or a database could not be reached or kept failing"},
     {"6", "another run of the same source is under way"},
     {"7", "no such bucket, key, snapshot or namespace"},
-    {"130", "interrupted by SIGINT, SIGTERM or SIGHUP; a second SIGINT ends it at once"},
+    {"130", "interrupted by SIGINT, SIGTERM, SIGHUP or SIGQUIT; a second SIGINT ends it at once"},
 };
 
 #define ENTRIES(array) ((pb_help_entries){(array), sizeof(array) / sizeof *(array)})

@@ -6,7 +6,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 
-enum { PB_INVOCATION_SIGNALS = 3 };
+enum { PB_INVOCATION_SIGNALS = 4 };
 
 typedef struct pb_invocation {
     pb_options options;

@@ -74,8 +74,9 @@ static void on_signal(uv_signal_t *watcher, int number)
 
 static void watch_signals(pb_invocation *self)
 {
-    /* A terminal that is closed must not leave a cluster scaled down, either. */
-    static const int numbers[PB_INVOCATION_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+    /* A terminal that is closed, or a key that means to dump core, must not leave a cluster scaled
+     * down, either. */
+    static const int numbers[PB_INVOCATION_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     for (int i = 0; i < PB_INVOCATION_SIGNALS; i++) {
         struct sigaction before;
         uv_signal_init(pb_session_loop(self->session), &self->watchers[i]);
@@ -250,7 +251,7 @@ static void on_record(void *context, const pb_record *record)
     pb_invocation *self = context;
     pb_buffer_clear(&self->scratch);
     pb_record_append(&self->scratch, record);
-    pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
+    pb_output_data(&self->output, pb_buffer_slice(&self->scratch));
     if (self->output.lost_errno)
         pb_session_cancel(self->session); /* nobody reads the rest */
 }

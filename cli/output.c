@@ -1,8 +1,10 @@
 #include "cli/output.h"
 
+#include "base/codec.h"
 #include "cli/result_json.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void pb_output_init(pb_output *output, const pb_options *options, pb_console *console)
 {
@@ -66,13 +68,21 @@ void pb_output_note(pb_output *output, const char *text)
         pb_console_line(output->console, output->console->stream, "pbcopy: ", text);
 }
 
-void pb_output_text(pb_output *output, pb_slice text)
+void pb_output_data(pb_output *output, pb_slice data)
 {
-    if (output->document || output->lost_errno || !text.size)
+    if (output->document || output->lost_errno || !data.size)
         return;
     errno = 0;
-    if (fwrite(text.data, 1, text.size, stdout) != text.size)
+    if (fwrite(data.data, 1, data.size, stdout) != data.size)
         output->lost_errno = errno ? errno : EIO;
+}
+
+void pb_output_text(pb_output *output, pb_slice text)
+{
+    char *lines = pb_duplicate(text);
+    pb_text_make_lines(lines);
+    pb_output_data(output, pb_slice_of(lines));
+    free(lines);
 }
 
 static void print_error(pb_output *output, const pb_error *error)

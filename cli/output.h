@@ -29,8 +29,13 @@ void pb_output_take(pb_output *output, const pb_event *event);
 
 /* A line for the user on standard error, unless --quiet. */
 void pb_output_note(pb_output *output, const char *text);
-/* Text for standard output; nothing with --json. After a failure (lost_errno) it does nothing. */
+/* Lines for standard output; nothing with --json. Whatever servers and repositories put into them
+ * is made harmless here: control characters become '?'. After a failure (lost_errno) it does
+ * nothing.
+ */
 void pb_output_text(pb_output *output, pb_slice text);
+/* The same for data that programs read, byte for byte: JSON, which has escaped what is harmful. */
+void pb_output_data(pb_output *output, pb_slice data);
 
 /* Says how the run ended (error kind NONE: well), sees that all of standard output was written, and
  * closes it. Returns the exit code. */

@@ -17,6 +17,7 @@ pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *opt
         .patience_ms = PATIENCE_MS,
         .cancelled = &session->cancelled,
         .log = session->options.log,
+        .is_old = &session->kubectl_is_old,
     };
 }
 

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000 };
+enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000, CHUNK_KEY_BYTES = 88 };
 
 /* Pachyderm's probes of its store's health, which come and go. */
 #define PROBES_PREFIX "test/"
@@ -55,13 +55,24 @@ static int refuse_plaintext(const pb_cluster_options *cluster, pb_error *error)
                                 "and give its public key: --recipient age1...; or say --plaintext");
 }
 
+/* What sort(1) would find out only when the window is over. */
+static int check_scratch(const cluster_backup *self, uint64_t chunks, pb_error *error)
+{
+    uint64_t needed_bytes = chunks * CHUNK_KEY_BYTES;
+    if (self->cluster->dump == PB_DUMP_NONE)
+        return 0;
+    return pb_session_check_scratch(
+        self->session, needed_bytes > PB_CHUNK_SORT_MEMORY_BYTES ? needed_bytes : 0, NULL, error);
+}
+
 static int check(cluster_backup *self, pb_error *error)
 {
     const pb_cluster_options *cluster = self->cluster;
     uv_loop_t *loop = &self->session->loop;
     bool undone;
     pb_session_phase(self->session, "checking");
-    if (refuse_plaintext(cluster, error) || pb_sealing_check(loop, &cluster->sealing, error) ||
+    if (refuse_plaintext(cluster, error) || check_scratch(self, 0, error) ||
+        pb_sealing_check(loop, &cluster->sealing, error) ||
         (!self->session->options.dry_run &&
          pb_cluster_undo(self->session, cluster, false, &undone, error)) ||
         pb_pachyderm_read(&self->kubectl, &self->pachyderm, error) ||
@@ -169,8 +180,12 @@ static int copy_beforehand(cluster_backup *self, pb_error *error)
         if (failed)
             return failed;
     }
+    if (!self->passes)
+        return 0;
     /* What would not be committed is no reason to suspend anything. */
-    return self->passes ? check_losses(self, &self->run.donors[0].file, error) : 0;
+    const pb_snapshot_file *copied = &self->run.donors[0].file;
+    return check_losses(self, copied, error) || check_scratch(self, copied->objects, error) ? -1
+                                                                                            : 0;
 }
 
 /* ---- the window ---- */

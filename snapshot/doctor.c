@@ -3,7 +3,10 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/yaml.h"
+#include "cluster/kubernetes/capture.h"
+#include "cluster/kubernetes/object.h"
 #include "cluster/process/child.h"
+#include "snapshot/job.h"
 #include "snapshot/repository.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,43 +73,163 @@ static void check_tools(doctor *self)
     check_tool(self, "psql", "--version", "postgresql-client");
 }
 
+/* Where sort(1) puts what it does not hold in memory. */
+static void check_scratch(doctor *self)
+{
+    enum { MIB = 1024 * 1024 };
+    uint64_t free_bytes;
+    pb_error error = {0};
+    if (self->options->cluster->dump == PB_DUMP_NONE)
+        return;
+    if (pb_session_check_scratch(self->session, 0, &free_bytes, &error)) {
+        tell_error(self, "temporary files", &error);
+        return;
+    }
+    pb_buffer text = {0};
+    pb_buffer_append_format(&text, "in %s, %llu MiB free", pb_session_scratch(self->session),
+                            (unsigned long long)(free_bytes / MIB));
+    tell(self, "temporary files", text.data);
+    pb_buffer_free(&text);
+}
+
 /* ---- the cluster ---- */
 
-static void check_right(doctor *self, const char *verb, const char *resource)
+/* A kubectl before 1.24 cannot patch a subresource. */
+static void check_kubectl(doctor *self)
 {
-    const char *const arguments[] = {"auth", "can-i", verb, resource, NULL};
+    enum { MINOR_WITH_SUBRESOURCES = 24 };
+    const char *const arguments[] = {"kubectl", "version", "--client", "--output=json", NULL};
+    const pb_child_options options = {.arguments = arguments, .deadline_ms = TOOL_DEADLINE_MS};
+    pb_buffer output = {0}, text = {0};
+    pb_error error = {0};
+    json_t *value = NULL;
+    unsigned major = 0, minor = 0;
+    if (pb_child_run(&self->session->loop, &options, (pb_slice){NULL, 0}, &self->session->cancelled,
+                     OUTPUT_MAX, &output, NULL, &error) ||
+        pb_json_parse(pb_buffer_slice(&output), "kubectl's version", &value, &error)) {
+        pb_error_hint(&error, "install it: Debian has it in kubernetes-client");
+        tell_error(self, "kubectl", &error);
+        pb_buffer_free(&output);
+        return;
+    }
+    const char *version = json_string_value(pb_object_at(value, "clientVersion.gitVersion"));
+    pb_buffer_append_text(&text, version ? version : "of a version that it does not tell");
+    if (version && sscanf(version, "v%u.%u", &major, &minor) == 2 && major == 1 &&
+        minor < MINOR_WITH_SUBRESOURCES) {
+        self->session->kubectl_is_old = true;
+        pb_buffer_append_text(&text, ", older than 1.24: it scales by patching whole objects, "
+                                     "and needs the right to");
+    }
+    tell(self, "kubectl", text.data);
+    json_decref(value);
+    pb_buffer_free(&output);
+    pb_buffer_free(&text);
+}
+
+static void check_right(doctor *self, const pb_kubectl *kubectl, const char *verb,
+                        const char *resource, const char *subresource)
+{
+    char option[64], name[256];
+    snprintf(option, sizeof option, "--subresource=%s", subresource);
+    snprintf(name, sizeof name, "right to %s %s%s%s", verb, resource, subresource[0] ? "/" : "",
+             subresource);
+    const char *const arguments[] = {
+        "auth", "can-i", verb, resource, subresource[0] ? option : NULL, NULL};
     pb_buffer output = {0};
     pb_error error = {0};
-    char name[128];
-    snprintf(name, sizeof name, "right to %s %s", verb, resource);
-    int refused = pb_kubectl_run(&self->kubectl, arguments, (pb_slice){NULL, 0}, &output, &error);
+    int refused = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, &output, &error);
     if (!refused && output.size >= 3 && memcmp(output.data, "yes", 3) == 0) {
         tell(self, name, "yes");
     } else {
-        pb_error_set(&error, PB_ERROR_REFUSED, "no");
-        pb_error_hint(&error, "deploy/rbac.yaml has the Role that pbcopy needs");
+        if (error.kind != PB_ERROR_UNREACHABLE) {
+            pb_error_set(&error, PB_ERROR_REFUSED, "no");
+            pb_error_hint(&error, "deploy/rbac.yaml has the Role that pbcopy needs");
+        }
         tell_error(self, name, &error);
     }
     pb_buffer_free(&output);
 }
 
+typedef struct right {
+    const char *verb, *resource, *subresource;
+} right;
+
+static void check_each(doctor *self, const right *rights, size_t count)
+{
+    for (size_t i = 0; i < count && !self->session->cancelled; i++)
+        check_right(self, &self->kubectl, rights[i].verb, rights[i].resource,
+                    rights[i].subresource);
+}
+
+/* Every call of kubectl that a backup, suspend or resume makes; deploy/rbac.yaml grants the same,
+ * and tests/integration/cluster_deploy.py holds both against what the API server is asked. */
 static void check_rights(doctor *self)
 {
-    static const char *const rights[][2] = {
-        {"list", "deployments.apps"},
-        {"patch", "deployments.apps"},
-        {"list", "replicationcontrollers"},
-        {"patch", "replicationcontrollers"},
-        {"list", "pods"},
-        {"list", "services"},
-        {"list", "configmaps"},
-        {"create", "configmaps"},
-        {"patch", "configmaps/pbcopy-suspension"},
-        {"delete", "configmaps/pbcopy-suspension"},
-        {"list", "secrets"},
+    static const right always[] = {
+        {"list", "deployments.apps", ""},
+        {"list", "replicationcontrollers", ""},
+        {"list", "pods", ""},
+        {"list", "services", ""},
+        {"list", "configmaps", ""},
+        {"create", "configmaps", ""},
+        {"get", "configmaps/" PB_SUSPENSION_CONFIG_MAP, ""},
+        {"update", "configmaps/" PB_SUSPENSION_CONFIG_MAP, ""},
+        {"delete", "configmaps/" PB_SUSPENSION_CONFIG_MAP, ""},
+        {"get", "secrets/" PB_STORAGE_SECRET, ""},
     };
-    for (size_t i = 0; i < sizeof rights / sizeof *rights && !self->session->cancelled; i++)
-        check_right(self, rights[i][0], rights[i][1]);
+    static const right scaling[] = {
+        {"get", "deployments.apps", "scale"},
+        {"patch", "deployments.apps", "scale"},
+        {"get", "replicationcontrollers", "scale"},
+        {"patch", "replicationcontrollers", "scale"},
+    };
+    static const right scaling_of_old[] = {
+        {"get", "deployments.apps", ""},
+        {"patch", "deployments.apps", ""},
+        {"get", "replicationcontrollers", ""},
+        {"patch", "replicationcontrollers", ""},
+    };
+    check_each(self, always, sizeof always / sizeof *always);
+    check_each(self, self->session->kubectl_is_old ? scaling_of_old : scaling,
+               sizeof scaling / sizeof *scaling);
+}
+
+static void check_rights_of_options(doctor *self)
+{
+    const pb_cluster_options *cluster = self->options->cluster;
+    const char *password = self->has_pachyderm ? self->pachyderm.password_secret : "";
+    const char *set = getenv("PGPASSWORD");
+    if (cluster->dump != PB_DUMP_NONE && password[0] && !(set && set[0])) {
+        char resource[300];
+        snprintf(resource, sizeof resource, "secrets/%s", password);
+        check_right(self, &self->kubectl, "get", resource, "");
+    }
+    if (cluster->kubernetes == PB_KUBERNETES_VELERO) {
+        pb_kubectl velero = self->kubectl;
+        velero.name_space = cluster->velero_namespace;
+        check_right(self, &velero, "create", "backups.velero.io", "");
+        check_right(self, &velero, "get", "backups.velero.io", "");
+    }
+}
+
+/* By doing it: which kinds there are, and which of them may be listed, only a listing tells. */
+static void check_capture(doctor *self)
+{
+    pb_buffer objects = {0};
+    pb_error error = {0};
+    size_t count = 0;
+    char text[64];
+    if (self->options->cluster->kubernetes != PB_KUBERNETES_NATIVE)
+        return;
+    if (pb_capture(&self->kubectl, NULL, &objects, &count, &error)) {
+        tell_error(self, "right to list every kind", &error);
+    } else {
+        snprintf(text, sizeof text, "yes: %zu objects would be captured", count);
+        tell(self, "right to list every kind", text);
+    }
+    if (objects.size)
+        explicit_bzero(objects.data, objects.size);
+    pb_buffer_free(&objects);
 }
 
 static void check_suspension(doctor *self)
@@ -153,7 +276,7 @@ static void check_backend(doctor *self)
 static void check_cluster(doctor *self)
 {
     pb_error error = {0};
-    check_tool(self, "kubectl", "--help", "kubernetes-client");
+    check_kubectl(self);
     if (pb_pachyderm_read(&self->kubectl, &self->pachyderm, &error)) {
         tell_error(self, "Pachyderm", &error);
         if (error.kind == PB_ERROR_UNREACHABLE || error.kind == PB_ERROR_USAGE)
@@ -168,6 +291,8 @@ static void check_cluster(doctor *self)
         check_backend(self);
     }
     check_rights(self);
+    check_rights_of_options(self);
+    check_capture(self);
     check_suspension(self);
 }
 
@@ -301,6 +426,7 @@ int pb_doctor(pb_session *session, const pb_doctor_options *options,
     };
     self.kubectl.patience_ms = 0; /* a doctor says how it is now */
     check_tools(&self);
+    check_scratch(&self);
     if (options->cluster->name_space)
         check_cluster(&self);
     check_database(&self);

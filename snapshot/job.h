@@ -11,9 +11,10 @@
 struct pb_session {
     pb_session_options options;
     uv_loop_t loop;
-    pb_http *http;         /* of the few requests of the main thread */
-    atomic_bool cancelled; /* read by threads that talk to the cluster, too */
-    int64_t suspended_ms;  /* by the monotonic clock, since when a cluster is; 0: it is not */
+    pb_http *http;              /* of the few requests of the main thread */
+    atomic_bool cancelled;      /* read by threads that talk to the cluster, too */
+    atomic_bool kubectl_is_old; /* than 1.24: see pb_kubectl */
+    int64_t suspended_ms;       /* by the monotonic clock, since when a cluster is; 0: it is not */
     const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
 };
 
@@ -108,6 +109,10 @@ void pb_session_tell(pb_session *session, const pb_event *event);
 void pb_session_phase(pb_session *session, const char *phase);
 /* The folder for temporary files. */
 const char *pb_session_scratch(const pb_session *session);
+/* Makes a file there, writes into it and removes it again: USAGE where that fails, NO_SPACE where
+ * fewer than `needed_bytes` are free. *ret_free_bytes may be NULL. */
+int pb_session_check_scratch(const pb_session *session, uint64_t needed_bytes,
+                             uint64_t *ret_free_bytes, pb_error *error);
 void pb_session_note(pb_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* For clients of other loops, with the session's limits left out. */

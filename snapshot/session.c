@@ -2,10 +2,12 @@
 
 #include "base/clock.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { CONTROL_PARALLEL = 32 };
@@ -40,6 +42,56 @@ static int check_scratch(const char *folder, pb_error *error)
     pb_error_errno(error, errno, "the folder for temporary files %s", folder);
     error->kind = PB_ERROR_USAGE;
     return -1;
+}
+
+/* By doing it: rights alone do not tell of quotas, and root has them all. */
+static int try_folder(const char *folder, uint64_t *ret_free_bytes)
+{
+    static const char bytes[64 * 1024];
+    struct statvfs about;
+    pb_buffer name = {0};
+    pb_buffer_append_format(&name, "%s/pbcopy-XXXXXX", folder);
+    int file = mkostemp(name.data, O_CLOEXEC), number = 0;
+    if (file < 0) {
+        number = errno;
+    } else {
+        unlink(name.data);
+        ssize_t size = write(file, bytes, sizeof bytes);
+        if (size != (ssize_t)sizeof bytes)
+            number = size < 0 ? errno : ENOSPC;
+        else if (fstatvfs(file, &about))
+            number = errno;
+        else
+            *ret_free_bytes = (uint64_t)about.f_bavail * about.f_frsize;
+        close(file);
+    }
+    pb_buffer_free(&name);
+    return number;
+}
+
+int pb_session_check_scratch(const pb_session *session, uint64_t needed_bytes,
+                             uint64_t *ret_free_bytes, pb_error *error)
+{
+    enum { MIB = 1024 * 1024 };
+    const char *folder = pb_session_scratch(session);
+    uint64_t free_bytes = 0;
+    int number = try_folder(folder, &free_bytes);
+    if (ret_free_bytes)
+        *ret_free_bytes = free_bytes;
+    if (!number && needed_bytes <= free_bytes)
+        return 0;
+    if (number) {
+        pb_error_errno(error, number, "the folder for temporary files %s", folder);
+        if (error->kind != PB_ERROR_NO_SPACE)
+            error->kind = PB_ERROR_USAGE;
+    } else {
+        pb_error_set(error, PB_ERROR_NO_SPACE,
+                     "the folder for temporary files %s has %llu MiB free, and about %llu MiB are "
+                     "needed",
+                     folder, (unsigned long long)(free_bytes / MIB),
+                     (unsigned long long)((needed_bytes + MIB - 1) / MIB));
+    }
+    return pb_error_hint(error, "--scratch DIR, or TMPDIR, names another one");
 }
 
 int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error)

@@ -207,6 +207,7 @@ static int start_dumper(uv_loop_t *loop, pb_dump *dump, pb_error *error)
     const pb_child_options options = {
         .arguments = arguments,
         .environment = call.environment,
+        .inherited = pb_database_inherited,
         .received = on_dumped,
         .done = on_dumper_done,
         .context = dump,

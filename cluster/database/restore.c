@@ -226,6 +226,7 @@ static int start_target(uv_loop_t *loop, pb_undump *undump, pb_error *error)
     const pb_child_options options = {
         .arguments = arguments,
         .environment = call.environment,
+        .inherited = pb_database_inherited,
         .has_input = true,
         .drained = on_child_drained,
         .done = on_target_done,

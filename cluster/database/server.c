@@ -9,6 +9,16 @@ enum { DEADLINE_MS = 60 * 1000, ANSWER_BYTES_MAX = 64 * 1024 };
 
 /* ---- how children are told of it ---- */
 
+/* libpq's own, and those of the libraries by which it logs in and encrypts. */
+const char *const pb_database_inherited[] = {"PG*", "KRB5*", "SSL_CERT_*", "OPENSSL_*", NULL};
+
+/* A server that is gone without a word (a node that died, a firewall that forgot) would be waited
+ * for without end: after three minutes of silence the connection is given up. Longer than a busy
+ * server may leave what was sent unread, which counts as silence too. */
+#define KEEPALIVE                                                                                  \
+    "keepalives=1 keepalives_idle=60 keepalives_interval=20 keepalives_count=6 "                   \
+    "tcp_user_timeout=180000"
+
 static void append_quoted(pb_buffer *text, const char *name)
 {
     pb_buffer_append_text(text, "dbname='");
@@ -17,7 +27,7 @@ static void append_quoted(pb_buffer *text, const char *name)
             pb_buffer_append_char(text, '\\');
         pb_buffer_append_char(text, *name);
     }
-    pb_buffer_append_char(text, '\'');
+    pb_buffer_append_text(text, "' ");
 }
 
 void pb_database_arguments(const pb_database_server *server, const char *database,
@@ -39,11 +49,11 @@ void pb_database_arguments(const pb_database_server *server, const char *databas
         call->arguments[count++] = "--username";
         call->arguments[count++] = server->user;
     }
-    if (database) {
+    if (database)
         append_quoted(&call->database, database);
-        call->arguments[count++] = "--dbname";
-        call->arguments[count++] = call->database.data;
-    }
+    pb_buffer_append_text(&call->database, KEEPALIVE);
+    call->arguments[count++] = "--dbname";
+    call->arguments[count++] = call->database.data;
     call->arguments[count++] = "--no-password"; /* never asks at the terminal */
     call->argument_count = count;
     if (server->password) {
@@ -88,6 +98,7 @@ static const phrase phrases[] = {
     {"terminating connection", PB_ERROR_UNREACHABLE},
     {"could not receive data from server", PB_ERROR_UNREACHABLE},
     {"No space left on device", PB_ERROR_NO_SPACE},
+    {"invalid connection option \"tcp_user_timeout\"", PB_ERROR_USAGE},
 };
 
 static bool says(pb_slice line, const char *text)
@@ -144,6 +155,8 @@ void pb_database_judge(pb_slice said, pb_error *error)
                      PB_SLICE_FORMAT(versions));
         pb_error_hint(error, "install the postgresql-client of the server's version, or later");
     }
+    if (error->kind == PB_ERROR_USAGE && !error->hint[0])
+        pb_error_hint(error, "install postgresql-client 12 or later");
     if (says(said, "FATAL:  database \"") && says(said, "does not exist"))
         error->kind = PB_ERROR_NOT_FOUND;
     if (error->kind == PB_ERROR_REFUSED && !error->hint[0])
@@ -165,8 +178,10 @@ static int ask(uv_loop_t *loop, const pb_database_server *server, const char *da
     pb_database_arguments(server, database, &call);
     for (size_t i = 0; i < call.argument_count; i++)
         arguments[count++] = call.arguments[i];
-    const pb_child_options options = {
-        .arguments = arguments, .environment = call.environment, .deadline_ms = DEADLINE_MS};
+    const pb_child_options options = {.arguments = arguments,
+                                      .environment = call.environment,
+                                      .inherited = pb_database_inherited,
+                                      .deadline_ms = DEADLINE_MS};
     pb_buffer said = {0};
     int failed = pb_child_run(loop, &options, (pb_slice){NULL, 0}, NULL, ANSWER_BYTES_MAX,
                               ret_answer, &said, error);

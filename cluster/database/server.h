@@ -7,6 +7,9 @@
 
 enum { PB_DATABASE_ARGUMENTS_MAX = 9 };
 
+/* What of this process's environment a child that connects gets: see pb_child_options. */
+extern const char *const pb_database_inherited[];
+
 /* Arguments and environment of a child; the password is in the environment alone. Borrows from the
  * server. */
 typedef struct pb_database_call {
@@ -18,7 +21,8 @@ typedef struct pb_database_call {
 } pb_database_call;
 
 /* `database`: NULL where none is named. A name is told as one: it may look like a connection's
- * whole description, which libpq would follow to another server. *ret_call must not be moved. */
+ * whole description, which libpq would follow to another server. Connections are kept alive, and
+ * given up where nothing answers for minutes. *ret_call must not be moved. */
 void pb_database_arguments(const pb_database_server *server, const char *database,
                            pb_database_call *ret_call);
 void pb_database_call_free(pb_database_call *call);

@@ -206,8 +206,8 @@ static void add_flag(command *line, const char *name, const char *value)
     add(line, value);
 }
 
-/* What a child does not inherit, but the plugin that logs in to a cluster on AWS needs. Pointers
- * alone are allocated. */
+/* Plugins that log in to a cluster want variables that nobody can list: all but the keys of stores
+ * and the database's own. Pointers alone are allocated. */
 static const char **login_environment(void)
 {
     size_t count = 0, most = 1;
@@ -215,7 +215,7 @@ static const char **login_environment(void)
         most++;
     const char **all = pb_allocate(most * sizeof *all);
     for (char **variable = environ; variable && *variable; variable++)
-        if (strncmp(*variable, "AWS_", 4) == 0)
+        if (strncmp(*variable, "PBCOPY_", 7) != 0 && strncmp(*variable, "PG", 2) != 0)
             all[count++] = *variable;
     all[count] = NULL;
     return all;
@@ -468,14 +468,42 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
     return send_object(kubectl, arguments, list, error);
 }
 
-int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
-                     const json_t *patch, pb_error *error)
+/* With a further argument, or NULL. */
+static int patch_object(const pb_kubectl *kubectl, const char *kind, const char *name,
+                        const json_t *patch, const char *option, pb_error *error)
 {
     pb_buffer text = {0};
     pb_json_append(&text, patch);
-    const char *const arguments[] = {"patch",   kind,      name, "--type=merge",
-                                     "--patch", text.data, NULL};
+    text.data[text.size - 1] = '\0'; /* its newline */
+    const char *const arguments[] = {"patch",   kind,      name,   "--type=merge",
+                                     "--patch", text.data, option, NULL};
     int failed = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, error);
     pb_buffer_free(&text);
     return failed;
+}
+
+int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     const json_t *patch, pb_error *error)
+{
+    return patch_object(kubectl, kind, name, patch, NULL, error);
+}
+
+int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
+                           const json_t *patch, pb_error *error)
+{
+    pb_error wrong = {0};
+    if (!kubectl->is_old || !*kubectl->is_old) {
+        if (!patch_object(kubectl, kind, name, patch, "--subresource=scale", &wrong))
+            return 0;
+        if (!strstr(wrong.message, "unknown flag: --subresource")) {
+            *error = wrong;
+            return -1;
+        }
+        pb_log_line(kubectl->log, PB_LOG_WARNING,
+                    "kubectl is older than 1.24: whole objects are patched to scale them, and not "
+                    "their subresource scale");
+        if (kubectl->is_old)
+            *kubectl->is_old = true;
+    }
+    return patch_object(kubectl, kind, name, patch, NULL, error);
 }

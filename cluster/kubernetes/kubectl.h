@@ -21,6 +21,7 @@ typedef struct pb_kubectl {
     int64_t patience_ms;
     const atomic_bool *cancelled; /* ends a call with CANCELLED; NULL: never */
     const pb_log *log;
+    atomic_bool *is_old; /* set where it shows that kubectl is older than 1.24; NULL: not kept */
 } pb_kubectl;
 
 enum { PB_KUBECTL_OUTPUT_MAX = 256 * 1024 * 1024 };
@@ -52,6 +53,11 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
  * large. */
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error);
+/* The same of the object's subresource `scale`: a right of its own, with which nobody can change
+ * what runs. A kubectl older than 1.24 cannot: then the whole object is patched, and a warning says
+ * so once. */
+int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
+                           const json_t *patch, pb_error *error);
 
 /* Lets the loop run for so long. -1: CANCELLED, soon after `cancelled` was set. */
 int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error);

@@ -186,8 +186,11 @@ static int connect_by_file(const char *path, bool is_default, const char *cluste
 
 static int run(uv_loop_t *loop, const char *const *arguments, pb_slice input, pb_error *error)
 {
-    pb_child_options options = {
-        .arguments = arguments, .has_input = input.size > 0, .deadline_ms = DEADLINE_MS};
+    static const char *const inherited[] = {"PACH_*", NULL};
+    pb_child_options options = {.arguments = arguments,
+                                .inherited = inherited,
+                                .has_input = input.size > 0,
+                                .deadline_ms = DEADLINE_MS};
     pb_buffer output = {0};
     int done = pb_child_run(loop, &options, input, NULL, OUTPUT_BYTES_MAX, &output, NULL, error);
     pb_buffer_free(&output);

@@ -262,19 +262,39 @@ static bool names_same(const char *a, const char *b)
     return name_size(a) == name_size(b) && strncmp(a, b, name_size(a)) == 0;
 }
 
-/* Keys of stores are none of a child's business. */
-static bool is_kept(const char *variable, const char *const *replaced)
+static bool is_listed(const char *variable, const char *const *patterns)
 {
-    if (strncmp(variable, "PBCOPY_", 7) == 0 || strncmp(variable, "AWS_", 4) == 0)
-        return false;
-    for (; replaced && *replaced; replaced++)
-        if (names_same(variable, *replaced))
-            return false;
-    return true;
+    for (; patterns && *patterns; patterns++) {
+        size_t size = strlen(*patterns);
+        bool is_start = size && (*patterns)[size - 1] == '*';
+        if (is_start ? strncmp(variable, *patterns, size - 1) == 0
+                     : name_size(variable) == size && strncmp(variable, *patterns, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What holds no secret, and without which programs go wrong: a list of what is given away, as
+ * nobody knows the names of all secrets. */
+static bool is_for_all(const char *variable)
+{
+    static const char *const names[] = {
+        "PATH",         "HOME",  "USER", "LOGNAME", "SHELL",    "TMPDIR",
+        "TZ",           "LANG",  "LC_*", "LD_*",    "LANGUAGE", "NSS_WRAPPER_*",
+        "OPENSSL_CONF", "XDG_*", "TERM", "TZDIR",   "LOCPATH",  NULL};
+    return is_listed(variable, names);
+}
+
+static bool is_replaced(const char *variable, const char *const *by)
+{
+    for (; by && *by; by++)
+        if (names_same(variable, *by))
+            return true;
+    return false;
 }
 
 /* Pointers alone are allocated. */
-static char **make_environment(const char *const *added)
+static char **make_environment(const char *const *added, const char *const *inherited)
 {
     size_t count = 0, most = 1;
     for (char **variable = environ; *variable; variable++)
@@ -283,7 +303,8 @@ static char **make_environment(const char *const *added)
         most++;
     char **all = pb_allocate(most * sizeof *all);
     for (char **variable = environ; *variable; variable++)
-        if (is_kept(*variable, added))
+        if ((is_for_all(*variable) || is_listed(*variable, inherited)) &&
+            !is_replaced(*variable, added))
             all[count++] = *variable;
     for (const char *const *variable = added; variable && *variable; variable++)
         all[count++] = (char *)*variable;
@@ -344,7 +365,7 @@ int pb_child_start(uv_loop_t *loop, const pb_child_options *options, pb_child **
     files[0].data.stream = (uv_stream_t *)&child->input;
     files[1].data.stream = (uv_stream_t *)&child->output;
     files[2].data.stream = (uv_stream_t *)&child->errors;
-    char **environment = make_environment(options->environment);
+    char **environment = make_environment(options->environment, options->inherited);
     const uv_process_options_t spawned = {
         .exit_cb = on_exited,
         .file = options->arguments[0],
@@ -359,7 +380,7 @@ int pb_child_start(uv_loop_t *loop, const pb_child_options *options, pb_child **
     if (status)
         return refuse_start(child, status, error);
     /* Borrowed during the call alone. */
-    child->options.arguments = child->options.environment = NULL;
+    child->options.arguments = child->options.environment = child->options.inherited = NULL;
     if (!options->has_input)
         child->input_closed = true;
     uv_read_start((uv_stream_t *)&child->output, on_allocate, on_output);
@@ -454,6 +475,7 @@ int pb_child_run(uv_loop_t *loop, const pb_child_options *options, pb_slice inpu
     const pb_child_options wanted = {
         .arguments = options->arguments,
         .environment = options->environment,
+        .inherited = options->inherited,
         .deadline_ms = options->deadline_ms,
         .has_input = input.size > 0,
         .received = on_run_received,

@@ -2,7 +2,8 @@
  *
  * A child belongs to one loop and its thread. It has a session of its own, so that Ctrl-C at the
  * terminal reaches pbcopy alone, and its whole process group is killed when it is given up. Secrets
- * go into its environment, never into its arguments. */
+ * go into its environment, never into its arguments; of this process's own environment it gets what
+ * any program may want (PATH, HOME, the locale, ...) and nothing else that is not named. */
 #ifndef PB_CLUSTER_PROCESS_CHILD_H
 #define PB_CLUSTER_PROCESS_CHILD_H
 
@@ -15,8 +16,10 @@ typedef struct pb_child pb_child;
 
 typedef struct pb_child_options {
     const char *const *arguments;   /* NULL at the end; [0] is looked for in PATH */
-    const char *const *environment; /* "NAME=value", in place of or beside this process's own; NULL
-                                       at the end; NULL for none */
+    const char *const *environment; /* "NAME=value", before what is inherited; NULL at the end;
+                                       NULL for none */
+    const char *const *inherited;   /* names of more variables that it gets from this process,
+                                       "PG*" for all that begin so; NULL at the end, or for none */
     bool has_input;                 /* standard input is fed by pb_child_write; else it is empty */
     int64_t deadline_ms;            /* from the start; 0 for none. Passed: killed, UNREACHABLE */
     /* Bytes of standard output. -1 kills the child, and *error is how it ended. NULL: dropped. */
@@ -52,8 +55,8 @@ int pb_child_exit_status(const pb_child *child); /* -1 where a signal ended it *
 /* A child from start to end, running the loop meanwhile: never inside a callback. `input` is its
  * standard input (empty: none), the output is appended to *ret_output (NULL: dropped); more than
  * output_bytes_max is FAILED. `cancelled` (may be NULL) is looked at ten times a second: CANCELLED.
- * *ret_stderr (NULL allowed) gets what pb_child_stderr has. Only arguments, environment and
- * deadline of the options are read. */
+ * *ret_stderr (NULL allowed) gets what pb_child_stderr has. Only arguments, environment,
+ * inherited and deadline of the options are read. */
 int pb_child_run(uv_loop_t *loop, const pb_child_options *options, pb_slice input,
                  const atomic_bool *cancelled, size_t output_bytes_max, pb_buffer *ret_output,
                  pb_buffer *ret_stderr, pb_error *error);

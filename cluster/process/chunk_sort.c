@@ -60,8 +60,10 @@ void pb_chunk_sort_tell(pb_chunk_sort *sort, void (*drained)(void *context), voi
 int pb_chunk_sort_start(uv_loop_t *loop, const char *folder, pb_chunk_sort **ret_sort,
                         pb_error *error)
 {
-    const char *const arguments[] = {
-        "sort", "--unique", "--buffer-size=64M", "--temporary-directory", folder, NULL};
+    char memory[32];
+    snprintf(memory, sizeof memory, "--buffer-size=%db", PB_CHUNK_SORT_MEMORY_BYTES);
+    const char *const arguments[] = {"sort", "--unique", memory, "--temporary-directory",
+                                     folder, NULL};
     static const char *const environment[] = {"LC_ALL=C", NULL};
     pb_chunk_sort *sort = pb_allocate_zeroed(1, sizeof *sort);
     const pb_child_options options = {

@@ -10,6 +10,8 @@
 
 typedef struct pb_chunk_sort pb_chunk_sort;
 
+enum { PB_CHUNK_SORT_MEMORY_BYTES = 64 * 1024 * 1024 }; /* more goes to disk */
+
 /* `folder` is for the temporary files. */
 int pb_chunk_sort_start(uv_loop_t *loop, const char *folder, pb_chunk_sort **ret_sort,
                         pb_error *error);

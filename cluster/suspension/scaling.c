@@ -202,7 +202,7 @@ static int scale(const pb_kubectl *kubectl, const json_t *object, uint64_t repli
                               pb_object_at(object, "metadata.uid"), "resourceVersion",
                               pb_object_at(object, "metadata.resourceVersion"), "spec", "replicas",
                               (json_int_t)replicas);
-    int failed = pb_kubectl_patch(&once, kind, name, patch, error);
+    int failed = pb_kubectl_patch_scale(&once, kind, name, patch, error);
     json_decref(patch);
     if (failed)
         pb_error_context(error, "scaling %s %s to %llu", kind, name, (unsigned long long)replicas);

@@ -102,6 +102,11 @@ chmod 666 "$here/pbcopy.yaml"
 run 2 verify
 refused "pbcopy.yaml: the file can be written by everybody"
 run 0 verify --config pbcopy.yaml
+chmod 664 "$here/pbcopy.yaml"
+[ "$(stat -c %g "$here/pbcopy.yaml")" != 0 ] || chgrp 12 "$here/pbcopy.yaml"
+run 2 verify
+refused "pbcopy.yaml: the file can be written by its group"
+grep -q "HINT: .*chmod go-w" "$scratch/err" || fail "no hint"
 chmod 600 "$here/pbcopy.yaml"
 mv "$here/pbcopy.yaml" "$scratch/kept.yaml"
 mkfifo "$here/pbcopy.yaml"

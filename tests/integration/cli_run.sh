@@ -129,6 +129,15 @@ if [[ -w /dev/full ]]; then
     done
 fi
 
+# Whatever programs and servers say is harmless on the terminal.
+mkdir "$scratch/programs"
+printf '#!/bin/sh\nprintf "sort\\033[2J\\033]0;owned\\007 9.1\\n"\n' >"$scratch/programs/sort"
+chmod 755 "$scratch/programs/sort"
+PATH="$scratch/programs:$PATH" "$pbcopy" doctor --namespace none --kubeconfig /nowhere \
+    >"$scratch/out" 2>/dev/null || true
+grep -qF 'ok      sort: sort?[2J?]0;owned? 9.1' "$scratch/out" || fail "doctor"
+! grep -q '[[:cntrl:]]' "$scratch/out" || fail "control characters from doctor"
+
 # Signals: told, 130, and no snapshot; run again, it goes on. Copies hang until told otherwise.
 interrupted="s3://interrupted?endpoint=$base"
 faults() { curl -sSf -X PUT --data-binary "$1" "$base/?origin-faults"; }

@@ -64,6 +64,12 @@ class BadInput(ClusterScenario):
         self.fails(here, scenario.UNREACHABLE, "refused", "--database-port", "1", hint="--database-port")
         self.fails(here, scenario.REFUSED, "password", PGPASSWORD="wrong", hint="PGPASSWORD")
         self.fails(here, scenario.USAGE, "prefix", "--prefix", "chunk/")
+        # Nowhere to sort: sysfs is writable for nobody, root included.
+        for folder in ("/nowhere/at/all", "/sys/kernel"):
+            self.fails(here, scenario.USAGE, f"temporary files {folder}", TMPDIR=folder, hint="--scratch DIR, or TMPDIR")
+            run = self.pbcopy("doctor", "--config", self.configuration(here), **{**self.environment(), "TMPDIR": folder})
+            self.assertEqual(run.exit_code, scenario.FAILED, run)
+            self.assertIn(f"WRONG   temporary files: the folder for temporary files {folder}", run.stdout)
         # A client that is older than the server, by what they say.
         self.program("pg_dump", 'if [[ $1 == --version ]]; then echo "pg_dump (PostgreSQL) 11.5"; else exec "$REAL" "$@"; fi')
         self.fails(here, scenario.USAGE, ["pg_dump is of version 11.5", "older than the server"], hint="postgresql-client-15")
@@ -77,7 +83,7 @@ class BadInput(ClusterScenario):
         # A doctor sees the same, and changes nothing.
         run = self.pbcopy("doctor", "--config", self.configuration(here), "--kubeconfig", some, **self.environment())
         self.assertEqual(run.exit_code, scenario.FAILED, run)
-        self.assertIn("WRONG   right to patch deployments.apps", run.stdout)
+        self.assertIn("WRONG   right to patch deployments.apps/scale", run.stdout)
         run = self.succeed("doctor", "--config", self.configuration(here), "--json", **self.environment())
         self.assertTrue(all(check["ok"] for check in run.json()["checks"]), run)
         self.assertGreater(len(run.json()["checks"]), 15)

@@ -124,7 +124,7 @@ class Kill(ClusterScenario):
     def test_signals(self):
         here = self.pachyderm(chunks=100, workers=1)
         here.start_simulation()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             run = self.begin("backup", "--config", self.configuration(here), **self.environment())
             scenario.wait_until(here.is_suspended, 60, "the window", poll_s=0.05)
             time.sleep(1)

@@ -1,9 +1,11 @@
 """Secrets of a cluster, each marked, are looked for wherever they could leak: the arguments of every process while a
-backup and a restore run, all that is printed, and all that is in the repository."""
+backup and a restore run, the environment of those that need none, all that is printed, and all that is in the
+repository."""
 
+import base64
+import contextlib
 import glob
 import os
-import base64
 import subprocess
 import sys
 import threading
@@ -16,10 +18,11 @@ from pachyderm_fixture import MARKS
 
 
 class Watch:
-    """Reads the arguments of every process, over and over."""
+    """Reads the arguments of every process, and the environment of its children, over and over."""
 
     def __init__(self):
         self.lines, self.programs, self._stop = set(), set(), threading.Event()
+        self.environments = {b"age": set(), b"sort": set(), b"kubectl": set()}
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
 
@@ -31,9 +34,14 @@ class Watch:
                         line = file.read()
                 except OSError:
                     continue
-                if line:
-                    self.lines.add(line)
-                    self.programs.add(os.path.basename(line.split(b"\0")[0]))
+                if not line:
+                    continue
+                self.lines.add(line)
+                program = os.path.basename(line.split(b"\0")[0])
+                self.programs.add(program)
+                if program in self.environments:
+                    with contextlib.suppress(OSError), open(path.replace("cmdline", "environ"), "rb") as file:
+                        self.environments[program].add(file.read())
             time.sleep(0.002)
 
     def end(self):
@@ -76,6 +84,15 @@ class Secrets(ClusterScenario):
             if os.path.basename(line.split(b"\0")[0]) in (b"pbcopy", b"kubectl", b"pg_dump", b"pg_restore", b"psql",
                                                           b"age", b"sort"):
                 self.assert_clean(f"arguments {line[:80]}", line)
+        # The restore has PGPASSWORD, and each run the store's keys.
+        for program, seen in watch.environments.items():
+            # Those of this test: others may run beside it.
+            found = [each for each in seen if f"HOME={self.folder}".encode() in each.split(b"\0")]
+            self.assertTrue(found, program)
+            for environment in found:
+                if program != b"kubectl":  # which logs in by AWS_* where a cluster wants it
+                    self.assert_clean(f"environment of {program}", environment)
+                self.assertNotIn(b"PGPASSWORD=", environment, program)
         for run in runs:
             self.assert_clean("standard output", run.stdout)
             self.assert_clean("standard error", run.stderr)

@@ -195,6 +195,38 @@ class DatabaseDump(scenario.Scenario):
     def assert_empty(self, database):
         self.assertTrue(self.succeed_program("empty", database)["empty"], database)
 
+    def timers(self):
+        """Of each connection to the server over TCP, seen from its client: the kind of timer that runs, and its
+        seconds."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in file.read().splitlines()[1:]]
+        there = f"0100007F:{self.server.port:04X}"
+        return [(row[5][:2], int(row[5][3:], 16) / os.sysconf("SC_CLK_TCK")) for row in rows
+                if row[2] == there and row[3] == "01"]
+
+    def test_connections_are_kept_alive(self):
+        """A server that vanishes is noticed: the keepalive timer, 02, runs from a minute down, not from two hours."""
+        for kind, connections in ((), 1), (("--all",), 2):
+            environment = {**os.environ, **self.server.environment()}
+            holder = subprocess.Popen(["psql", "--no-psqlrc", "--quiet", "--host", self.server.folder, "pachyderm"],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+            dump = None
+            try:
+                holder.stdin.write("BEGIN; LOCK TABLE storage.keys;\n\\echo held\n")
+                holder.stdin.flush()
+                self.assertEqual(holder.stdout.readline(), "held\n")
+                dump = subprocess.Popen([PROGRAM, "dump", self.path("dump"), "pachyderm", *kind],
+                                        stdout=subprocess.DEVNULL, env=environment)
+                scenario.wait_until(lambda: len(self.timers()) == connections
+                                    and all(kind == "02" for kind, _ in self.timers()), 30, "the dump to wait")
+                for _, seconds in self.timers():
+                    self.assertGreater(seconds, 0)
+                    self.assertLessEqual(seconds, 61)
+            finally:
+                holder.communicate("COMMIT;\n", timeout=30)
+                if dump:
+                    self.assertEqual(dump.wait(120), 0)
+
     # ---- there and back ----
 
     def test_one_database(self):

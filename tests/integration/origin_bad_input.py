@@ -301,7 +301,7 @@ class Input(scenario.Scenario):
         return origin, origin.url("source"), origin.url("repository")
 
     def test_signals(self):
-        for number, more in (signal.SIGINT, ()), (signal.SIGTERM, ("--json",)):
+        for number, more in (signal.SIGINT, ()), (signal.SIGTERM, ("--json",)), (signal.SIGQUIT, ()):
             with self.subTest(number.name, more=more):
                 origin, source, repository = self.many()
                 running = self.begin("backup", source, repository, "--parallel", "8", *more)

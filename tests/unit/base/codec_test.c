@@ -291,6 +291,14 @@ static void lines_are_made_harmless(void **state)
     }
 }
 
+static void text_of_many_lines_keeps_them(void **state)
+{
+    (void)state;
+    char text[] = "one\x1b[0m\r\n\ntwo\t\xff\n\xc2\x9bthree \xe2\x82";
+    pb_text_make_lines(text);
+    assert_string_equal(text, "one?[0m?\n\ntwo??\n?three ");
+}
+
 static void unsigned_numbers(void **state)
 {
     (void)state;
@@ -416,6 +424,7 @@ int main(void)
         cmocka_unit_test(utf8_agrees_with_the_book),
         cmocka_unit_test(utf8_table),
         cmocka_unit_test(lines_are_made_harmless),
+        cmocka_unit_test(text_of_many_lines_keeps_them),
         cmocka_unit_test(unsigned_numbers),
         cmocka_unit_test(sizes),
     };

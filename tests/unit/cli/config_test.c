@@ -471,6 +471,38 @@ static void a_file_of_everybody_is_not_taken_unasked(void **state)
     pb_options_free(&options);
 }
 
+static void a_file_of_a_group_is_not_taken_unasked(void **state)
+{
+    folder *self = *state;
+    const pb_config_places places[] = {{.here = self->here}, {.system = self->system}};
+    const char *const names[] = {self->here, self->system};
+    for (size_t i = 0; i < COUNT(places); i++) {
+        pb_options options;
+        pb_error error = {0};
+        write_file(names[i], "parallel: 3");
+        assert_int_equal(chmod(names[i], 0664), 0);
+        int read = read_files(&places[i], NULL, &options, &error);
+        if (getegid() == 0) { /* root's own group is root */
+            assert_int_equal(read, 0);
+            pb_options_free(&options);
+            assert_int_equal(chown(names[i], (uid_t)-1, 12), 0);
+            assert_int_equal(chmod(names[i], 0664), 0);
+            read = read_files(&places[i], NULL, &options, &error);
+        }
+        assert_int_equal(read, -1);
+        assert_int_equal(error.kind, PB_ERROR_USAGE);
+        assert_non_null(strstr(error.message, "can be written by its group"));
+        assert_non_null(strstr(error.hint, "chmod go-w"));
+        pb_options_free(&options);
+        assert_int_equal(read_files(&places[i], names[i], &options, &error), 0);
+        pb_options_free(&options);
+        assert_int_equal(chmod(names[i], 0644), 0);
+        assert_int_equal(read_files(&places[i], NULL, &options, &error), 0);
+        assert_int_equal(options.parallel, 3);
+        pb_options_free(&options);
+    }
+}
+
 static void a_pod_says_its_namespace(void **state)
 {
     folder *self = *state;
@@ -511,6 +543,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_file_counts, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_named_file_must_be_there, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_file_of_everybody_is_not_taken_unasked, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_file_of_a_group_is_not_taken_unasked, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_pod_says_its_namespace, make_folder, remove_folder),
     };

@@ -40,6 +40,8 @@ static const saying sayings[] = {
     {"pg_dump: error: Dumping the contents of table \"keys\" failed: PQgetResult() failed.\n"
      "pg_dump: detail: Error message from server: server closed the connection unexpectedly\n",
      PB_ERROR_UNREACHABLE, "keys"},
+    {"psql: error: invalid connection option \"tcp_user_timeout\"\n", PB_ERROR_USAGE,
+     "invalid connection option"},
     {"", PB_ERROR_FAILED, "as it was"},
     {"something else\n", PB_ERROR_FAILED, "as it was"},
 };
@@ -72,7 +74,10 @@ static void test_arguments(void **state)
     pb_database_arguments(&server, "it's\\host=h", &call);
     assert_int_equal(call.argument_count, 9);
     assert_string_equal(call.arguments[6], "--dbname");
-    assert_string_equal(call.arguments[7], "dbname='it\\'s\\\\host=h'");
+    const char *rest = strstr(call.arguments[7], "' keepalives=1 ");
+    assert_non_null(rest);
+    assert_int_equal(strncmp(call.arguments[7], "dbname='it\\'s\\\\host=h' ", 23), 0);
+    assert_non_null(strstr(rest, " tcp_user_timeout="));
     for (size_t i = 0; i < call.argument_count; i++)
         assert_null(strstr(call.arguments[i], "marked-secret"));
     for (const char *const *variable = call.environment; *variable; variable++)
@@ -80,8 +85,11 @@ static void test_arguments(void **state)
     assert_true(has_password);
     pb_database_call_free(&call);
     pb_database_arguments(&(pb_database_server){0}, NULL, &call);
-    assert_int_equal(call.argument_count, 1);
-    assert_string_equal(call.arguments[0], "--no-password");
+    assert_int_equal(call.argument_count, 3);
+    assert_string_equal(call.arguments[0], "--dbname");
+    assert_null(strstr(call.arguments[1], "dbname="));
+    assert_non_null(strstr(call.arguments[1], "keepalives_idle="));
+    assert_string_equal(call.arguments[2], "--no-password");
     pb_database_call_free(&call);
 }
 

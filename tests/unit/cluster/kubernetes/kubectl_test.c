@@ -445,6 +445,61 @@ static void a_quoted_object_is_not_repeated(void **state)
     assert_null(strstr(error.message, "marked"));
 }
 
+static unsigned warnings;
+
+static void count_warning(void *context, pb_log_level level, const char *line)
+{
+    (void)context;
+    assert_int_equal(level, PB_LOG_WARNING);
+    assert_non_null(strstr(line, "older than 1.24"));
+    warnings++;
+}
+
+static void scaling_patches_the_subresource(void **state)
+{
+    (void)state;
+    pb_kubectl kubectl = with_patience(0);
+    pb_error error = {0};
+    json_t *patch = json_pack("{s:{s:i}}", "spec", "replicas", 0);
+    answer("exit 0",
+           "echo 'Error from server (Forbidden): deployments.apps \"pachd\" is forbidden' >&2; "
+           "exit 1",
+           NULL);
+    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachd", patch, &error), 0);
+    assert_non_null(strstr(read_file("calls"), " patch Deployment pachd --type=merge --patch "
+                                               "{\"spec\":{\"replicas\":0}} "
+                                               "--subresource=scale\n"));
+    /* Whatever else fails is no reason to patch the whole. */
+    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachd", patch, &error), -1);
+    assert_int_equal(error.kind, PB_ERROR_REFUSED);
+    assert_int_equal(count_calls(), 2);
+    json_decref(patch);
+}
+
+static void an_old_kubectl_patches_the_whole_and_says_so_once(void **state)
+{
+    (void)state;
+    static const char unknown[] = "echo 'Error: unknown flag: --subresource\n"
+                                  "See '\\''kubectl patch --help'\\'' for usage.' >&2; exit 1";
+    const pb_log log = {.level = PB_LOG_WARNING, .write = count_warning};
+    atomic_bool is_old = false;
+    pb_kubectl kubectl = with_patience(0);
+    pb_error error = {0};
+    json_t *patch = json_pack("{s:{s:i}}", "spec", "replicas", 0);
+    kubectl.log = &log;
+    kubectl.is_old = &is_old;
+    warnings = 0;
+    answer(unknown, NULL);
+    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachd", patch, &error), 0);
+    assert_true(is_old);
+    assert_int_equal(count_calls(), 2);
+    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachw", patch, &error), 0);
+    assert_int_equal(count_calls(), 3);
+    assert_null(strstr(strstr(read_file("calls"), "pachw"), "--subresource"));
+    assert_int_equal(warnings, 1);
+    json_decref(patch);
+}
+
 static void a_login_by_aws_finds_its_variables(void **state)
 {
     (void)state;
@@ -453,11 +508,13 @@ static void a_login_by_aws_finds_its_variables(void **state)
     pb_error error = {0};
     setenv("AWS_PROFILE", "login", 1);
     setenv("PBCOPY_SOURCE_SECRET_ACCESS_KEY", "marked", 1);
-    answer("echo $AWS_PROFILE $PBCOPY_SOURCE_SECRET_ACCESS_KEY", NULL);
+    setenv("PGPASSWORD", "marked", 1);
+    answer("echo $AWS_PROFILE $PBCOPY_SOURCE_SECRET_ACCESS_KEY $PGPASSWORD", NULL);
     assert_int_equal(pb_kubectl_run(&kubectl, get_pods, nothing, &output, &error), 0);
     assert_string_equal(output.data, "login\n");
     unsetenv("AWS_PROFILE");
     unsetenv("PBCOPY_SOURCE_SECRET_ACCESS_KEY");
+    unsetenv("PGPASSWORD");
     pb_buffer_free(&output);
 }
 
@@ -493,6 +550,8 @@ int main(void)
         TEST(one_that_a_lost_answer_made_is_ours),
         TEST(one_that_another_made_meanwhile_is_not),
         TEST(a_quoted_object_is_not_repeated),
+        TEST(scaling_patches_the_subresource),
+        TEST(an_old_kubectl_patches_the_whole_and_says_so_once),
         TEST(a_login_by_aws_finds_its_variables),
         TEST(no_kubectl_is_said),
     };

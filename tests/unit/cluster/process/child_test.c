@@ -171,11 +171,39 @@ static void test_keys_are_not_inherited(void **state)
     pb_error error = {0};
     setenv("AWS_SECRET_ACCESS_KEY", "marked", 1);
     setenv("PBCOPY_SOURCE_SECRET_ACCESS_KEY", "marked", 1);
+    setenv("PGPASSWORD", "marked", 1);
+    setenv("SOMEBODYS_TOKEN", "marked", 1);
     setenv("COLOUR", "red", 1);
     assert_int_equal(run_shell("env", nothing, 0, &output, NULL, &error), 0);
     assert_null(strstr(output.data, "marked"));
     assert_null(strstr(output.data, "COLOUR=red"));
     assert_non_null(strstr(output.data, "PATH="));
+    pb_buffer_free(&output);
+}
+
+static void test_what_is_named_is_inherited(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"env", NULL};
+    static const char *const environment[] = {"PGUSER=given", NULL};
+    static const char *const inherited[] = {"PG*", "EXACT", NULL};
+    const pb_child_options options = {
+        .arguments = arguments, .environment = environment, .inherited = inherited};
+    pb_buffer output = {0};
+    pb_error error = {0};
+    setenv("PGPASSWORD", "one", 1);
+    setenv("PGUSER", "two", 1);
+    setenv("EXACT", "three", 1);
+    setenv("EXACTLY", "four", 1);
+    setenv("XPG", "five", 1);
+    assert_int_equal(
+        pb_child_run(&loop, &options, nothing, NULL, OUTPUT_MAX, &output, NULL, &error), 0);
+    assert_non_null(strstr(output.data, "PGPASSWORD=one\n"));
+    assert_non_null(strstr(output.data, "PGUSER=given\n"));
+    assert_null(strstr(output.data, "two"));
+    assert_non_null(strstr(output.data, "EXACT=three\n"));
+    assert_null(strstr(output.data, "four"));
+    assert_null(strstr(output.data, "five"));
     pb_buffer_free(&output);
 }
 
@@ -294,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deadline, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(test_cancelled, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(test_keys_are_not_inherited, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(test_what_is_named_is_inherited, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(test_large_both_ways, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(test_kill, open_loop, close_loop),
     };

@@ -69,7 +69,10 @@ uint64_t pb_dump_bytes(const pb_dump *dump);           /* dumped so far */
 
 /* DUMP: one transaction, which is not committed before all bytes are known to be the artifact's.
  * DUMP_ALL is psql's, without a transaction, as CREATE DATABASE and \connect allow none: a failure
- * leaves behind what was made before it. Roles that are there already are kept. */
+ * leaves behind what was made before it. Roles that are there already are kept.
+ *
+ * What psql gets is read first (cluster/database/script_gate.h): DAMAGED where the script holds
+ * commands of psql, or a COPY of files or programs, that no pg_dump writes. */
 
 typedef struct pb_undump pb_undump;
 
@@ -88,6 +91,7 @@ typedef struct pb_undump_options {
     void *context;
 } pb_undump_options;
 
+/* Runs the loop, to ask psql for its version. */
 int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump **ret_undump,
                     pb_error *error);
 void pb_undump_write(pb_undump *undump, const void *data, size_t size); /* stored bytes, in order */

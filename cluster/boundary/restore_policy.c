@@ -1,5 +1,6 @@
 #include "cluster/boundary/restore_policy.h"
 
+#include "cluster/kubernetes/object.h"
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -52,6 +53,236 @@ int pb_policy_check_record(const pb_restore_policy *policy, const pb_cluster_rec
     for (size_t i = 0; i < record->artifact_count; i++)
         if (check_artifact(policy, &record->artifacts[i], error))
             return -1;
+    return 0;
+}
+
+/* ---- Kubernetes objects ---- */
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static bool is_one_of(const char *text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Where a version is "GROUP/VERSION", or "v1" of the group without a name. */
+static void append_kind(pb_buffer *buffer, pb_slice version, pb_slice kind)
+{
+    const char *slash = memchr(version.data, '/', version.size);
+    pb_buffer_append(buffer, version.data, slash ? (size_t)(slash - version.data) : 0);
+    pb_buffer_append_char(buffer, '/');
+    pb_buffer_append_slice(buffer, kind);
+}
+
+/* NAME [SHORT NAMES] APIVERSION NAMESPACED KIND; empty columns are blanks. */
+static void take_kind(pb_slice line, json_t *kinds)
+{
+    pb_slice fields[3] = {{NULL, 0}};
+    size_t end = line.size;
+    for (size_t i = COUNT(fields); i-- > 0;) {
+        while (end && line.data[end - 1] == ' ')
+            end--;
+        size_t start = end;
+        while (start && line.data[start - 1] != ' ')
+            start--;
+        fields[i] = (pb_slice){line.data + start, end - start};
+        end = start;
+    }
+    if (!end || !pb_slice_equal(fields[1], PB_SLICE_LITERAL("true")))
+        return;
+    pb_buffer name = {0};
+    append_kind(&name, fields[0], fields[2]);
+    json_object_set_new(kinds, name.data, json_true());
+    pb_buffer_free(&name);
+}
+
+json_t *pb_policy_kinds(pb_slice answer)
+{
+    json_t *kinds = json_object();
+    while (answer.size) {
+        const char *end = memchr(answer.data, '\n', answer.size);
+        size_t size = end ? (size_t)(end - answer.data) : answer.size;
+        take_kind((pb_slice){answer.data, size}, kinds);
+        answer.data += size + (end != NULL);
+        answer.size -= size + (end != NULL);
+    }
+    return kinds;
+}
+
+/* kubectl takes any object with `items` for a list, and some versions of it tell no case apart. */
+static bool is_disguised(const json_t *object)
+{
+    static const char *const names[] = {"apiVersion", "kind", "metadata"};
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)object, name, value)
+    {
+        if (strcasecmp(name, "items") == 0)
+            return true;
+        for (size_t i = 0; i < COUNT(names); i++)
+            if (strcasecmp(name, names[i]) == 0 && strcmp(name, names[i]) != 0)
+                return true;
+    }
+    return false;
+}
+
+/* Known to be of the whole cluster, whatever a cluster says of its kinds. */
+static bool is_of_cluster(const char *kind)
+{
+    static const char *const kinds[] = {
+        "APIService",
+        "CertificateSigningRequest",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ClusterTrustBundle",
+        "CSIDriver",
+        "CSINode",
+        "CustomResourceDefinition",
+        "FlowSchema",
+        "IngressClass",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PodSecurityPolicy",
+        "PriorityClass",
+        "PriorityLevelConfiguration",
+        "RuntimeClass",
+        "SecurityContextConstraints",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+    };
+    return is_one_of(kind, kinds, COUNT(kinds));
+}
+
+/* What a member of a pod, wherever in the object it is, has to do with the host. */
+static const char *reach_of(const char *name, const json_t *value)
+{
+    static const struct {
+        const char *name, *why;
+    } flags[] = {
+        {"hostNetwork", "uses the host's network (hostNetwork)"},
+        {"hostPID", "sees the host's processes (hostPID)"},
+        {"hostIPC", "shares the host's memory (hostIPC)"},
+        {"privileged", "has a privileged container"},
+        {"hostProcess", "runs processes of the host (hostProcess)"},
+    };
+    if (strcasecmp(name, "hostPath") == 0 && json_is_object(value))
+        return "mounts a directory of the host (hostPath)";
+    for (size_t i = 0; i < COUNT(flags); i++)
+        if (strcasecmp(name, flags[i].name) == 0 && json_is_true(value))
+            return flags[i].why;
+    if (strcasecmp(name, "capabilities") == 0 &&
+        json_array_size(json_object_get(value, "add")) > 0) {
+        static const char *const harmless[] = {"NET_BIND_SERVICE", "CHOWN", "SETUID", "SETGID"};
+        const json_t *added = json_object_get(value, "add"), *one;
+        size_t i;
+        json_array_foreach(added, i, one)
+        {
+            const char *text = json_string_value(one);
+            if (!text || !is_one_of(text, harmless, COUNT(harmless)))
+                return "has a container with capabilities of the host's root";
+        }
+    }
+    return NULL;
+}
+
+/* Everywhere, as kinds of operators hold pods too. */
+static const char *find_reach(const json_t *value)
+{
+    const char *name, *why = NULL;
+    json_t *member;
+    size_t i;
+    if (json_is_object(value)) {
+        json_object_foreach((json_t *)value, name, member)
+        {
+            if (!why)
+                why = reach_of(name, member);
+            if (!why)
+                why = find_reach(member);
+        }
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, i, member)
+        {
+            if (!why)
+                why = find_reach(member);
+        }
+    }
+    return why;
+}
+
+pb_object_verdict pb_policy_object(const json_t *object, const char *name_space,
+                                   const json_t *kinds, const char **ret_why)
+{
+    static const char *const grants[] = {"Role", "RoleBinding"};
+    const char *kind = pb_object_kind(object);
+    const char *there = pb_object_text(object, "metadata.namespace");
+    pb_buffer name = {0};
+    append_kind(&name, pb_slice_of(pb_object_text(object, "apiVersion")), pb_slice_of(kind));
+    bool is_known = json_object_get(kinds, name.data) != NULL;
+    pb_buffer_free(&name);
+    pb_object_verdict verdict = PB_OBJECT_FORBIDDEN;
+    if (is_disguised(object)) {
+        *ret_why = "is a list in disguise";
+    } else if (is_of_cluster(kind)) {
+        *ret_why = "is of the whole cluster, and not of a namespace";
+    } else if (!is_known) {
+        *ret_why = "is of a kind that this cluster does not have in namespaces";
+        verdict = PB_OBJECT_UNKNOWN;
+    } else if (*there && strcmp(there, name_space) != 0) {
+        *ret_why = "is of another namespace";
+    } else if (is_one_of(kind, grants, COUNT(grants))) {
+        *ret_why = "gives rights in the namespace";
+        verdict = PB_OBJECT_GRANTS;
+    } else {
+        *ret_why = find_reach(object);
+        verdict = *ret_why ? PB_OBJECT_REACHES : PB_OBJECT_ORDINARY;
+    }
+    return verdict;
+}
+
+static int refuse_object(const json_t *object, const char *why, pb_object_verdict verdict,
+                         pb_error *error)
+{
+    bool is_forbidden = verdict == PB_OBJECT_FORBIDDEN;
+    pb_error_set(error, is_forbidden ? PB_ERROR_DAMAGED : PB_ERROR_USAGE,
+                 "%s/%s of the capture %s%s", pb_object_kind(object), pb_object_name(object), why,
+                 is_forbidden ? ": no capture of a namespace holds such" : "");
+    if (is_forbidden)
+        return pb_error_hint(error, "whoever can write to the repository can have put it there: "
+                                    "find out who, and restore an older snapshot");
+    if (verdict == PB_OBJECT_UNKNOWN)
+        return pb_error_hint(error, "install what has this kind first, or leave Kubernetes objects "
+                                    "out with --kubernetes none");
+    return pb_error_hint(error, "say --allow-privileged if the cluster that was backed up has it, "
+                                "and you trust all who write to the repository");
+}
+
+int pb_policy_filter(json_t *objects, const char *name_space, const json_t *kinds,
+                     bool allow_privileged, json_t *left_out, pb_error *error)
+{
+    for (size_t i = 0; i < json_array_size(objects);) {
+        json_t *object = json_array_get(objects, i);
+        const char *why;
+        pb_object_verdict verdict = pb_policy_object(object, name_space, kinds, &why);
+        if (verdict == PB_OBJECT_FORBIDDEN || verdict == PB_OBJECT_UNKNOWN ||
+            (verdict == PB_OBJECT_REACHES && !allow_privileged))
+            return refuse_object(object, why, verdict, error);
+        if (verdict == PB_OBJECT_GRANTS && !allow_privileged) {
+            json_array_append(left_out, object);
+            json_array_remove(objects, i);
+        } else {
+            i++;
+        }
+    }
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "manifest/cluster_record.h"
+#include <jansson.h>
 
 /* ---- dumps and captures ---- */
 
@@ -23,6 +24,29 @@ typedef struct pb_restore_policy {
  * USAGE with a hint where it is not. */
 int pb_policy_check_record(const pb_restore_policy *policy, const pb_cluster_record *record,
                            pb_error *error);
+
+/* ---- Kubernetes objects ---- */
+
+typedef enum pb_object_verdict {
+    PB_OBJECT_ORDINARY,
+    PB_OBJECT_GRANTS,    /* gives rights in the namespace: left out unless --allow-privileged */
+    PB_OBJECT_REACHES,   /* its pods reach the host: refused unless --allow-privileged */
+    PB_OBJECT_UNKNOWN,   /* of a kind that the cluster does not have in namespaces */
+    PB_OBJECT_FORBIDDEN, /* acts outside of its namespace, or is none that a capture holds */
+} pb_object_verdict;
+
+/* The namespaced kinds of a cluster, by the answer of `kubectl api-resources --namespaced=true
+ * --no-headers`: a set of "GROUP/KIND", the caller's. */
+json_t *pb_policy_kinds(pb_slice answer);
+/* Judges one object of a capture of `name_space`. *ret_why (borrowed) says what it is about it,
+ * where it is not ordinary. */
+pb_object_verdict pb_policy_object(const json_t *object, const char *name_space,
+                                   const json_t *kinds, const char **ret_why);
+/* Judges them all: takes those that give rights out of the array and appends them to *left_out,
+ * unless they are allowed. DAMAGED where one is forbidden, USAGE where one is unknown, or reaches
+ * the host and is not allowed; each with a hint. */
+int pb_policy_filter(json_t *objects, const char *name_space, const json_t *kinds,
+                     bool allow_privileged, json_t *left_out, pb_error *error);
 
 /* ---- scripts ---- */
 

@@ -96,7 +96,7 @@ static const pb_command_entry commands[] = {
                 {"A whole cluster, into another bucket and another Cloud SQL instance:",
                  "pbcopy restore s3://pachyderm-backup s3://pachyderm-new --namespace pachyderm "
                  "--identity age.key --bucket s3://pachyderm-new "
-                 "--cloudsql-instance project:region:instance"},
+                 "--cloudsql-instance project:region:instance --allow-privileged"},
             },
     },
     {

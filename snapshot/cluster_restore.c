@@ -273,6 +273,67 @@ static int check_databases(cluster_restore *self, pb_error *error)
     return 0;
 }
 
+static int refuse_live_database(const cluster_restore *self, const char *database,
+                                const pb_workload *writer, pb_error *error)
+{
+    const char *name_space = self->cluster->name_space;
+    pb_error_set(error, PB_ERROR_BUSY,
+                 "what database %s holds would be dropped, and Pachyderm in namespace %s, which "
+                 "uses it, is up: %s/%s has %llu replicas",
+                 database, name_space, writer->kind, writer->name,
+                 (unsigned long long)writer->replicas);
+    return pb_error_hint(error,
+                         "`pbcopy suspend --namespace %s` first; `pbcopy resume` takes its record "
+                         "away after the restore",
+                         name_space);
+}
+
+/* Is it the one that pachd uses? Its server may have another name here, or a forwarded port: then
+ * somebody who is connected tells. */
+static int check_live_database(cluster_restore *self, const pb_pachyderm *there,
+                               const pb_workload *writer, const char *database, pb_error *error)
+{
+    const pb_database_server *server = &self->cluster->database;
+    bool in_use = server->host && strcmp(server->host, there->database_host) == 0 &&
+                  (server->port ? server->port : 5432) == there->database_port;
+    if (!in_use && pb_database_is_in_use(&self->session->loop, server, database, &in_use, error))
+        return -1;
+    if (in_use)
+        return refuse_live_database(self, database, writer, error);
+    pb_session_note(self->session,
+                    "Pachyderm in namespace %s is up; database %s, which is dropped, is taken for "
+                    "none of its own: that is at %s:%llu, and nobody is connected to this one",
+                    self->cluster->name_space, database, there->database_host,
+                    (unsigned long long)there->database_port);
+    return 0;
+}
+
+/* Nothing is dropped under a Pachyderm that runs in the namespace. */
+static int check_live_databases(cluster_restore *self, pb_error *error)
+{
+    pb_pachyderm there = {0};
+    pb_error wrong = {0};
+    const pb_workload *writer = NULL;
+    if (!self->wanted->overwrite_database || self->cluster->dump != PB_DUMP_DATABASES)
+        return 0;
+    if (pb_pachyderm_read(&self->kubectl, &there, &wrong)) {
+        if (wrong.kind == PB_ERROR_NOT_FOUND)
+            return 0;
+        *error = wrong;
+        return -1;
+    }
+    for (size_t i = 0; i < there.writers.count && !writer; i++)
+        if (there.writers.items[i].replicas)
+            writer = &there.writers.items[i];
+    int failed = 0;
+    for (size_t i = 0; i < self->record->artifact_count && writer && !failed; i++)
+        if (is_dump(&self->record->artifacts[i]))
+            failed = check_live_database(self, &there, writer, self->record->artifacts[i].database,
+                                         error);
+    pb_pachyderm_free(&there);
+    return failed;
+}
+
 /* ---- the Kubernetes objects ---- */
 
 static void tell_lines(pb_session *session, pb_slice text)
@@ -686,7 +747,8 @@ static int work(cluster_restore *self, pb_error *error)
     pb_session_phase(self->session, "checking");
     if (name_bucket(self, error) || find_snapshot(self, error) || check_artifacts(self, error) ||
         check_live_buckets(self, error) || check_namespace(self, error) ||
-        check_databases(self, error) || read_objects(self, error))
+        check_databases(self, error) || check_live_databases(self, error) ||
+        read_objects(self, error))
         return -1;
     tell_plan(self);
     kubernetes = restores_kubernetes(self);

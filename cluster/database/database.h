@@ -36,6 +36,10 @@ int pb_database_client_version(uv_loop_t *loop, const char *program,
 int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, const char *database,
                          bool *ret_empty, pb_error *error);
 
+/* Is anybody else connected to it? */
+int pb_database_is_in_use(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                          bool *ret_in_use, pb_error *error);
+
 /* ---- a dump on its way out ---- */
 
 typedef struct pb_dump pb_dump;
@@ -81,8 +85,9 @@ typedef struct pb_undump_options {
     pb_database_server server; /* where to; not read where `check_only` */
     const char *database;      /* DUMP: into this one; DUMP_ALL: whose chunks are told */
     bool check_only;           /* no server: the archive is read to its end, its chunks are told */
-    bool clean;                /* drop what is there first, in the same transaction */
-    const char *identity;      /* age's key file, for an encrypted one */
+    bool clean; /* drop what is there first, in the same transaction; BUSY where others keep a lock
+                   on it for 30 s */
+    const char *identity;                       /* age's key file, for an encrypted one */
     void (*drained)(void *context);             /* pb_undump_pending went low: write on */
     void (*chunk)(void *context, pb_slice key); /* as above */
     /* Once. NONE only where all bytes were restored and committed, and their digest is the

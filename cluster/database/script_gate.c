@@ -95,6 +95,12 @@ static void restrict_psql(pb_script_gate *gate, const char *command)
         pb_buffer_append_format(&gate->accepted, "\\%s %s\n", command, gate->restrict_key);
 }
 
+static void set_lock_timeout(pb_script_gate *gate)
+{
+    pb_buffer_append_format(&gate->accepted, "SET lock_timeout = '%s';\n",
+                            gate->options.lock_timeout);
+}
+
 /* ---- refusals ---- */
 
 static int refuse(const pb_script_gate *gate, const char *what, pb_error *error)
@@ -469,6 +475,8 @@ static int take_line(pb_script_gate *gate, pb_error *error)
     gate->started = true;
     if (is_first)
         restrict_psql(gate, "restrict");
+    if (is_first && gate->options.lock_timeout)
+        set_lock_timeout(gate);
     if (text.size && text.data[text.size - 1] == '\n')
         text.size--;
     if (is_first && pb_slice_starts_with(line, PB_SLICE_LITERAL(mark)))
@@ -476,10 +484,16 @@ static int take_line(pb_script_gate *gate, pb_error *error)
     if (gate->place == SQL && !gate->statement.size && !gate->paren_depth && text.size &&
         text.data[0] == '\\')
         return take_command(gate, text, error);
+    /* pg_restore writes it at the beginning. */
+    bool is_ours = gate->options.lock_timeout && gate->place == SQL && !gate->statement.size &&
+                   pb_slice_equal(text, PB_SLICE_LITERAL("SET lock_timeout = 0;"));
     gate->rows_follow = false;
     if (read_sql(gate, text.data, text.data + text.size, error))
         return -1;
-    accept_bytes(gate, line.data, line.size);
+    if (is_ours)
+        set_lock_timeout(gate);
+    else
+        accept_bytes(gate, line.data, line.size);
     if (gate->rows_follow)
         gate->place = ROWS;
     return 0;

@@ -17,6 +17,9 @@ typedef struct pb_script_gate pb_script_gate;
 
 typedef struct pb_script_gate_options {
     const char *restrict_key; /* letters and digits, copied; NULL: psql is too old for it */
+    /* "30s": how long statements wait for locks, whatever the script says; borrowed. NULL: as long
+     * as it says. */
+    const char *lock_timeout;
     /* What psql is to read. */
     void (*write)(void *context, const void *data, size_t size);
     void *context;

@@ -16,6 +16,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import scenario
 import postgres_server
 
+try:
+    import psycopg2
+except ImportError:
+    scenario.unavailable("psycopg2 is not installed (python3-psycopg2)")
+
 PROGRAM = os.environ.get("DATABASE_PROGRAM", "")
 if not PROGRAM:
     scenario.unavailable("$DATABASE_PROGRAM does not name the program")
@@ -258,6 +263,23 @@ class DatabaseDump(scenario.Scenario):
         self.assertEqual(self.contents(target), before)
         self.succeed_program("restore", self.path("dump"), target, "--clean", *self.named(made))
         self.assertEqual(self.contents(target), self.contents("pachyderm"))
+
+    def test_a_database_that_is_in_use(self):
+        made = self.dump()
+        target = self.target()
+        self.server.psql(target, "CREATE SCHEMA storage; CREATE TABLE storage.keys (mine int)")
+        before = self.contents(target)
+        with psycopg2.connect(host=self.server.host, port=self.server.port, user=self.server.user,
+                              password=self.server.password, dbname=target) as holder:
+            holder.cursor().execute("SELECT * FROM storage.keys")  # its lock is kept to the end of the transaction
+            started = time.monotonic()
+            self.refuse(scenario.BUSY, "lock timeout", "restore", self.path("dump"), target, "--clean",
+                        *self.named(made), hint="pbcopy suspend")
+            self.assertLess(time.monotonic() - started, 90)
+            self.assertGreater(time.monotonic() - started, 25)
+        holder.close()
+        self.assertEqual(self.contents(target), before)
+        self.succeed_program("restore", self.path("dump"), target, "--clean", *self.named(made))
 
     def test_a_slow_store_and_one_that_fails(self):
         made = self.dump("--slow", "--chunks", self.path("chunks"))

@@ -315,6 +315,28 @@ static void connections_of_pg_dumpall_pass(void **state)
     expect_refused("\\connect -reuse-previous=on \"dbname='it'\"s'\"\n", "dbname", "\\connect");
 }
 
+static void locks_are_not_waited_for_without_end(void **state)
+{
+    (void)state;
+    static const char script[] =
+        "--\nSET statement_timeout = 0;\nSET lock_timeout = 0;\nSELECT "
+        "'\nSET lock_timeout = 0;\n';\n" ROWS "SET lock_timeout = 0;\n\\.\n";
+    pb_buffer text = {0};
+    pb_error error = {0};
+    const pb_script_gate_options options = {
+        .restrict_key = "KEY", .lock_timeout = "30s", .write = collect, .context = &text};
+    pb_script_gate *gate = pb_script_gate_new(&options);
+    assert_int_equal(pb_script_gate_feed(gate, script, sizeof script - 1, &error), 0);
+    assert_int_equal(pb_script_gate_end(gate, &error), 0);
+    pb_script_gate_free(gate);
+    pb_buffer_append_text(&text, "");
+    assert_string_equal(text.data,
+                        "\\restrict KEY\nSET lock_timeout = '30s';\n--\nSET "
+                        "statement_timeout = 0;\nSET lock_timeout = '30s';\nSELECT "
+                        "'\nSET lock_timeout = 0;\n';\n" ROWS "SET lock_timeout = 0;\n\\.\n");
+    pb_buffer_free(&text);
+}
+
 static void psql_is_restricted_by_a_key_of_ours(void **state)
 {
     (void)state;
@@ -344,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_zero_byte_is_refused),
         cmocka_unit_test(long_text_is_judged_to_its_end),
         cmocka_unit_test(connections_of_pg_dumpall_pass),
+        cmocka_unit_test(locks_are_not_waited_for_without_end),
         cmocka_unit_test(psql_is_restricted_by_a_key_of_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

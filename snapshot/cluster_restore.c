@@ -262,10 +262,27 @@ static bool is_dump(const pb_artifact *artifact)
     return artifact->kind != PB_ARTIFACT_OBJECTS;
 }
 
+/* What keeps commands out of psql is then one reader alone, and somebody should know. */
+static int check_psql(cluster_restore *self, pb_error *error)
+{
+    pb_database_version psql;
+    if (pb_database_client_version(&self->session->loop, "psql", &psql, error))
+        return -1;
+    if (!pb_database_can_restrict(&psql))
+        pb_session_note(self->session,
+                        "psql %s does not know \\restrict: that a dump's script holds no commands "
+                        "of psql is checked by pbcopy alone; install a newer minor version where "
+                        "others can write to the repository",
+                        psql.text);
+    return 0;
+}
+
 static int check_databases(cluster_restore *self, pb_error *error)
 {
     if (self->cluster->dump == PB_DUMP_NONE)
         return 0;
+    if (check_psql(self, error))
+        return -1;
     for (size_t i = 0; i < self->record->artifact_count; i++)
         if (is_dump(&self->record->artifacts[i]) &&
             check_database(self, &self->record->artifacts[i], error))

@@ -31,6 +31,9 @@ int pb_database_server_version(uv_loop_t *loop, const pb_database_server *server
 /* The version of pg_dump, pg_restore, ...: USAGE where it is not there. */
 int pb_database_client_version(uv_loop_t *loop, const char *program,
                                pb_database_version *ret_version, pb_error *error);
+/* Does a psql of this version know \restrict, and with it refuse commands of its own in a script?
+ */
+bool pb_database_can_restrict(const pb_database_version *psql);
 /* Is there anything in it (tables, schemas other than PostgreSQL's own)? NOT_FOUND: no such
  * database. */
 int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, const char *database,

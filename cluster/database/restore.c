@@ -240,7 +240,7 @@ static int start_gate(uv_loop_t *loop, pb_undump *undump, pb_error *error)
     pb_random_bytes(random, sizeof random);
     pb_hex_encode(random, sizeof random, key);
     const pb_script_gate_options options = {
-        .restrict_key = pb_script_gate_can_restrict(psql.number) ? key : NULL,
+        .restrict_key = pb_database_can_restrict(&psql) ? key : NULL,
         .lock_timeout = undump->options.clean ? "30s" : NULL,
         .write = on_accepted,
         .context = undump,

@@ -44,13 +44,13 @@ struct pb_script_gate {
     bool started, rows_follow;
 };
 
-bool pb_script_gate_can_restrict(unsigned psql_version)
+bool pb_database_can_restrict(const pb_database_version *psql)
 {
     static const unsigned since[] = {130022, 140019, 150014, 160010, 170006};
     for (size_t i = 0; i < sizeof since / sizeof *since; i++)
-        if (psql_version / 10000 == since[i] / 10000)
-            return psql_version >= since[i];
-    return psql_version / 10000 > 17;
+        if (psql->number / 10000 == since[i] / 10000)
+            return psql->number >= since[i];
+    return psql->number / 10000 > 17;
 }
 
 pb_script_gate *pb_script_gate_new(const pb_script_gate_options *options)

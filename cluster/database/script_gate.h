@@ -10,8 +10,7 @@
 #ifndef PB_CLUSTER_DATABASE_SCRIPT_GATE_H
 #define PB_CLUSTER_DATABASE_SCRIPT_GATE_H
 
-#include "base/bytes.h"
-#include "base/error.h"
+#include "cluster/database/database.h"
 
 typedef struct pb_script_gate pb_script_gate;
 
@@ -24,9 +23,6 @@ typedef struct pb_script_gate_options {
     void (*write)(void *context, const void *data, size_t size);
     void *context;
 } pb_script_gate_options;
-
-/* Does psql of this version (150014 is 15.14) know \restrict? */
-bool pb_script_gate_can_restrict(unsigned psql_version);
 
 pb_script_gate *pb_script_gate_new(const pb_script_gate_options *options);
 /* The next bytes. DAMAGED where a line is refused, with its number: nothing of that line or behind

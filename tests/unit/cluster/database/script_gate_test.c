@@ -350,9 +350,9 @@ static void psql_is_restricted_by_a_key_of_ours(void **state)
     static const unsigned old[] = {90624, 120022, 130021, 140018, 150013, 160009, 170005};
     static const unsigned new[] = {130022, 140019, 150014, 150018, 160010, 170006, 180000, 190001};
     for (size_t i = 0; i < COUNT(old); i++)
-        assert_false(pb_script_gate_can_restrict(old[i]));
+        assert_false(pb_database_can_restrict(&(pb_database_version){.number = old[i]}));
     for (size_t i = 0; i < COUNT(new); i++)
-        assert_true(pb_script_gate_can_restrict(new[i]));
+        assert_true(pb_database_can_restrict(&(pb_database_version){.number = new[i]}));
 }
 
 int main(void)

@@ -164,11 +164,14 @@ static int check_live_clusters(cluster_restore *self, const aimed_bucket *target
             char *identity = pb_bucket_identity(other.storage_url);
             failed = check_bucket(self, targets, identity, name_space, error);
             free(identity);
-        } else if (!other.storage_path[0]) {
+        } else if (!other.storage_path[0] || strncmp(targets[0].identity, "file:", 5) == 0) {
             pb_session_note(self->session,
                             "whether the cluster in namespace %s uses this bucket is not known: it "
-                            "does not say where its bucket is",
-                            name_space);
+                            "%s%s",
+                            name_space,
+                            other.storage_path[0] ? "keeps its data in a directory of its node, "
+                                                  : "does not say where its bucket is",
+                            other.storage_path);
         }
         pb_pachyderm_free(&other);
     }

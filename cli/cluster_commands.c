@@ -174,6 +174,7 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
         .allow_live_bucket = options->allow_live_bucket,
         .allow_existing = options->allow_existing,
         .overwrite_database = options->overwrite_database,
+        .allow_privileged = options->allow_privileged,
         .address = options->address,
         .context = options->cluster,
     };

@@ -79,7 +79,13 @@ static const pb_command_entry commands[] = {
             "A database is restored whole or not at all, and pods start last, so that a failure "
             "leaves nothing running over half of the data. What was written stays: the same "
             "command goes on with the objects; a database that was restored by then is refused, "
-            "unless --overwrite-database is given. --dry-run shows every edit as old -> new.",
+            "unless --overwrite-database is given. --dry-run shows the whole plan, and every edit "
+            "as old -> new.\n\n"
+            "A repository is not trusted more than need be. With --identity, dumps and captures "
+            "that are not encrypted are refused unless --plaintext is said, and so is a kind of "
+            "dump that --dump does not name. psql gets of a dump only what pg_dump writes, none of "
+            "psql's own commands. Of a capture only namespaced objects are applied; those that "
+            "give rights or reach the host need --allow-privileged.",
         .examples =
             {
                 {"Restore the newest snapshot into an empty bucket:",
@@ -90,7 +96,7 @@ static const pb_command_entry commands[] = {
                 {"A whole cluster, into another bucket and another Cloud SQL instance:",
                  "pbcopy restore s3://pachyderm-backup s3://pachyderm-new --namespace pachyderm "
                  "--identity age.key --bucket s3://pachyderm-new "
-                 "--cloudsql-instance project:region:instance"},
+                 "--cloudsql-instance project:region:instance --allow-privileged"},
             },
     },
     {
@@ -404,8 +410,10 @@ static const pb_option_entry options[] = {
          "encrypt dumps and captures to this public key of age or ssh; may be given more than "
          "once: any one of the secret keys opens them. They hold the key of every chunk and the "
          "cluster's secrets, so without a recipient a backup refuses"),
-    FLAG("plaintext", plaintext, BACKUP | DOCTOR,
-         "store dumps and captures readable by whoever can read the repository"),
+    FLAG("plaintext", plaintext, BACKUP | RESTORE | DOCTOR,
+         "store dumps and captures readable by whoever can read the repository. A restore with "
+         "--identity takes those that are not encrypted only with this: whoever can write to the "
+         "repository can have put them there"),
     TEXT("identity", "FILE", identity, RESTORE | VERIFY,
          "the secret key of age or ssh that opens what was encrypted to a --recipient"),
     {"wait", 0, "SECONDS", PB_OPTION_NUMBER, AT(wait_s), 600, 1, 86400, NULL, true,
@@ -450,6 +458,11 @@ static const pb_option_entry options[] = {
          "restore into a namespace that already has a Pachyderm; its objects are replaced"),
     FLAG("overwrite-database", overwrite_database, RESTORE,
          "drop what the databases hold already, in the transaction that restores them"),
+    FLAG("allow-privileged", allow_privileged, RESTORE,
+         "apply captured objects that give rights (Role, RoleBinding: left out without this) or "
+         "whose pods reach their host (hostPath, hostNetwork, hostPID, privileged containers: "
+         "refused without this). Whoever can write to the repository can have put them there; "
+         "--dry-run names them"),
     TEXT("address", "HOST", address, RESTORE | CONNECT,
          "point pachctl at this pachd, as HOST[:PORT] or grpc[s]://HOST:PORT"),
     TEXT("cluster", "NAME", cluster, RESTORE | CONNECT, "how pachctl is to call the cluster"),

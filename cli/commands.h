@@ -109,6 +109,7 @@ typedef struct pb_options {
     bool allow_live_bucket;
     bool allow_existing;
     bool overwrite_database;
+    bool allow_privileged;
     const char *address; /* of pachd, for pachctl */
     const char *cluster; /* how pachctl calls it */
 

@@ -32,8 +32,8 @@ typedef struct pb_cluster_options {
     pb_database_server database; /* what is NULL or 0 is read from the cluster */
     /* The database of logins; NULL: as pachd names it, "none": the cluster has none. */
     const char *identity_database;
-    pb_sealing sealing;      /* for dumps and captures */
-    bool plaintext;          /* they may be stored unencrypted */
+    pb_sealing sealing; /* for dumps and captures */
+    bool plaintext;     /* they may be stored unencrypted, or read so though an identity is given */
     const char *identity;    /* age's key file, to read them */
     int64_t wait_ms;         /* for pods to go, and to be ready */
     int64_t max_downtime_ms; /* of a backup; 0: no end */

@@ -2,12 +2,15 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "cluster/boundary/restore_policy.h"
 #include "cluster/edits/helm.h"
 #include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/velero.h"
 #include "cluster/pachyderm/pachctl.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
+#include "snapshot/bucket_overlap.h"
+#include "snapshot/cluster_plan.h"
 #include "snapshot/repository.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +28,8 @@ typedef struct cluster_restore {
     pb_snapshot_file file;
     const pb_cluster_record *record; /* the file's */
     json_t *objects;                 /* edited, with their counts; NULL without a capture */
+    json_t *kinds;                   /* that the cluster has in namespaces */
+    json_t *left_out;                /* of the capture */
     pb_buffer bucket;                /* its URL, for the edits */
     uint64_t helm_objects;           /* that the edits took from helm */
     pb_restore_result *result;
@@ -61,8 +66,18 @@ static int find_snapshot(cluster_restore *self, pb_error *error)
                                 "lists what there is");
 }
 
-static int check_identity(const cluster_restore *self, pb_error *error)
+/* Before anything of them is read. */
+static int check_artifacts(const cluster_restore *self, pb_error *error)
 {
+    const pb_restore_policy policy = {
+        .takes_databases = self->cluster->dump == PB_DUMP_DATABASES,
+        .takes_server = self->cluster->dump == PB_DUMP_ALL,
+        .takes_objects = restores_kubernetes(self),
+        .has_identity = self->cluster->identity != NULL,
+        .plaintext = self->cluster->plaintext,
+    };
+    if (pb_policy_check_record(&policy, self->record, error))
+        return -1;
     for (size_t i = 0; i < self->record->artifact_count; i++) {
         const pb_artifact *artifact = &self->record->artifacts[i];
         bool used = artifact->kind == PB_ARTIFACT_OBJECTS ? restores_kubernetes(self)
@@ -75,44 +90,46 @@ static int check_identity(const cluster_restore *self, pb_error *error)
 
 /* ---- what must not be overwritten ---- */
 
-static int refuse_bucket(const cluster_restore *self, const char *name_space, pb_error *error)
+/* Where objects go, and what the restored Pachyderm will use: --bucket says otherwise at will. */
+typedef struct aimed_bucket {
+    const char *name; /* as it is told */
+    char *identity;   /* NULL where it cannot be read */
+} aimed_bucket;
+
+enum { TARGETS = 2 };
+
+static int refuse_bucket(const aimed_bucket *target, const char *name_space, pb_error *error)
 {
     pb_error_set(error, PB_ERROR_USAGE,
                  "%s is the bucket of the cluster in namespace %s: each of the two would collect "
                  "chunks that the other needs",
-                 self->options->destination, name_space);
+                 target->name, name_space);
     return pb_error_hint(error, "restore into a bucket of its own, or, where that cluster is gone "
                                 "for good, say --allow-live-bucket");
 }
 
-/* 1 where `url` names a place that overlaps the destination. */
-static int overlaps(const cluster_restore *self, const char *url)
+/* `identity` is that of a bucket that the cluster in the namespace uses, or used. */
+static int check_bucket(const cluster_restore *self, const aimed_bucket *targets,
+                        const char *identity, const char *name_space, pb_error *error)
 {
-    pb_location destination = {0}, other = {0};
-    pb_error ignored;
-    int same = 0;
-    if (!pb_location_parse(self->options->destination, &destination, &ignored) &&
-        !pb_location_parse(url, &other, &ignored))
-        same = pb_location_overlaps(&destination, &other);
-    pb_location_free(&destination);
-    pb_location_free(&other);
-    return same;
+    bool same = targets[1].identity && strcmp(targets[0].identity, targets[1].identity) == 0;
+    for (int i = 0; i < (same ? 1 : TARGETS); i++) {
+        pb_bucket_relation relation = pb_buckets_compare(targets[i].identity, identity);
+        if (relation == PB_BUCKETS_OVERLAP)
+            return refuse_bucket(&targets[i], name_space, error);
+        if (relation == PB_BUCKETS_UNKNOWN)
+            pb_session_note(self->session,
+                            "whether %s is the bucket of the cluster in namespace %s (%s) cannot "
+                            "be told from its URL",
+                            targets[i].name, name_space,
+                            identity ? identity : "which pbcopy cannot read");
+    }
+    return 0;
 }
 
-static int check_live_buckets(cluster_restore *self, pb_error *error)
+/* Any other Pachyderm that this Kubernetes knows. */
+static int check_live_clusters(cluster_restore *self, const aimed_bucket *targets, pb_error *error)
 {
-    pb_location destination = {0};
-    if (pb_location_parse(self->options->destination, &destination, error))
-        return pb_error_context(error, "destination");
-    char *identity = pb_location_identity(&destination);
-    bool is_source = strcmp(identity, self->file.source) == 0;
-    free(identity);
-    pb_location_free(&destination);
-    if (self->wanted->allow_live_bucket)
-        return 0;
-    if (is_source)
-        return refuse_bucket(self, self->record->name_space, error);
-    /* Any other Pachyderm that this Kubernetes knows. */
     pb_kubectl all = self->kubectl;
     all.name_space = NULL;
     json_t *items = NULL;
@@ -143,12 +160,43 @@ static int check_live_buckets(cluster_restore *self, pb_error *error)
                             name_space, wrong.message);
             continue;
         }
-        if (other.storage_url[0] && overlaps(self, other.storage_url))
-            failed = refuse_bucket(self, name_space, error);
+        if (other.storage_url[0]) {
+            char *identity = pb_bucket_identity(other.storage_url);
+            failed = check_bucket(self, targets, identity, name_space, error);
+            free(identity);
+        } else if (!other.storage_path[0] || strncmp(targets[0].identity, "file:", 5) == 0) {
+            pb_session_note(self->session,
+                            "whether the cluster in namespace %s uses this bucket is not known: it "
+                            "%s%s",
+                            name_space,
+                            other.storage_path[0] ? "keeps its data in a directory of its node, "
+                                                  : "does not say where its bucket is",
+                            other.storage_path);
+        }
         pb_pachyderm_free(&other);
     }
     json_decref(items);
     return failed;
+}
+
+static int check_live_buckets(cluster_restore *self, pb_error *error)
+{
+    pb_location destination = {0};
+    if (pb_location_parse(self->options->destination, &destination, error))
+        return pb_error_context(error, "destination");
+    char *bucket = pb_bucket_identity(self->edits.bucket);
+    const aimed_bucket targets[TARGETS] = {
+        {.name = self->options->destination, .identity = pb_location_identity(&destination)},
+        {.name = bucket ? bucket : "what --bucket names", .identity = bucket},
+    };
+    pb_location_free(&destination);
+    int failed = self->wanted->allow_live_bucket ? 0
+                                                 : check_bucket(self, targets, self->file.source,
+                                                                self->record->name_space, error) ||
+                                                       check_live_clusters(self, targets, error);
+    for (int i = 0; i < TARGETS; i++)
+        free(targets[i].identity);
+    return failed ? -1 : 0;
 }
 
 static int check_namespace(cluster_restore *self, pb_error *error)
@@ -217,15 +265,93 @@ static bool is_dump(const pb_artifact *artifact)
     return artifact->kind != PB_ARTIFACT_OBJECTS;
 }
 
+/* What keeps commands out of psql is then one reader alone, and somebody should know. */
+static int check_psql(cluster_restore *self, pb_error *error)
+{
+    pb_database_version psql;
+    if (pb_database_client_version(&self->session->loop, "psql", &psql, error))
+        return -1;
+    if (!pb_database_can_restrict(&psql))
+        pb_session_note(self->session,
+                        "psql %s does not know \\restrict: that a dump's script holds no commands "
+                        "of psql is checked by pbcopy alone; install a newer minor version where "
+                        "others can write to the repository",
+                        psql.text);
+    return 0;
+}
+
 static int check_databases(cluster_restore *self, pb_error *error)
 {
     if (self->cluster->dump == PB_DUMP_NONE)
         return 0;
+    if (check_psql(self, error))
+        return -1;
     for (size_t i = 0; i < self->record->artifact_count; i++)
         if (is_dump(&self->record->artifacts[i]) &&
             check_database(self, &self->record->artifacts[i], error))
             return -1;
     return 0;
+}
+
+static int refuse_live_database(const cluster_restore *self, const char *database,
+                                const pb_workload *writer, pb_error *error)
+{
+    const char *name_space = self->cluster->name_space;
+    pb_error_set(error, PB_ERROR_BUSY,
+                 "what database %s holds would be dropped, and Pachyderm in namespace %s, which "
+                 "uses it, is up: %s/%s has %llu replicas",
+                 database, name_space, writer->kind, writer->name,
+                 (unsigned long long)writer->replicas);
+    return pb_error_hint(error,
+                         "`pbcopy suspend --namespace %s` first; `pbcopy resume` takes its record "
+                         "away after the restore",
+                         name_space);
+}
+
+/* Is it the one that pachd uses? Its server may have another name here, or a forwarded port: then
+ * somebody who is connected tells. */
+static int check_live_database(cluster_restore *self, const pb_pachyderm *there,
+                               const pb_workload *writer, const char *database, pb_error *error)
+{
+    const pb_database_server *server = &self->cluster->database;
+    bool in_use = server->host && strcmp(server->host, there->database_host) == 0 &&
+                  (server->port ? server->port : 5432) == there->database_port;
+    if (!in_use && pb_database_is_in_use(&self->session->loop, server, database, &in_use, error))
+        return -1;
+    if (in_use)
+        return refuse_live_database(self, database, writer, error);
+    pb_session_note(self->session,
+                    "Pachyderm in namespace %s is up; database %s, which is dropped, is taken for "
+                    "none of its own: that is at %s:%llu, and nobody is connected to this one",
+                    self->cluster->name_space, database, there->database_host,
+                    (unsigned long long)there->database_port);
+    return 0;
+}
+
+/* Nothing is dropped under a Pachyderm that runs in the namespace. */
+static int check_live_databases(cluster_restore *self, pb_error *error)
+{
+    pb_pachyderm there = {0};
+    pb_error wrong = {0};
+    const pb_workload *writer = NULL;
+    if (!self->wanted->overwrite_database || self->cluster->dump != PB_DUMP_DATABASES)
+        return 0;
+    if (pb_pachyderm_read(&self->kubectl, &there, &wrong)) {
+        if (wrong.kind == PB_ERROR_NOT_FOUND)
+            return 0;
+        *error = wrong;
+        return -1;
+    }
+    for (size_t i = 0; i < there.writers.count && !writer; i++)
+        if (there.writers.items[i].replicas)
+            writer = &there.writers.items[i];
+    int failed = 0;
+    for (size_t i = 0; i < self->record->artifact_count && writer && !failed; i++)
+        if (is_dump(&self->record->artifacts[i]))
+            failed = check_live_database(self, &there, writer, self->record->artifacts[i].database,
+                                         error);
+    pb_pachyderm_free(&there);
+    return failed;
 }
 
 /* ---- the Kubernetes objects ---- */
@@ -257,6 +383,24 @@ static int edit(cluster_restore *self, json_t *objects, pb_error *error)
     return failed;
 }
 
+/* The cluster says itself which kinds are namespaced: with a kind of the whole cluster, kubectl
+ * would not mind its namespace. */
+static int judge_objects(cluster_restore *self, pb_error *error)
+{
+    static const char *const discovery[] = {"api-resources", "--namespaced=true", "--no-headers",
+                                            NULL};
+    pb_buffer answer = {0};
+    if (pb_kubectl_run(&self->kubectl, discovery, (pb_slice){0}, &answer, error)) {
+        pb_buffer_free(&answer);
+        return pb_error_context(error, "which kinds this cluster has in namespaces");
+    }
+    self->kinds = pb_policy_kinds(pb_buffer_slice(&answer));
+    self->left_out = json_array();
+    pb_buffer_free(&answer);
+    return pb_policy_filter(self->objects, self->record->name_space, self->kinds,
+                            self->wanted->allow_privileged, self->left_out, error);
+}
+
 static int read_objects(cluster_restore *self, pb_error *error)
 {
     const pb_artifact *artifact = pb_cluster_record_find(self->record, PB_ARTIFACT_OBJECTS, NULL);
@@ -269,9 +413,10 @@ static int read_objects(cluster_restore *self, pb_error *error)
     int failed = pb_artifact_read(&self->repository, self->file.id, artifact,
                                   self->cluster->identity, CAPTURE_BYTES_MAX, &bytes, error);
     if (!failed)
-        failed = pb_capture_parse(pb_buffer_slice(&bytes), &self->objects, error);
+        failed = pb_capture_parse(pb_buffer_slice(&bytes), &self->objects, error) ||
+                 judge_objects(self, error) || edit(self, self->objects, error);
     pb_buffer_free(&bytes);
-    return failed || edit(self, self->objects, error) ? -1 : 0;
+    return failed ? -1 : 0;
 }
 
 static const char *text_at(const json_t *object, const char *outer, const char *name)
@@ -553,6 +698,26 @@ static int restore_databases(cluster_restore *self, pb_error *error)
 
 /* ---- the whole ---- */
 
+static void tell_plan(const cluster_restore *self)
+{
+    char *bucket = pb_bucket_identity(self->edits.bucket);
+    const pb_cluster_plan plan = {
+        .file = &self->file,
+        .cluster = self->cluster,
+        .destination = self->options->destination,
+        .bucket = bucket ? bucket : "what --bucket names",
+        .name_space = self->edits.name_space,
+        .address = self->wanted->address,
+        .overwrites_database = self->wanted->overwrite_database,
+        .takes_kubernetes = restores_kubernetes(self),
+        .objects = self->objects,
+        .left_out = self->left_out,
+        .kinds = self->kinds,
+    };
+    pb_cluster_plan_tell(self->session, &plan, self->session->options.dry_run);
+    free(bucket);
+}
+
 static int connect_pachctl(cluster_restore *self, pb_error *error)
 {
     const char *name = self->wanted->context ? self->wanted->context : self->cluster->name_space;
@@ -600,10 +765,12 @@ static int work(cluster_restore *self, pb_error *error)
 {
     bool kubernetes;
     pb_session_phase(self->session, "checking");
-    if (name_bucket(self, error) || find_snapshot(self, error) || check_identity(self, error) ||
+    if (name_bucket(self, error) || find_snapshot(self, error) || check_artifacts(self, error) ||
         check_live_buckets(self, error) || check_namespace(self, error) ||
-        check_databases(self, error) || read_objects(self, error))
+        check_databases(self, error) || check_live_databases(self, error) ||
+        read_objects(self, error))
         return -1;
+    tell_plan(self);
     kubernetes = restores_kubernetes(self);
     if (self->session->options.dry_run && kubernetes && is_by_velero(self))
         pb_session_note(self->session, "objects that Velero restores are edited after that: what "
@@ -643,6 +810,8 @@ int pb_cluster_restore(pb_session *session, const pb_restore_options *options,
     int ended = work(&self, error);
     ret_result->helm_objects = self.helm_objects;
     json_decref(self.objects);
+    json_decref(self.kinds);
+    json_decref(self.left_out);
     pb_buffer_free(&self.bucket);
     pb_repository_close(&self.repository);
     pb_snapshot_file_free(&self.file);

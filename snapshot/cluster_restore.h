@@ -13,6 +13,7 @@ typedef struct pb_cluster_restore_options {
     bool allow_live_bucket;  /* the destination may be the bucket of a cluster that lives */
     bool allow_existing;     /* the namespace may have a Pachyderm already */
     bool overwrite_database; /* what is in the databases is dropped */
+    bool allow_privileged;   /* captured objects may give rights, and reach their host */
     const char *address;     /* of the new cluster, for pachctl's context; NULL: none is written */
     const char *context;     /* its name; NULL: the namespace's */
 } pb_cluster_restore_options;

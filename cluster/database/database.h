@@ -31,10 +31,17 @@ int pb_database_server_version(uv_loop_t *loop, const pb_database_server *server
 /* The version of pg_dump, pg_restore, ...: USAGE where it is not there. */
 int pb_database_client_version(uv_loop_t *loop, const char *program,
                                pb_database_version *ret_version, pb_error *error);
+/* Does a psql of this version know \restrict, and with it refuse commands of its own in a script?
+ */
+bool pb_database_can_restrict(const pb_database_version *psql);
 /* Is there anything in it (tables, schemas other than PostgreSQL's own)? NOT_FOUND: no such
  * database. */
 int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, const char *database,
                          bool *ret_empty, pb_error *error);
+
+/* Is anybody else connected to it? */
+int pb_database_is_in_use(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                          bool *ret_in_use, pb_error *error);
 
 /* ---- a dump on its way out ---- */
 
@@ -69,7 +76,10 @@ uint64_t pb_dump_bytes(const pb_dump *dump);           /* dumped so far */
 
 /* DUMP: one transaction, which is not committed before all bytes are known to be the artifact's.
  * DUMP_ALL is psql's, without a transaction, as CREATE DATABASE and \connect allow none: a failure
- * leaves behind what was made before it. Roles that are there already are kept. */
+ * leaves behind what was made before it. Roles that are there already are kept.
+ *
+ * What psql gets is read first (cluster/database/script_gate.h): DAMAGED where the script holds
+ * commands of psql, or a COPY of files or programs, that no pg_dump writes. */
 
 typedef struct pb_undump pb_undump;
 
@@ -78,8 +88,9 @@ typedef struct pb_undump_options {
     pb_database_server server; /* where to; not read where `check_only` */
     const char *database;      /* DUMP: into this one; DUMP_ALL: whose chunks are told */
     bool check_only;           /* no server: the archive is read to its end, its chunks are told */
-    bool clean;                /* drop what is there first, in the same transaction */
-    const char *identity;      /* age's key file, for an encrypted one */
+    bool clean; /* drop what is there first, in the same transaction; BUSY where others keep a lock
+                   on it for 30 s */
+    const char *identity;                       /* age's key file, for an encrypted one */
     void (*drained)(void *context);             /* pb_undump_pending went low: write on */
     void (*chunk)(void *context, pb_slice key); /* as above */
     /* Once. NONE only where all bytes were restored and committed, and their digest is the
@@ -88,6 +99,7 @@ typedef struct pb_undump_options {
     void *context;
 } pb_undump_options;
 
+/* Runs the loop, to ask psql for its version. */
 int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump **ret_undump,
                     pb_error *error);
 void pb_undump_write(pb_undump *undump, const void *data, size_t size); /* stored bytes, in order */

@@ -1,6 +1,9 @@
 /* A dump on its way back: opened, held against its digest, and restored in one transaction. */
+#include "base/codec.h"
+#include "base/random.h"
 #include "cluster/database/role_filter.h"
 #include "cluster/database/script.h"
+#include "cluster/database/script_gate.h"
 #include "cluster/database/server.h"
 #include "cluster/process/child.h"
 #include <stdlib.h>
@@ -21,6 +24,8 @@ struct pb_undump {
     pb_child *target; /* psql, which runs the script; NULL with check_only */
     pb_database_script *script;
     pb_role_filter *roles; /* for DUMP_ALL */
+    pb_script_gate *gate;  /* in front of psql */
+    pb_error refused;      /* by it */
     pb_hash *hash;
     uint64_t bytes;
     pb_buffer held; /* of the script, for DUMP */
@@ -48,6 +53,7 @@ static void end_if_over(pb_undump *undump)
     undump->options.done(undump->options.context, &undump->error);
     pb_database_script_free(undump->script);
     pb_role_filter_free(undump->roles);
+    pb_script_gate_free(undump->gate);
     pb_hash_free(undump->hash);
     pb_buffer_free(&undump->held);
     free(undump);
@@ -59,6 +65,10 @@ static void finish_script(pb_undump *undump)
 {
     pb_error wrong;
     if (undump->script && pb_database_script_end(undump->script, &wrong)) {
+        fail(undump, &wrong);
+        return;
+    }
+    if (undump->gate && pb_script_gate_end(undump->gate, &wrong)) {
         fail(undump, &wrong);
         return;
     }
@@ -98,17 +108,17 @@ static void on_seal_drained(void *context)
 
 /* ---- the script ---- */
 
-static void on_filtered(void *context, const void *data, size_t size)
+/* Gives psql all but the end of an archive's script. */
+static void on_accepted(void *context, const void *data, size_t size)
 {
     pb_undump *undump = context;
-    if (undump->target)
-        pb_child_write(undump->target, data, size);
-}
-
-/* Gives psql all but the end. */
-static void hold_end(pb_undump *undump, const void *data, size_t size)
-{
     pb_buffer *held = &undump->held;
+    if (!undump->target)
+        return;
+    if (undump->kind == PB_ARTIFACT_DUMP_ALL) {
+        pb_child_write(undump->target, data, size);
+        return;
+    }
     pb_buffer_append(held, data, size);
     if (held->size <= HELD_BYTES)
         return;
@@ -118,15 +128,25 @@ static void hold_end(pb_undump *undump, const void *data, size_t size)
     held->size = HELD_BYTES;
 }
 
+/* Last of all before psql, so that what is judged is what psql reads. */
+static void on_filtered(void *context, const void *data, size_t size)
+{
+    pb_undump *undump = context;
+    if (undump->gate && !undump->refused.kind)
+        pb_script_gate_feed(undump->gate, data, size, &undump->refused);
+}
+
 static int on_script(void *context, const void *data, size_t size, pb_error *error)
 {
     pb_undump *undump = context;
     if (undump->roles)
         pb_role_filter_feed(undump->roles, data, size);
-    else if (undump->target)
-        hold_end(undump, data, size);
+    else
+        on_filtered(undump, data, size);
     update_flow(undump);
-    if (!undump->script || !pb_database_script_feed(undump->script, data, size, error))
+    if (undump->refused.kind)
+        *error = undump->refused;
+    else if (!undump->script || !pb_database_script_feed(undump->script, data, size, error))
         return 0;
     fail(undump, error); /* at once: that pg_restore then dies says nothing about the archive */
     return -1;
@@ -180,7 +200,9 @@ static void on_seal_done(void *context, const pb_error *error)
         undump->opened = true;
         if (undump->roles)
             pb_role_filter_end(undump->roles);
-        if (undump->reader)
+        if (undump->refused.kind)
+            fail(undump, &undump->refused);
+        else if (undump->reader)
             pb_child_end_input(undump->reader);
         else
             finish_script(undump);
@@ -204,6 +226,27 @@ static void on_target_done(void *context, pb_child *child, const pb_error *error
         fail(undump, &early);
     }
     end_if_over(undump);
+}
+
+/* What psql reads goes through the gate; the key is of this run alone. */
+static int start_gate(uv_loop_t *loop, pb_undump *undump, pb_error *error)
+{
+    enum { KEY_BYTES = 24 };
+    pb_database_version psql;
+    uint8_t random[KEY_BYTES];
+    char key[2 * KEY_BYTES + 1];
+    if (pb_database_client_version(loop, "psql", &psql, error))
+        return -1;
+    pb_random_bytes(random, sizeof random);
+    pb_hex_encode(random, sizeof random, key);
+    const pb_script_gate_options options = {
+        .restrict_key = pb_database_can_restrict(&psql) ? key : NULL,
+        .lock_timeout = undump->options.clean ? "30s" : NULL,
+        .write = on_accepted,
+        .context = undump,
+    };
+    undump->gate = pb_script_gate_new(&options);
+    return 0;
 }
 
 static int start_target(uv_loop_t *loop, pb_undump *undump, pb_error *error)
@@ -313,7 +356,8 @@ int pb_undump_start(uv_loop_t *loop, const pb_undump_options *options, pb_undump
     }
     if (all && !options->check_only)
         undump->roles = pb_role_filter_new(on_filtered, undump);
-    if ((!options->check_only && start_target(loop, undump, error)) ||
+    if ((!options->check_only &&
+         (start_gate(loop, undump, error) || start_target(loop, undump, error))) ||
         (!all && start_reader(loop, undump, error)) ||
         start_seal(loop, undump, artifact->encrypted, error)) {
         undump->options.done = ignore_end;

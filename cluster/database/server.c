@@ -99,6 +99,7 @@ static const phrase phrases[] = {
     {"could not receive data from server", PB_ERROR_UNREACHABLE},
     {"No space left on device", PB_ERROR_NO_SPACE},
     {"invalid connection option \"tcp_user_timeout\"", PB_ERROR_USAGE},
+    {"canceling statement due to lock timeout", PB_ERROR_BUSY},
 };
 
 static bool says(pb_slice line, const char *text)
@@ -162,6 +163,10 @@ void pb_database_judge(pb_slice said, pb_error *error)
     if (error->kind == PB_ERROR_REFUSED && !error->hint[0])
         pb_error_hint(error, "the password comes from PGPASSWORD, the cluster's secret or pgpass; "
                              "--database-user names the user");
+    if (error->kind == PB_ERROR_BUSY && !error->hint[0])
+        pb_error_hint(error,
+                      "somebody uses the database, and nothing was changed: `pbcopy suspend` "
+                      "ends Pachyderm's sessions; pg_stat_activity shows others");
     if (says(said, "role \"") && says(said, "does not exist") && !error->hint[0])
         pb_error_hint(error, "make the role first: createuser pachyderm");
 }
@@ -251,6 +256,20 @@ int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, cons
     int failed = ask(loop, server, database, question, &answer, error);
     if (!failed)
         *ret_empty = answer.data[0] == 't';
+    pb_buffer_free(&answer);
+    return failed;
+}
+
+int pb_database_is_in_use(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                          bool *ret_in_use, pb_error *error)
+{
+    static const char question[] =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+        "pg_backend_pid() AND backend_type = 'client backend')";
+    pb_buffer answer = {0};
+    int failed = ask(loop, server, database, question, &answer, error);
+    if (!failed)
+        *ret_in_use = answer.data[0] == 't';
     pb_buffer_free(&answer);
     return failed;
 }

@@ -290,7 +290,7 @@ class BadInput(ClusterScenario):
         self.assertEqual([a["kind"] for a in told["snapshot"]["cluster"]["artifacts"]], ["pg_dumpall"])
         self.assertEqual(told["snapshot"]["cluster"]["chunks_needed"], 200)
         there = self.postgres()
-        self.restore(here, self.new_namespace("again"), there, "--kubernetes", "none")
+        self.restore(here, self.new_namespace("again"), there, "--kubernetes", "none", "--dump", "all")
         self.assert_agrees(there, here.origin.bucket("restored"))
         self.assertEqual(there.psql("dex", "SELECT count(*) FROM password"), "1")
 

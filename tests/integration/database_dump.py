@@ -16,6 +16,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import scenario
 import postgres_server
 
+try:
+    import psycopg2
+except ImportError:
+    scenario.unavailable("psycopg2 is not installed (python3-psycopg2)")
+
 PROGRAM = os.environ.get("DATABASE_PROGRAM", "")
 if not PROGRAM:
     scenario.unavailable("$DATABASE_PROGRAM does not name the program")
@@ -291,6 +296,23 @@ class DatabaseDump(scenario.Scenario):
         self.succeed_program("restore", self.path("dump"), target, "--clean", *self.named(made))
         self.assertEqual(self.contents(target), self.contents("pachyderm"))
 
+    def test_a_database_that_is_in_use(self):
+        made = self.dump()
+        target = self.target()
+        self.server.psql(target, "CREATE SCHEMA storage; CREATE TABLE storage.keys (mine int)")
+        before = self.contents(target)
+        with psycopg2.connect(host=self.server.host, port=self.server.port, user=self.server.user,
+                              password=self.server.password, dbname=target) as holder:
+            holder.cursor().execute("SELECT * FROM storage.keys")  # its lock is kept to the end of the transaction
+            started = time.monotonic()
+            self.refuse(scenario.BUSY, "lock timeout", "restore", self.path("dump"), target, "--clean",
+                        *self.named(made), hint="pbcopy suspend")
+            self.assertLess(time.monotonic() - started, 90)
+            self.assertGreater(time.monotonic() - started, 25)
+        holder.close()
+        self.assertEqual(self.contents(target), before)
+        self.succeed_program("restore", self.path("dump"), target, "--clean", *self.named(made))
+
     def test_a_slow_store_and_one_that_fails(self):
         made = self.dump("--slow", "--chunks", self.path("chunks"))
         self.assertEqual(self.chunks(), self.wanted)
@@ -318,6 +340,86 @@ class DatabaseDump(scenario.Scenario):
         if not scenario.is_sanitized():
             self.assertLess(made["peak_bytes"], 64_000_000)
             self.assertLess(restored["peak_bytes"], 64_000_000)
+
+    # ---- scripts that are hostile ----
+
+    # Lines for a script, each of which has psql run a program, %s. The one with CREATE ROLE does so once that statement
+    # was rewritten for a server that has the role; the others do by themselves.
+    HOSTILE = (
+        "\\! %s", "SELECT 1 \\g |%s", "\\o |%s", "\\copy (SELECT 1) TO PROGRAM '%s'", "\\set x `%s`",
+        "SELECT 'C:\\'; \\! %s", "SELECT a$$ \\! %s", "SELECT (;\nCOPY dex.x (a) FROM stdin;\n\\! %s",
+        "-- x\r\\! %s", "CREATE ROLE a'b;\n\\! %s\n'",
+        "COMMENT ON ROLE pachyderm IS '\n\\! no\n'; \\! %s",
+        "CREATE DATABASE \"\\! %s\";\n\\connect -reuse-previous=on \"dbname='\\\\! %s'\"\n:DBNAME",
+    )
+
+    def hostile_script(self, line):
+        """A script of pg_dumpall with such a line at its start, as a stored dump; what it would make."""
+        proof = self.path("proof")
+        script = f"--\n-- PostgreSQL database cluster dump\n--\n\n{line.replace('%s', 'touch ' + proof)}\nSELECT 1;\n" \
+                 "--\n-- PostgreSQL database cluster dump complete\n--\n\n"
+        with open(self.path("hostile.sql"), "w", encoding="utf-8", newline="") as file:
+            file.write(script)
+        subprocess.run(["zstd", "-q", "-f", self.path("hostile.sql"), "-o", self.path("hostile")], check=True, timeout=60)
+        data = script.encode()
+        return proof, {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    def old_psql(self):
+        """A psql that does not say that it knows \\restrict, and is told of none."""
+        self.program("psql", 'if [[ $1 == --version ]]; then echo "psql (PostgreSQL) 15.8"; else exec "$REAL" "$@"; fi')
+
+    def test_commands_of_psql_in_a_script(self):
+        other = postgres_server.PostgresServer()
+        self.addCleanup(other.stop)
+        environment = {**os.environ, **other.environment()}
+        ran = 0
+        for old in (False, True):
+            if old:
+                self.old_psql()
+            for line in self.HOSTILE:
+                proof, made = self.hostile_script(line)
+                self.refuse(scenario.DAMAGED, "which no pg_dump writes", "restore", self.path("hostile"), "pachyderm",
+                            "--all", *self.named(made), server=other, hint="repository")
+                self.assertFalse(os.path.exists(proof), line)
+                # psql by itself runs them: this test tries something.
+                if not old:
+                    subprocess.run(["psql", "--no-psqlrc", "--quiet", "--file", self.path("hostile.sql"), "postgres"],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=environment, check=False, timeout=60)
+                    ran += os.path.exists(proof)
+                    if os.path.exists(proof):
+                        os.remove(proof)
+        self.assertEqual(ran, len(self.HOSTILE) - 1)
+
+    def test_commands_of_psql_in_an_archive(self):
+        made = self.dump()
+        proof = self.path("proof")
+        for old in (False, True):
+            if old:
+                self.old_psql()
+            for line in (f"\\! touch {proof}", f"COPY storage.keys FROM PROGRAM 'touch {proof}';",
+                         f"COPY storage.keys (name) FROM '{proof}';"):
+                target = self.target()
+                with open(self.path("line"), "w", encoding="ascii") as file:
+                    file.write(line + "\n")
+                self.program("pg_restore", f'"$REAL" "$@" | sed "/^SET row_security/r {self.path("line")}"')
+                self.refuse(scenario.DAMAGED, "which no pg_dump writes", "restore", self.path("dump"), target,
+                            *self.named(made))
+                self.assertFalse(os.path.exists(proof), line)
+                self.assert_empty(target)
+                os.remove(os.path.join(self.programs, "pg_restore"))
+
+    def test_an_old_psql_reads_what_a_new_pg_dump_writes(self):
+        other = postgres_server.PostgresServer()
+        self.addCleanup(other.stop)
+        one, all_of_it = self.dump(name="one"), self.dump("--all", name="all")
+        self.old_psql()
+        target = self.target()
+        self.succeed_program("restore", self.path("one"), target, *self.named(one))
+        self.assertEqual(self.contents(target), self.contents("pachyderm"))
+        self.succeed_program("restore", self.path("all"), "pachyderm", "--all", *self.named(all_of_it), server=other)
+        for database in ("pachyderm", "dex", "other"):
+            self.assertEqual(self.contents(database, other), self.contents(database), database)
 
     # ---- dumps that are not whole ----
 

@@ -83,12 +83,12 @@ class ClusterScenario(Scenario):
         return self.succeed("backup", "--config", self.configuration(here), *arguments, **{**self.environment(), **more})
 
     def restore(self, here, namespace, postgres, *arguments, destination="restored"):
-        """Everything into another namespace, bucket and server."""
+        """Everything into another namespace, bucket and server: Roles and RoleBindings too."""
         return self.succeed("restore", "--config", self.configuration(here), "--namespace", namespace,
                             here.origin.url("repository"), here.origin.url(destination), "--identity", self.identity,
                             "--database-host", postgres.host, "--database-port", str(postgres.port),
                             "--database-user", postgres.user, "--pachd-database-host", f"{postgres.host}:{postgres.port}",
-                            *arguments, PGPASSWORD=postgres.password, **self.environment())
+                            "--allow-privileged", *arguments, PGPASSWORD=postgres.password, **self.environment())
 
     def assert_agrees(self, postgres, bucket):
         self.assertEqual(pachyderm_fixture.disagreements(postgres, bucket)[:5], [])

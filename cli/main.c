@@ -349,6 +349,7 @@ static int in_session(pb_invocation *self, int (*command)(pb_invocation *self, p
     pb_progress_end(&self->progress);
     for (int i = 0; i < PB_INVOCATION_SIGNALS; i++)
         uv_close((uv_handle_t *)&self->watchers[i], NULL);
+    self->output.cluster = pb_session_cluster_state(self->session);
     pb_session_close(self->session);
     return failed;
 }

@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include "base/clock.h"
 #include "base/codec.h"
 #include "cli/result_json.h"
 #include <errno.h>
@@ -92,11 +93,72 @@ static void print_error(pb_output *output, const pb_error *error)
         pb_console_line(output->console, output->console->stream, "pbcopy: HINT: ", error->hint);
 }
 
+static void append_time_of_day(pb_buffer *buffer, int64_t utc_ms)
+{
+    char text[PB_TIME_TEXT_MAX]; /* 2026-11-23T02:13:04.123Z */
+    pb_time_format_rfc3339(utc_ms, text);
+    pb_buffer_append(buffer, text + 11, 8);
+}
+
+/* The last line of every run that touched a cluster. */
+static void print_cluster(pb_output *output)
+{
+    const pb_cluster_state *state = &output->cluster;
+    bool stays = output->options->command == PB_COMMAND_SUSPEND;
+    bool is_down = state->stand == PB_CLUSTER_SUSPENDED;
+    if (state->stand == PB_CLUSTER_UNTOUCHED ||
+        (output->options->quiet && (state->stand == PB_CLUSTER_RUNNING || (is_down && stays))))
+        return;
+    pb_buffer line = {0};
+    pb_buffer_append_format(&line, "%s: %s", state->name_space,
+                            is_down && !stays ? "STILL SUSPENDED since " : "suspended ");
+    append_time_of_day(&line, state->suspended_ms);
+    if (is_down) {
+        pb_buffer_append_format(&line, ": %spbcopy resume --namespace %s%s", stays ? "`" : "run ",
+                                state->name_space, stays ? "` brings it back" : "");
+    } else if (state->stand == PB_CLUSTER_RUNNING) {
+        pb_buffer_append_text(&line, ", running again ");
+        append_time_of_day(&line, state->resumed_ms);
+        pb_buffer_append_format(&line, " (%lld s)",
+                                (long long)(state->resumed_ms - state->suspended_ms + 500) / 1000);
+    } else {
+        pb_buffer_append_format(&line,
+                                ", taken over by another run: `pbcopy doctor --namespace %s` tells "
+                                "how it stands",
+                                state->name_space);
+    }
+    pb_console_line(output->console, output->console->stream, "cluster ", line.data);
+    pb_buffer_free(&line);
+}
+
+static json_t *time_or_null(int64_t utc_ms)
+{
+    char text[PB_TIME_TEXT_MAX];
+    if (!utc_ms)
+        return json_null();
+    pb_time_format_rfc3339(utc_ms, text);
+    return json_string(text);
+}
+
+static json_t *json_of_cluster(const pb_cluster_state *state)
+{
+    static const char *const stands[] = {
+        [PB_CLUSTER_SUSPENDED] = "suspended",
+        [PB_CLUSTER_RUNNING] = "running",
+        [PB_CLUSTER_TAKEN_OVER] = "taken-over",
+    };
+    return json_pack("{s:s, s:s, s:o, s:o}", "namespace", state->name_space, "state",
+                     stands[state->stand], "suspended", time_or_null(state->suspended_ms),
+                     "resumed", time_or_null(state->resumed_ms));
+}
+
 static void print_document(pb_output *output, const pb_error *error)
 {
     json_object_set(output->document, "findings", output->findings);
     json_object_set(output->document, "notes", output->notes);
     json_object_set_new(output->document, "error", pb_json_of_error(error));
+    if (output->cluster.stand != PB_CLUSTER_UNTOUCHED)
+        json_object_set_new(output->document, "cluster_state", json_of_cluster(&output->cluster));
     json_object_set_new(output->document, "exit_code",
                         json_integer(pb_error_exit_code(error->kind)));
     json_dumpf(output->document, stdout, JSON_INDENT(2));
@@ -119,15 +181,15 @@ int pb_output_end(pb_output *output, const pb_error *error)
     if (output->document)
         print_document(output, error);
     close_stdout(output);
+    int exit_code = pb_error_exit_code(error->kind);
     if (error->kind) {
         print_error(output, error);
-        return pb_error_exit_code(error->kind);
-    }
-    if (output->lost_errno) {
+    } else if (output->lost_errno) {
         pb_error lost;
         pb_error_errno(&lost, output->lost_errno, "cannot write to standard output");
         print_error(output, &lost);
-        return 1;
+        exit_code = 1;
     }
-    return 0;
+    print_cluster(output);
+    return exit_code;
 }

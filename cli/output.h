@@ -15,6 +15,7 @@ typedef struct pb_output {
     json_t *document; /* --json: the result, to be printed at the end; NULL without */
     json_t *findings; /* in it */
     json_t *notes;
+    pb_cluster_state cluster; /* what became of one; set before the end */
     int lost_errno; /* why text could not be written to standard output; 0 while all was */
 } pb_output;
 

@@ -2,6 +2,7 @@
 
 #include "snapshot/job.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,6 +27,17 @@ static void on_told(void *context, const char *text)
     pb_session_note(context, "%s", text);
 }
 
+void pb_cluster_note_suspended(pb_session *session, const pb_cluster_options *options,
+                               const pb_suspension *suspension)
+{
+    if (!suspension->holder)
+        return;
+    session->cluster =
+        (pb_cluster_state){.stand = PB_CLUSTER_SUSPENDED, .suspended_ms = suspension->started_ms};
+    snprintf(session->cluster.name_space, sizeof session->cluster.name_space, "%s",
+             options->name_space);
+}
+
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                       pb_suspension *suspension, pb_error *error)
 {
@@ -34,8 +46,17 @@ int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
     kubectl.patience_ms = PATIENCE_TO_UNDO_MS;
     kubectl.cancelled = NULL;
     pb_session_phase(session, "resuming");
-    if (!pb_resume(&kubectl, suspension, on_told, session, error))
+    pb_cluster_note_suspended(session, options, suspension);
+    int failed = pb_resume(&kubectl, suspension, on_told, session, error);
+    session->cluster.resumed_ms = suspension->resumed_ms;
+    if (!failed) {
+        session->cluster.stand = PB_CLUSTER_RUNNING;
         return 0;
+    }
+    if (error->kind == PB_ERROR_BUSY) {
+        session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
+        return -1;
+    }
     pb_error_context(error, "namespace %s is still suspended", options->name_space);
     return pb_error_hint(error, "run `pbcopy resume --namespace %s` as soon as the cluster answers",
                          options->name_space);
@@ -100,7 +121,9 @@ int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,
     if (pb_cluster_undo(session, options, false, &undone, error))
         return -1;
     pb_session_phase(session, "suspending");
-    if (!pb_suspend(&kubectl, &wanted, ret_suspension, error))
+    int failed = pb_suspend(&kubectl, &wanted, ret_suspension, error);
+    pb_cluster_note_suspended(session, options, ret_suspension);
+    if (!failed)
         return 0;
     /* Half a suspension helps nobody. */
     pb_error wrong = {0};

@@ -84,6 +84,9 @@ void pb_cluster_store_free(pb_cluster_store *store);
  * `standing` is not set. */
 int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
                     bool *ret_undone, pb_error *error);
+/* Notes in the session that a suspension has begun, if it has. */
+void pb_cluster_note_suspended(pb_session *session, const pb_cluster_options *options,
+                               const pb_suspension *suspension);
 /* Resumes, telling the session what it does: the end of each suspension. */
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                       pb_suspension *suspension, pb_error *error);

@@ -216,7 +216,9 @@ static int suspend(cluster_backup *self, pb_error *error)
     self->session->suspended_ms = pb_clock_monotonic_ms();
     self->record->suspended_ms = pb_clock_utc_ms();
     pb_session_phase(self->session, "suspending");
-    return pb_suspend(&self->kubectl, &options, &self->suspension, error);
+    int failed = pb_suspend(&self->kubectl, &options, &self->suspension, error);
+    pb_cluster_note_suspended(self->session, self->cluster, &self->suspension);
+    return failed;
 }
 
 static int start_dump(cluster_backup *self, pb_artifact_kind kind, const char *path,
@@ -358,8 +360,10 @@ static int work_in_window(cluster_backup *self, pb_error *error)
 static int resume(cluster_backup *self, pb_error *error)
 {
     pb_error wrong = {0};
-    if (pb_suspension_is_lost(&self->suspension, error))
+    if (pb_suspension_is_lost(&self->suspension, error)) {
+        self->session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
         return -1; /* whoever has it now resumes */
+    }
     if (self->suspension.holder &&
         pb_cluster_resume(self->session, self->cluster, &self->suspension, &wrong)) {
         if (error->kind)

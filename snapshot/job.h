@@ -15,6 +15,7 @@ struct pb_session {
     atomic_bool cancelled;      /* read by threads that talk to the cluster, too */
     atomic_bool kubectl_is_old; /* than 1.24: see pb_kubectl */
     int64_t suspended_ms;       /* by the monotonic clock, since when a cluster is; 0: it is not */
+    pb_cluster_state cluster;
     const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
 };
 

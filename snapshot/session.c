@@ -114,6 +114,11 @@ int pb_session_open(const pb_session_options *options, pb_session **ret_session,
     return 0;
 }
 
+pb_cluster_state pb_session_cluster_state(const pb_session *session)
+{
+    return session->cluster;
+}
+
 void pb_session_close(pb_session *session)
 {
     if (!session)

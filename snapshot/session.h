@@ -59,6 +59,22 @@ typedef struct pb_session_options {
 int pb_session_open(const pb_session_options *options, pb_session **ret_session, pb_error *error);
 void pb_session_close(pb_session *session); /* NULL allowed */
 
+/* What a session did to a cluster, so that whoever ran it knows how it stands. */
+typedef enum pb_cluster_stand {
+    PB_CLUSTER_UNTOUCHED,
+    PB_CLUSTER_SUSPENDED,
+    PB_CLUSTER_RUNNING,    /* again */
+    PB_CLUSTER_TAKEN_OVER, /* another run has it */
+} pb_cluster_stand;
+
+typedef struct pb_cluster_state {
+    pb_cluster_stand stand;
+    char name_space[64];
+    int64_t suspended_ms, resumed_ms; /* by this clock; 0: not yet */
+} pb_cluster_state;
+
+pb_cluster_state pb_session_cluster_state(const pb_session *session);
+
 /* The session's loop, so that a caller can watch signals on it. */
 uv_loop_t *pb_session_loop(pb_session *session);
 /* Ends the workflow under way with CANCELLED, soon. From a callback of the session's loop. */

@@ -131,6 +131,8 @@ class Kill(ClusterScenario):
             run.kill(number)
             ended = run.wait()
             self.assert_failed(ended, scenario.CANCELLED, "nothing was committed")
+            self.assertRegex(ended.stderr.splitlines()[-1],
+                             rf"^cluster {here.namespace}: suspended [0-9:]{{8}}, running again [0-9:]{{8}} \([0-9]+ s\)$")
             self.assertFalse(here.is_suspended())
             self.assertTrue(here.is_scaled_up())
             scenario.wait_until(here.is_up, 60, "all to run again", poll_s=0.3)
@@ -187,7 +189,12 @@ class Kill(ClusterScenario):
         here = self.pachyderm(chunks=50, workers=2)
         here.start_simulation()
         configuration = self.configuration(here)
-        told = self.succeed("suspend", "--config", configuration, "--json", **self.environment()).json()
+        run = self.succeed("suspend", "--config", configuration, "--json", **self.environment())
+        self.assertRegex(run.stderr.splitlines()[-1],
+                         rf"^cluster {here.namespace}: suspended [0-9:]{{8}}: `pbcopy resume --namespace {here.namespace}`")
+        told = run.json()
+        self.assertEqual([told["cluster_state"][name] for name in ("namespace", "state", "resumed")],
+                         [here.namespace, "suspended", None])
         self.assertEqual([w["name"] for w in told["workloads"]][0], "pachd")
         self.assertEqual(self.cluster.pods(here.namespace, app="pachd"), [])
         self.assertEqual(self.cluster.pods(here.namespace, app="pachw"), [])

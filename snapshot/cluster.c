@@ -8,6 +8,11 @@
 
 enum { PATIENCE_MS = 60 * 1000, PATIENCE_TO_UNDO_MS = 10 * 60 * 1000 };
 
+static void on_told(void *context, const char *text)
+{
+    pb_session_note(context, "%s", text);
+}
+
 pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *options)
 {
     return (pb_kubectl){
@@ -18,13 +23,10 @@ pb_kubectl pb_cluster_kubectl(pb_session *session, const pb_cluster_options *opt
         .patience_ms = PATIENCE_MS,
         .cancelled = &session->cancelled,
         .log = session->options.log,
+        .changed = on_told,
+        .changed_context = session,
         .is_old = &session->kubectl_is_old,
     };
-}
-
-static void on_told(void *context, const char *text)
-{
-    pb_session_note(context, "%s", text);
 }
 
 void pb_cluster_note_suspended(pb_session *session, const pb_cluster_options *options,

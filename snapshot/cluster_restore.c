@@ -481,8 +481,12 @@ static void on_waiting(void *context, const char *text)
 static int scale_one(cluster_restore *self, const pb_workload *workload, pb_error *error)
 {
     json_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)workload->replicas);
-    int failed = pb_kubectl_patch(&self->kubectl, workload->kind, workload->name, patch, error);
+    int failed =
+        pb_kubectl_patch_scale(&self->kubectl, workload->kind, workload->name, patch, error);
     json_decref(patch);
+    if (!failed)
+        pb_kubectl_tell(&self->kubectl, "scaled %s %s to %llu", workload->kind, workload->name,
+                        (unsigned long long)workload->replicas);
     return failed;
 }
 

@@ -28,6 +28,7 @@ static void *work(void *context)
     uv_loop_init(&loop);
     side->kubectl.loop = &loop;
     side->kubectl.cancelled = &side->give_up;
+    side->kubectl.changed = NULL; /* the session is the main thread's */
     capture(side, &side->error);
     side->captured = true;
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -1,6 +1,8 @@
 #include "cluster/kubernetes/kubectl.h"
 
 #include "base/clock.h"
+#include "base/codec.h"
+#include "cluster/kubernetes/object.h"
 #include "cluster/process/child.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,6 +320,35 @@ int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_s
     return call(kubectl, arguments, input, ret_output, &attempts, error);
 }
 
+/* ---- what was changed ---- */
+
+void pb_kubectl_tell(const pb_kubectl *kubectl, const char *format, ...)
+{
+    char time[PB_TIME_TEXT_MAX]; /* 2026-11-23T02:13:04.123Z */
+    char said[512], text[600];
+    va_list arguments;
+    if (!kubectl->changed)
+        return;
+    va_start(arguments, format);
+    vsnprintf(said, sizeof said, format, arguments);
+    va_end(arguments);
+    pb_time_format_rfc3339(pb_clock_utc_ms(), time);
+    snprintf(text, sizeof text, "%.8s %s", time + 11, said);
+    pb_text_make_line(text);
+    kubectl->changed(kubectl->changed_context, text);
+}
+
+/* An object by its kind and name, a List by the number of its objects. */
+static void tell_object(const pb_kubectl *kubectl, const char *done, const json_t *object)
+{
+    const json_t *items = json_object_get(object, "items");
+    size_t count = json_array_size(items);
+    if (items)
+        pb_kubectl_tell(kubectl, "%s %zu object%s", done, count, count == 1 ? "" : "s");
+    else
+        pb_kubectl_tell(kubectl, "%s %s %s", done, pb_object_kind(object), pb_object_name(object));
+}
+
 /* ---- calls ---- */
 
 int pb_kubectl_has_group(const pb_kubectl *kubectl, const char *group_version, bool *ret_has,
@@ -380,12 +411,14 @@ int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *se
 }
 
 static int send_object(const pb_kubectl *kubectl, const char *const *arguments,
-                       const json_t *object, pb_error *error)
+                       const json_t *object, const char *done, pb_error *error)
 {
     pb_buffer text = {0};
     pb_json_append(&text, object);
     int failed = pb_kubectl_run(kubectl, arguments, pb_buffer_slice(&text), NULL, error);
     pb_buffer_free(&text); /* secrets are wiped by none of the libraries that held them */
+    if (!failed)
+        tell_object(kubectl, done, object);
     return failed;
 }
 
@@ -435,8 +468,10 @@ int pb_kubectl_create(const pb_kubectl *kubectl, const json_t *object, pb_error 
     if (failed && wrong.kind == PB_ERROR_EXISTS && attempts > 1 &&
         find_ours(kubectl, object, &ours, error))
         return -1;
-    if (!failed || ours)
+    if (!failed || ours) {
+        tell_object(kubectl, "made", object);
         return 0;
+    }
     *error = wrong;
     return -1;
 }
@@ -448,13 +483,13 @@ int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *
     const char *const arguments[] = {
         "apply", "--server-side", "--force-conflicts", "--field-manager=pbcopy", "--filename=-",
         NULL};
-    return send_object(kubectl, arguments, object, error);
+    return send_object(kubectl, arguments, object, "applied", error);
 }
 
 int pb_kubectl_replace(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
 {
     const char *const arguments[] = {"replace", "--filename=-", NULL};
-    return send_object(kubectl, arguments, object, error);
+    return send_object(kubectl, arguments, object, "replaced", error);
 }
 
 int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char *cascade,
@@ -465,7 +500,7 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
     snprintf(timeout, sizeof timeout, "--timeout=%ds", DELETE_TIMEOUT_S);
     const char *const arguments[] = {"delete", "--filename=-", "--ignore-not-found",
                                      how,      timeout,        NULL};
-    return send_object(kubectl, arguments, list, error);
+    return send_object(kubectl, arguments, list, "deleted", error);
 }
 
 /* With a further argument, or NULL. */
@@ -485,7 +520,10 @@ static int patch_object(const pb_kubectl *kubectl, const char *kind, const char 
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error)
 {
-    return patch_object(kubectl, kind, name, patch, NULL, error);
+    if (patch_object(kubectl, kind, name, patch, NULL, error))
+        return -1;
+    pb_kubectl_tell(kubectl, "patched %s %s", kind, name);
+    return 0;
 }
 
 int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,

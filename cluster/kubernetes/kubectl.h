@@ -21,6 +21,9 @@ typedef struct pb_kubectl {
     int64_t patience_ms;
     const atomic_bool *cancelled; /* ends a call with CANCELLED; NULL: never */
     const pb_log *log;
+    /* Hears of each change that was made to the cluster, on the calling thread. May be NULL. */
+    void (*changed)(void *context, const char *text);
+    void *changed_context;
     atomic_bool *is_old; /* set where it shows that kubectl is older than 1.24; NULL: not kept */
 } pb_kubectl;
 
@@ -58,6 +61,11 @@ int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *na
  * so once. */
 int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
                            const json_t *patch, pb_error *error);
+
+/* Tells of a change, with the time of day: "02:13:04 scaled Deployment pachd to 0". The calls above
+ * do it by themselves, but for pb_kubectl_run and pb_kubectl_patch_scale. */
+void pb_kubectl_tell(const pb_kubectl *kubectl, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Lets the loop run for so long. -1: CANCELLED, soon after `cancelled` was set. */
 int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error);

@@ -210,6 +210,7 @@ static void start(const pb_kubectl *kubectl, pb_suspension *suspension)
     lease->kubectl = *kubectl;
     lease->kubectl.patience_ms = 0; /* the next one comes soon */
     lease->kubectl.cancelled = &lease->stop;
+    lease->kubectl.changed = NULL;
     lease->renewed_ms = pb_clock_boottime_ms();
     pthread_mutex_init(&lease->lock, NULL);
     suspension->lease = lease;
@@ -315,8 +316,10 @@ int pb_suspension_claim(const pb_kubectl *kubectl, pb_suspension *suspension, bo
             pb_suspension_own(suspension);
             failed = replace(kubectl, suspension, error);
         }
-        if (!failed)
+        if (!failed) {
+            pb_kubectl_tell(kubectl, "claimed ConfigMap " PB_SUSPENSION_CONFIG_MAP);
             start(kubectl, suspension);
+        }
         *ret_there = !failed;
     }
     pb_suspension_record_free(&found);
@@ -373,6 +376,7 @@ int pb_suspension_forget(const pb_kubectl *kubectl, pb_suspension *suspension, p
             pb_buffer_free(&text);
         }
         if (!failed || wrong.kind == PB_ERROR_NOT_FOUND) {
+            pb_kubectl_tell(kubectl, "deleted ConfigMap " PB_SUSPENSION_CONFIG_MAP);
             failed = 0;
             break;
         }

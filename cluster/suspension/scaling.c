@@ -205,8 +205,10 @@ static int scale(const pb_kubectl *kubectl, const json_t *object, uint64_t repli
     int failed = pb_kubectl_patch_scale(&once, kind, name, patch, error);
     json_decref(patch);
     if (failed)
-        pb_error_context(error, "scaling %s %s to %llu", kind, name, (unsigned long long)replicas);
-    return failed;
+        return pb_error_context(error, "scaling %s %s to %llu", kind, name,
+                                (unsigned long long)replicas);
+    pb_kubectl_tell(kubectl, "scaled %s %s to %llu", kind, name, (unsigned long long)replicas);
+    return 0;
 }
 
 static const json_t *find_object(const json_t *items, const char *kind, const char *name)

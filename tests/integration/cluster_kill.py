@@ -193,6 +193,9 @@ class Kill(ClusterScenario):
         self.assertRegex(run.stderr.splitlines()[-1],
                          rf"^cluster {here.namespace}: suspended [0-9:]{{8}}: `pbcopy resume --namespace {here.namespace}`")
         told = run.json()
+        # Each change is told, with its time.
+        self.assertRegex("\n".join(told["notes"]),
+                         r"^[0-9:]{8} made ConfigMap pbcopy-suspension\n[0-9:]{8} scaled Deployment pachd to 0\n")
         self.assertEqual([told["cluster_state"][name] for name in ("namespace", "state", "resumed")],
                          [here.namespace, "suspended", None])
         self.assertEqual([w["name"] for w in told["workloads"]][0], "pachd")

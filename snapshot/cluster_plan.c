@@ -71,7 +71,7 @@ static void tell_left_out(pb_session *session, const pb_cluster_plan *plan)
                         pb_object_name(object), remark_on(plan, object));
     }
     if (json_array_size(plan->left_out))
-        pb_session_note(session, "HINT: pachd needs its Roles and RoleBindings to start workers: "
+        pb_session_note(session, "plan: pachd needs its Roles and RoleBindings to start workers: "
                                  "say --allow-privileged if you trust all who write to the "
                                  "repository, or make them with helm");
 }

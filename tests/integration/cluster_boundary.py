@@ -181,7 +181,7 @@ class Boundary(ClusterScenario):
                      "plan: database dex from ", f"plan: namespace {namespace} gets ", "plan: apply Deployment/pachd, "
                      "scaled to 1", "plan: apply Secret/pachyderm-storage-secret",
                      "plan: leave out Role/pachyderm: it gives rights in the namespace",
-                     "plan: leave out RoleBinding/pachyderm: ", "HINT: pachd needs its Roles",
+                     "plan: leave out RoleBinding/pachyderm: ", "plan: pachd needs its Roles",
                      "plan: pachctl's context points to grpc://192.0.2.1:30650"):
             self.assertTrue(any(told.startswith("pbcopy: " + line) for told in lines), (line, run))
         # Without the flag all but rights is restored, and it is said; with it they are, and named.

@@ -171,8 +171,9 @@ class Campaign(scenario.Scenario):
             begun = {}
             runs = []
             for _ in range(dice.randint(2, 4)):
+                before = time.monotonic()  # it may list as soon as its process is there
                 run = self.begin_run(dice, self.server.url("source"), through)
-                begun[run] = time.monotonic()
+                begun[run] = before
                 runs.append(run)
                 time.sleep(dice.uniform(0, 0.6))
             ended = self.disturb(dice, runs)

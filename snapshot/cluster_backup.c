@@ -218,6 +218,8 @@ static int suspend(cluster_backup *self, pb_error *error)
     pb_session_phase(self->session, "suspending");
     int failed = pb_suspend(&self->kubectl, &options, &self->suspension, error);
     pb_cluster_note_suspended(self->session, self->cluster, &self->suspension);
+    if (self->suspension.scaled_ms) /* until then the cluster lived */
+        self->record->suspended_ms = self->suspension.scaled_ms;
     return failed;
 }
 
@@ -360,10 +362,6 @@ static int work_in_window(cluster_backup *self, pb_error *error)
 static int resume(cluster_backup *self, pb_error *error)
 {
     pb_error wrong = {0};
-    if (pb_suspension_is_lost(&self->suspension, error)) {
-        self->session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
-        return -1; /* whoever has it now resumes */
-    }
     if (self->suspension.holder &&
         pb_cluster_resume(self->session, self->cluster, &self->suspension, &wrong)) {
         if (error->kind)
@@ -385,6 +383,8 @@ static int window(cluster_backup *self, pb_error *error)
     pb_window_open(&window, self->session, self->cluster->name_space,
                    self->cluster->max_downtime_ms);
     int failed = suspend(self, error) || work_in_window(self, error);
+    if (failed)
+        pb_suspension_is_lost(&self->suspension, error); /* then that is why */
     failed = pb_window_close(&window, error) || failed;
     return resume(self, error) || failed ? -1 : 0;
 }

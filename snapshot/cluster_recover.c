@@ -21,6 +21,18 @@ static int suspension_of(pb_repository *repository, pb_slice id, const char *nam
     return found;
 }
 
+static bool is_of_cluster(pb_repository *repository, const pb_attempt *attempt,
+                          const char *name_space)
+{
+    pb_snapshot_file file;
+    pb_error ignored = {0};
+    if (pb_repository_snapshot(repository, pb_slice_of(attempt->id), &file, NULL, &ignored))
+        return false;
+    bool is = file.cluster && strcmp(file.cluster->name_space, name_space) == 0;
+    pb_snapshot_file_free(&file);
+    return is;
+}
+
 static int recover_from(pb_repository *repository, const pb_cluster_options *options,
                         bool *ret_undone, pb_error *error)
 {
@@ -33,8 +45,11 @@ static int recover_from(pb_repository *repository, const pb_cluster_options *opt
         more = pb_attempts_next(attempts, &attempt, NULL, error);
         if (more <= 0)
             break;
-        if (attempt.state == PB_ATTEMPT_COMMITTED)
-            continue; /* it was undone before */
+        if (attempt.state == PB_ATTEMPT_COMMITTED) {
+            if (is_of_cluster(repository, &attempt, options->name_space))
+                break; /* its run undid whatever there was before */
+            continue;
+        }
         int found = suspension_of(repository, pb_slice_of(attempt.id), options->name_space,
                                   &suspension, error);
         if (found <= 0) {

@@ -538,8 +538,12 @@ static int delete_selected(cluster_restore *self, const char *kinds, const char 
 static int delete_strays(cluster_restore *self, pb_error *error)
 {
     static const char workers[] = "replicationcontrollers,services";
-    const char *const record[] = {"delete", "configmap", PB_SUSPENSION_CONFIG_MAP,
-                                  "--ignore-not-found", NULL};
+    const char *const record[] = {"delete",
+                                  "configmap",
+                                  "--selector",
+                                  PB_VELERO_LABEL ",app.kubernetes.io/managed-by=pbcopy",
+                                  "--ignore-not-found",
+                                  NULL};
     return delete_selected(self, workers, "suite=pachyderm,component=worker", error) ||
                    delete_selected(self, workers, "suite=pachyderm,pipelineName", error) ||
                    pb_kubectl_run(&self->kubectl, record, (pb_slice){NULL, 0}, NULL, error)

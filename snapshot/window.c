@@ -20,7 +20,7 @@ static void on_look(uv_timer_t *timer)
     if (left_ms > 0 || window->over)
         return;
     window->over = true;
-    atomic_store(&window->session->cancelled, true);
+    pb_session_cancel(window->session);
 }
 
 void pb_window_open(pb_window *window, pb_session *session, const char *name_space,

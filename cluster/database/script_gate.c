@@ -42,6 +42,8 @@ struct pb_script_gate {
     bool backslashes_escape; /* in '...': standard_conforming_strings is off */
     bool in_row;             /* the row's beginning was passed on */
     bool started, rows_follow;
+    bool inner_begins;      /* behind a semicolon that psql does not take for the end */
+    unsigned behind_string; /* 1: with nothing but blanks between; 2: and a new line */
 };
 
 bool pb_database_can_restrict(const pb_database_version *psql)
@@ -233,13 +235,72 @@ static const char *take_tag(const char *at, const char *end)
     return at < end && *at == '$' ? at + 1 : NULL;
 }
 
+static bool begins_with(pb_slice statement, const char *word)
+{
+    size_t size = strlen(word);
+    return statement.size >= size && strncasecmp(statement.data, word, size) == 0;
+}
+
+/* What an encoding of bytes may hold that are a backslash to psql and half a character to the
+ * server is none of these. */
+static bool is_plain_encoding(pb_slice name)
+{
+    static const char *const plain[] = {"UTF8", "SQL_ASCII", "LATIN", "ISO_8859_",    "WIN1",
+                                        "WIN8", "KOI8",      "EUC_",  "MULE_INTERNAL"};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (pb_slice_starts_with(name, pb_slice_of(plain[i])))
+            return !memchr(name.data, '\'', name.size);
+    return false;
+}
+
+/* The lines by which pg_dump changes how strings are read. */
+static bool is_setting_of_dump(pb_slice line)
+{
+    static const char *const lines[] = {"SET standard_conforming_strings = on;",
+                                        "SET standard_conforming_strings = off;",
+                                        "SELECT pg_catalog.set_config('search_path', '', false);"};
+    const pb_slice encoding = PB_SLICE_LITERAL("SET client_encoding = '"),
+                   end = PB_SLICE_LITERAL("';");
+    if (line.size && line.data[line.size - 1] == '\n')
+        line.size--;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (pb_slice_equal(line, pb_slice_of(lines[i])))
+            return true;
+    if (line.size <= encoding.size + end.size || !pb_slice_starts_with(line, encoding) ||
+        !pb_slice_ends_with(line, end))
+        return false;
+    return is_plain_encoding(
+        (pb_slice){line.data + encoding.size, line.size - encoding.size - end.size});
+}
+
+/* A word that changes how the session reads strings, in another form than the dump's own. */
+static bool is_foreign_setting(const pb_script_gate *gate, const char *word, size_t size)
+{
+    pb_slice statement = pb_buffer_slice(&gate->statement);
+    bool names = is_word(word, size, "standard_conforming_strings") ||
+                 is_word(word, size, "client_encoding") || is_word(word, size, "names");
+    bool sets = names && (begins_with(statement, "set") || begins_with(statement, "reset"));
+    bool calls = is_word(word, size, "set_config") && !begins_with(statement, "create") &&
+                 !begins_with(statement, "alter");
+    return (sets || calls) && !is_setting_of_dump(pb_buffer_slice(&gate->line));
+}
+
 /* A word, and the string that it may be the prefix of. */
-static const char *take_word(pb_script_gate *gate, const char *at, const char *end)
+static const char *take_word(pb_script_gate *gate, const char *at, const char *end, pb_error *error)
 {
     const char *start = at;
     while (at < end && continues_name(*at))
         at++;
     size_t size = (size_t)(at - start);
+    bool is_inner_copy = gate->inner_begins && is_word(start, size, "copy");
+    gate->inner_begins = false;
+    if (is_inner_copy || is_foreign_setting(gate, start, size)) {
+        refuse(gate,
+               is_inner_copy ? "a COPY inside of a statement"
+                             : "a setting that changes how strings are read",
+               error);
+        return NULL;
+    }
     keep(gate, start, size);
     char c = (char)tolower((unsigned char)*start);
     if (size == 1 && at < end && *at == '\'' && strchr("ebx", c)) {
@@ -310,6 +371,11 @@ static const char *take_line_comment(pb_script_gate *gate, const char *at, const
 static const char *take_sql(pb_script_gate *gate, const char *at, const char *end, pb_error *error)
 {
     char c = *at, next = at + 1 < end ? at[1] : 0;
+    bool continues_string = gate->behind_string == 2;
+    bool is_nothing =
+        isspace((unsigned char)c) || (c == '-' && next == '-') || (c == '/' && next == '*');
+    if (!is_nothing)
+        gate->behind_string = 0;
     switch (c) {
     case '\\':
         refuse_command(gate, at, end, error);
@@ -318,6 +384,10 @@ static const char *take_sql(pb_script_gate *gate, const char *at, const char *en
         refuse(gate, "a carriage return", error);
         return NULL;
     case '\'':
+        if (continues_string) { /* the server reads both as one, by the rules of the first */
+            refuse(gate, "a string right behind another", error);
+            return NULL;
+        }
         keep(gate, "''", 2);
         gate->place = gate->backslashes_escape ? ESCAPE_STRING : STRING;
         return at + 1;
@@ -349,10 +419,11 @@ static const char *take_sql(pb_script_gate *gate, const char *at, const char *en
     case ';':
         if (!gate->paren_depth && !gate->begin_depth)
             return end_statement(gate, at + 1, end, error) ? NULL : at + 1;
+        gate->inner_begins = true;
         break;
     default:
         if (starts_name(c))
-            return take_word(gate, at, end);
+            return take_word(gate, at, end, error);
         if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)next))) {
             const char *behind = take_number(at, end);
             if (!behind)
@@ -402,8 +473,10 @@ static const char *take_quoted(pb_script_gate *gate, char quote, const char *at,
     const char *behind = sign ? sign + 1 : end;
     if (behind < end && *behind == quote && gate->place != BITS)
         behind++;
-    else if (sign)
+    else if (sign) {
         gate->place = SQL;
+        gate->behind_string = quote == '\'';
+    }
     return behind;
 }
 
@@ -445,6 +518,8 @@ static int read_sql(pb_script_gate *gate, const char *at, const char *end, pb_er
         }
     }
     keep(gate, "\n", 1);
+    if (gate->behind_string)
+        gate->behind_string = 2;
     return at ? 0 : -1;
 }
 

@@ -97,7 +97,10 @@ static int see_again(const pb_kubectl *kubectl, pb_suspension *suspension, pb_er
                      kubectl->name_space);
         return 0;
     }
-    bool same = pb_suspension_is_same(&found, suspension);
+    bool same = pb_suspension_is_same(&found, suspension) ||
+                (suspension->claims && strcmp(found.token, suspension->former_token) == 0 &&
+                 strcmp(found.holder, suspension->holder) == 0 &&
+                 found.started_ms == suspension->started_ms);
     if (same) {
         free(suspension->uid);
         free(suspension->resource_version);
@@ -142,6 +145,10 @@ static int replace(const pb_kubectl *kubectl, pb_suspension *suspension, pb_erro
         }
         if (pb_kubectl_rest(kubectl, PAUSE_MS, error))
             return -1;
+        int64_t now_ms; /* a record must not be written that is old already */
+        pb_error ignored = {0};
+        if (!server_time(&once, &now_ms, &ignored))
+            suspension->process.heartbeat_ms = now_ms;
     }
 }
 
@@ -169,16 +176,9 @@ static void renew(pb_suspension_lease *lease)
         lose(lease, &wrong);
 }
 
-static void check_age(pb_suspension_lease *lease)
+static bool is_old(const pb_suspension_lease *lease)
 {
-    if (pb_clock_boottime_ms() - lease->renewed_ms < LOST_MS || lease->lost)
-        return;
-    pb_error why = {0};
-    pb_error_set(&why, PB_ERROR_BUSY,
-                 "the record of the suspension could not be renewed for %d s: another run may have "
-                 "taken the namespace over",
-                 LOST_MS / 1000);
-    lose(lease, &why);
+    return pb_clock_boottime_ms() - lease->renewed_ms >= LOST_MS;
 }
 
 static void *work(void *context)
@@ -190,8 +190,7 @@ static void *work(void *context)
     int64_t tried_ms = lease->renewed_ms;
     while (!lease->stop && !lease->lost) {
         int64_t now_ms = pb_clock_boottime_ms();
-        check_age(lease);
-        if (!lease->lost && now_ms - tried_ms >= RENEW_MS) {
+        if (now_ms - tried_ms >= RENEW_MS) {
             tried_ms = now_ms;
             renew(lease);
         }
@@ -203,7 +202,8 @@ static void *work(void *context)
     return NULL;
 }
 
-static void start(const pb_kubectl *kubectl, pb_suspension *suspension)
+/* `renewed_ms`: by CLOCK_BOOTTIME, no later than the heartbeat in the record. */
+static void start(const pb_kubectl *kubectl, pb_suspension *suspension, int64_t renewed_ms)
 {
     pb_suspension_lease *lease = pb_allocate_zeroed(1, sizeof *lease);
     lease->suspension = suspension;
@@ -211,7 +211,7 @@ static void start(const pb_kubectl *kubectl, pb_suspension *suspension)
     lease->kubectl.patience_ms = 0; /* the next one comes soon */
     lease->kubectl.cancelled = &lease->stop;
     lease->kubectl.changed = NULL;
-    lease->renewed_ms = pb_clock_boottime_ms();
+    lease->renewed_ms = renewed_ms;
     pthread_mutex_init(&lease->lock, NULL);
     suspension->lease = lease;
     if (pthread_create(&lease->thread, NULL, work, lease))
@@ -233,10 +233,15 @@ static void stop(pb_suspension *suspension)
 bool pb_suspension_is_lost(const pb_suspension *suspension, pb_error *error)
 {
     const pb_suspension_lease *lease = suspension->lease;
-    if (!lease || !lease->lost)
+    if (!lease || (!lease->lost && !is_old(lease)))
         return false;
-    if (error)
+    if (error && lease->lost)
         *error = lease->why;
+    else if (error)
+        pb_error_set(error, PB_ERROR_BUSY,
+                     "the record of the suspension could not be renewed for %d s: another run may "
+                     "have taken the namespace over",
+                     LOST_MS / 1000);
     return true;
 }
 
@@ -263,28 +268,51 @@ static int write_own(const pb_kubectl *kubectl, pb_suspension *suspension, pb_er
 
 int pb_suspension_take(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
 {
+    int64_t begun_ms = pb_clock_boottime_ms();
+    pb_error wrong = {0}, gone = {0};
     if (server_time(kubectl, &suspension->process.heartbeat_ms, error))
         return -1;
     pb_suspension_own(suspension);
     json_t *object = pb_suspension_config_map(suspension);
-    int failed = pb_kubectl_create(kubectl, object, error);
+    int failed = pb_kubectl_create(kubectl, object, &wrong);
     json_decref(object);
-    if (failed && error->kind == PB_ERROR_EXISTS) {
-        pb_error_set(error, PB_ERROR_BUSY, "namespace %s is suspended already by pbcopy",
-                     kubectl->name_space);
-        pb_error_hint(error, "another backup may be under way; `pbcopy resume` undoes what one "
-                             "that died has left");
-    }
-    if (failed)
+    if (failed && wrong.kind != PB_ERROR_EXISTS) {
+        *error = wrong;
         return -1;
-    pb_error gone = {0};
+    }
+    /* Also where it exists: an answer that was lost may have been that of this very call. */
     int seen = see_again(kubectl, suspension, &gone);
-    if (seen <= 0) {
-        *error = gone;
+    if (seen > 0) {
+        if (strcmp(suspension->holder, PB_SUSPENSION_STANDING) != 0)
+            start(kubectl, suspension, begun_ms);
+        return 0;
+    }
+    *error = gone;
+    if (seen || !failed)
+        return -1;
+    pb_error_set(error, PB_ERROR_BUSY, "namespace %s is suspended already by pbcopy",
+                 kubectl->name_space);
+    return pb_error_hint(error, "another backup may be under way; `pbcopy resume` undoes what one "
+                                "that died has left");
+}
+
+/* Makes the record that was found this process's own. */
+static int claim_found(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
+{
+    int64_t begun_ms = pb_clock_boottime_ms();
+    if (server_time(kubectl, &suspension->process.heartbeat_ms, error))
+        return -1;
+    memcpy(suspension->former_token, suspension->token, sizeof suspension->token);
+    suspension->claims = true;
+    pb_suspension_own(suspension);
+    int failed = replace(kubectl, suspension, error);
+    suspension->claims = false;
+    if (failed) { /* so that it can be claimed again */
+        memcpy(suspension->token, suspension->former_token, sizeof suspension->token);
         return -1;
     }
-    if (strcmp(suspension->holder, PB_SUSPENSION_STANDING) != 0)
-        start(kubectl, suspension);
+    pb_kubectl_tell(kubectl, "claimed ConfigMap " PB_SUSPENSION_CONFIG_MAP);
+    start(kubectl, suspension, begun_ms);
     return 0;
 }
 
@@ -296,8 +324,16 @@ int pb_suspension_claim(const pb_kubectl *kubectl, pb_suspension *suspension, bo
     *ret_there = false;
     if (suspension->lease) { /* it was this process's at the last renewal; is it still? */
         *ret_there = true;
-        return write_own(kubectl, suspension, error);
+        if (!write_own(kubectl, suspension, &wrong))
+            return 0;
+        if (wrong.kind != PB_ERROR_BUSY) {
+            *error = wrong;
+            return -1;
+        }
+        *ret_there = false;
+        stop(suspension);
     }
+    wrong = (pb_error){0};
     if (pb_suspension_find(kubectl, &found, &wrong)) {
         if (wrong.kind == PB_ERROR_NOT_FOUND)
             return 0;
@@ -308,18 +344,12 @@ int pb_suspension_claim(const pb_kubectl *kubectl, pb_suspension *suspension, bo
     if (!pb_suspension_is_same(&found, suspension)) {
         failed = refuse(kubectl, &found, error);
     } else {
+        found.scaled_ms = suspension->scaled_ms;
+        found.resumed_ms = suspension->resumed_ms;
         pb_suspension_record_free(suspension); /* it may be an older one, of an intent */
         *suspension = found;
         found = (pb_suspension){0};
-        failed = server_time(kubectl, &suspension->process.heartbeat_ms, error);
-        if (!failed) {
-            pb_suspension_own(suspension);
-            failed = replace(kubectl, suspension, error);
-        }
-        if (!failed) {
-            pb_kubectl_tell(kubectl, "claimed ConfigMap " PB_SUSPENSION_CONFIG_MAP);
-            start(kubectl, suspension);
-        }
+        failed = claim_found(kubectl, suspension, error);
         *ret_there = !failed;
     }
     pb_suspension_record_free(&found);

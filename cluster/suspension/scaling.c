@@ -260,9 +260,10 @@ static int record_counts(const pb_kubectl *kubectl, const json_t *items,
     int failed = counts.count ? 0 : refuse_no_pachyderm(kubectl, error);
     changed |= pb_writers_collect(items, PB_WRITER_PACHW, &counts);
     changed |= pb_writers_collect(items, PB_WRITER_WORKER, &counts);
-    if (!failed && changed)
-        failed = pb_suspension_store(kubectl, suspension, &counts, options->recorded,
-                                     options->context, error);
+    /* Written though nothing changed: whoever scales must hold the record. */
+    if (!failed)
+        failed = pb_suspension_store(kubectl, suspension, &counts,
+                                     changed ? options->recorded : NULL, options->context, error);
     pb_workloads_free(&counts);
     return failed;
 }
@@ -281,6 +282,8 @@ static int scale_down(const pb_kubectl *kubectl, pb_writer kind, pb_writer other
             json_decref(items);
             return -1;
         }
+        if (!suspension->scaled_ms)
+            suspension->scaled_ms = pb_clock_utc_ms();
         int failed = scale_down_listed(kubectl, items, kind, &wrong) ||
                      scale_down_listed(kubectl, items, other, &wrong);
         json_decref(items);
@@ -340,6 +343,19 @@ static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *o
     return 0;
 }
 
+/* Nobody renews a record that stands, so nobody has seen meanwhile that it is gone. */
+static int is_resumed(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
+{
+    pb_workloads same = {0};
+    for (size_t i = 0; i < suspension->workloads.count; i++) {
+        const pb_workload *workload = &suspension->workloads.items[i];
+        pb_workloads_add(&same, workload->kind, workload->name, workload->replicas);
+    }
+    int failed = pb_suspension_store(kubectl, suspension, &same, NULL, NULL, error);
+    pb_workloads_free(&same);
+    return failed;
+}
+
 int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
                pb_suspension *ret_suspension, pb_error *error)
 {
@@ -348,9 +364,12 @@ int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
         .started_ms = pb_clock_utc_ms(),
     };
     if (!pb_suspension_take(kubectl, ret_suspension, error))
-        return scale_all_down(kubectl, options, ret_suspension, error);
-    if (error->kind == PB_ERROR_BUSY) /* another's: nothing is to be undone */
-        pb_suspension_free(ret_suspension);
+        return scale_all_down(kubectl, options, ret_suspension, error) ||
+                       (!ret_suspension->lease && is_resumed(kubectl, ret_suspension, error))
+                   ? -1
+                   : 0;
+    if (error->kind == PB_ERROR_BUSY || !ret_suspension->token[0])
+        pb_suspension_free(ret_suspension); /* another's, or not even asked for */
     return -1;
 }
 
@@ -475,6 +494,8 @@ static int bring_all_back(const pb_kubectl *kubectl, pb_suspension *suspension, 
     for (bool first = true, quiet = false;; first = false) {
         progress made;
         pb_error wrong = {0};
+        if (pb_suspension_is_lost(suspension, error))
+            return -1;
         int failed =
             bring_back(kubectl, &suspension->workloads, first, told, context, &made, &wrong);
         if (failed && (wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms)) {
@@ -487,11 +508,11 @@ static int bring_all_back(const pb_kubectl *kubectl, pb_suspension *suspension, 
         if (done && quiet)
             return 0;
         quiet = done;
-        if (!failed && made.unsettled && is_over(&settling))
+        if (!failed && !done && is_over(&settling))
             return pb_error_set(error, PB_ERROR_FAILED,
-                                "the counts are brought back, but the controllers of %zu workloads "
-                                "have not seen it within %d s",
-                                made.unsettled, SETTLE_MS / 1000);
+                                "%zu workloads were scaled down again, and the controllers of %zu "
+                                "have not seen their counts, within %d s",
+                                made.scaled, made.unsettled, SETTLE_MS / 1000);
         if (pb_kubectl_rest(kubectl, done ? LATE_MS : POLL_MS, error))
             return -1;
     }

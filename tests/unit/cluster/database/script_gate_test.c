@@ -165,6 +165,45 @@ static void commands_of_psql_are_refused(void **state)
     expect_refused("\\! secret", "secret", "command \\! in line");
 }
 
+/* What psql and the server read differently: a script that hides a COPY, or the end of a string. */
+static void what_is_read_in_two_ways_is_refused(void **state)
+{
+    (void)state;
+    expect_refused("SELECT E'a'\n'b\\'; \\! id\n", "'b", "string right behind");
+    expect_refused("SELECT 'a' -- c\n\n/* d */ 'b';\n", "'b'", "string right behind");
+    expect_pass("SELECT 'a'\n, 'b';\nSELECT b'0''1';\n");
+    expect_refused("CREATE FUNCTION pg_temp.begin() RETURNS int LANGUAGE sql AS $$SELECT 1$$;\n"
+                   "COPY t FROM stdin; SELECT 1 AS end;\n",
+                   "COPY", "COPY inside");
+    static const char *const inner[] = {
+        "SELECT (; " ROWS "\\! id\n",
+        "SELECT (;\n" ROWS "\\! id\n",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; " ROWS "\\! id\n",
+        "create or replace procedure f() BEGIN ATOMIC SELECT case when true then 1 end;\n" ROWS
+        "\\! id\n",
+    };
+    for (size_t i = 0; i < COUNT(inner); i++)
+        expect_refused(inner[i], "COPY", "COPY inside");
+    expect_refused("CREATE RULE r AS ON INSERT TO t DO (SELECT 1;\ncopy t FROM stdin; SELECT 2);\n",
+                   "copy", "COPY inside");
+    static const char *const settings[] = {
+        "SET standard_conforming_strings TO off;\n",
+        "set standard_conforming_strings = off;\n",
+        "SET LOCAL standard_conforming_strings = 'off';\n",
+        "RESET standard_conforming_strings;\n",
+        "SET  standard_conforming_strings = off;\n",
+        "SET client_encoding = 'SJIS';\n",
+        "SET client_encoding TO 'UTF8';\n",
+        "SET NAMES 'SJIS';\n",
+        "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false);\n",
+    };
+    for (size_t i = 0; i < COUNT(settings); i++)
+        expect_refused(settings[i], settings[i], "how strings are read");
+    expect_pass("SET client_encoding = 'LATIN1';\nSET standard_conforming_strings = on;\n");
+    expect_pass("ALTER ROLE x SET client_encoding TO 'SJIS';\n");
+    expect_pass("COPY t (client_encoding, names) FROM stdin;\n\\.\n");
+}
+
 static void commands_are_found_behind_what_hides_them(void **state)
 {
     (void)state;
@@ -173,7 +212,6 @@ static void commands_are_found_behind_what_hides_them(void **state)
         "SELECT 'C:\\'; \\! id '\n",
         "SELECT E'\\\\'; \\! id\n",
         "SELECT E'a''\\''; \\! id\n",
-        "SELECT E'a'\n'b\\'; \\! id\n",
         "SELECT B'0\\'; \\! id\n",
         "SELECT xe'\\'; \\! id '\n",
         "SELECT U&'\\'; \\! id '\n",
@@ -199,11 +237,6 @@ static void commands_are_found_behind_what_hides_them(void **state)
         ROWS "\\.\r\n\\! id\n",
         ROWS "a\n\\.\nSELECT 1; \\! id\n",
         /* psql waits for more, and takes the next line for no row. */
-        "SELECT (; " ROWS "\\! id\n",
-        "SELECT (;\n" ROWS "\\! id\n",
-        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; " ROWS "\\! id\n",
-        "create or replace procedure f() BEGIN ATOMIC SELECT case when true then 1 end;\n" ROWS
-        "\\! id\n",
         "COMMENT ON TABLE x IS '" ROWS "'; \\! id\n",
         "/* " ROWS " */ \\! id\n",
         "-- COPY a.b (c) FROM stdin;\n\\! id\n",
@@ -361,6 +394,7 @@ int main(void)
         cmocka_unit_test(what_pg_dump_writes_passes),
         cmocka_unit_test(commands_of_psql_are_refused),
         cmocka_unit_test(commands_are_found_behind_what_hides_them),
+        cmocka_unit_test(what_is_read_in_two_ways_is_refused),
         cmocka_unit_test(text_that_psql_reads_in_two_ways_is_refused),
         cmocka_unit_test(copies_of_files_and_programs_are_refused),
         cmocka_unit_test(a_zero_byte_is_refused),

@@ -156,7 +156,7 @@ class Kill(ClusterScenario):
         """When the allowed downtime is over, whatever hangs is ended and the cluster runs again."""
         here = self.pachyderm(chunks=100, workers=1)
         here.start_simulation()
-        allowed_s = 15
+        allowed_s = 10
         # age is called once before, to see whether it takes the recipient.
         for program, argument, call in (("pg_dump", "--format", 1), ("pg_restore", "--file", 1), ("age", "--encrypt", 2),
                                         ("kubectl", "api-resources", 1), ("kubectl", "patch", 1)):

@@ -139,15 +139,17 @@ class Kill(ClusterScenario):
         self.assertEqual(self.committed(here.origin.url("repository")), [])
 
     def hanging(self, program, argument, call=1):
-        """PATH with a program in front that hangs at so many of the calls that have `argument` among their arguments,
-        and where it leaves a mark of each."""
+        """PATH with a program in front that hangs at that call of those that have `argument` among their arguments, and
+        the mark that it leaves then."""
         folder, mark = (os.path.join(self.folder, f"{name}-{program}-{argument.strip('-')}") for name in ("hang", "mark"))
         os.mkdir(folder)
         path = os.path.join(folder, program)
         with open(path, "w", encoding="ascii") as file:
             file.write(f'#!/bin/bash\nif [[ " $* " == *" {argument}"* && " $* " != *"--version"* ]]; then\n'
-                       f'  echo >> "{mark}"\n  [[ $(wc -l < "{mark}") != {call} ]] ||'
-                       f' {{ trap "" TERM INT; while :; do sleep 1; done; }}\nfi\n'
+                       f'  number=1  # several may be called at once\n'
+                       f'  while ! mkdir "{mark}-$number" 2> /dev/null; do number=$((number + 1)); done\n'
+                       f'  if [[ $number == {call} ]]; then\n'
+                       f'    touch "{mark}"; trap "" TERM INT; while :; do sleep 1; done\n  fi\nfi\n'
                        f'exec {shutil.which(program)} "$@"\n')
         os.chmod(path, 0o755)
         return f"{folder}:{os.environ['PATH']}", mark
@@ -156,7 +158,7 @@ class Kill(ClusterScenario):
         """When the allowed downtime is over, whatever hangs is ended and the cluster runs again."""
         here = self.pachyderm(chunks=100, workers=1)
         here.start_simulation()
-        allowed_s = 10
+        allowed_s = 20
         # age is called once before, to see whether it takes the recipient.
         for program, argument, call in (("pg_dump", "--format", 1), ("pg_restore", "--file", 1), ("age", "--encrypt", 2),
                                         ("kubectl", "api-resources", 1), ("kubectl", "patch", 1)):

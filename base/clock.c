@@ -104,6 +104,12 @@ void pb_time_format_rfc3339(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX])
              at.day, at.hour, at.minute, at.second, at.millisecond);
 }
 
+void pb_time_format_of_day(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX])
+{
+    civil at = civil_from_ms(utc_ms);
+    snprintf(ret_text, PB_TIME_TEXT_MAX, "%02u:%02u:%02u", at.hour, at.minute, at.second);
+}
+
 void pb_time_format_http(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX])
 {
     civil at = civil_from_ms(utc_ms);

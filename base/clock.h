@@ -21,6 +21,8 @@ enum { PB_TIME_TEXT_MAX = 32 };
 void pb_time_format_basic(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX]);
 /* "2026-11-23T05:20:49.123Z" (RFC 3339). */
 void pb_time_format_rfc3339(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX]);
+/* "05:20:49", the time of the day in UTC. */
+void pb_time_format_of_day(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX]);
 /* "Mon, 23 Nov 2026 05:20:49 GMT" (RFC 9110 section 5.6.7). */
 void pb_time_format_http(int64_t utc_ms, char ret_text[PB_TIME_TEXT_MAX]);
 /* Reads RFC 3339 in UTC ("Z"), with or without fraction (digits past milliseconds are dropped). */

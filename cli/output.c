@@ -93,13 +93,6 @@ static void print_error(pb_output *output, const pb_error *error)
         pb_console_line(output->console, output->console->stream, "pbcopy: HINT: ", error->hint);
 }
 
-static void append_time_of_day(pb_buffer *buffer, int64_t utc_ms)
-{
-    char text[PB_TIME_TEXT_MAX]; /* 2026-11-23T02:13:04.123Z */
-    pb_time_format_rfc3339(utc_ms, text);
-    pb_buffer_append(buffer, text + 11, 8);
-}
-
 /* The last line of every run that touched a cluster. */
 static void print_cluster(pb_output *output)
 {
@@ -109,17 +102,17 @@ static void print_cluster(pb_output *output)
     if (state->stand == PB_CLUSTER_UNTOUCHED ||
         (output->options->quiet && (state->stand == PB_CLUSTER_RUNNING || (is_down && stays))))
         return;
+    char suspended[PB_TIME_TEXT_MAX], resumed[PB_TIME_TEXT_MAX];
     pb_buffer line = {0};
-    pb_buffer_append_format(&line, "%s: %s", state->name_space,
-                            is_down && !stays ? "STILL SUSPENDED since " : "suspended ");
-    append_time_of_day(&line, state->suspended_ms);
+    pb_time_format_of_day(state->suspended_ms, suspended);
+    pb_time_format_of_day(state->resumed_ms, resumed);
+    pb_buffer_append_format(&line, "%s: %s%s", state->name_space,
+                            is_down && !stays ? "STILL SUSPENDED since " : "suspended ", suspended);
     if (is_down) {
         pb_buffer_append_format(&line, ": %spbcopy resume --namespace %s%s", stays ? "`" : "run ",
                                 state->name_space, stays ? "` brings it back" : "");
     } else if (state->stand == PB_CLUSTER_RUNNING) {
-        pb_buffer_append_text(&line, ", running again ");
-        append_time_of_day(&line, state->resumed_ms);
-        pb_buffer_append_format(&line, " (%lld s)",
+        pb_buffer_append_format(&line, ", running again %s (%lld s)", resumed,
                                 (long long)(state->resumed_ms - state->suspended_ms + 500) / 1000);
     } else {
         pb_buffer_append_format(&line,
@@ -131,15 +124,6 @@ static void print_cluster(pb_output *output)
     pb_buffer_free(&line);
 }
 
-static json_t *time_or_null(int64_t utc_ms)
-{
-    char text[PB_TIME_TEXT_MAX];
-    if (!utc_ms)
-        return json_null();
-    pb_time_format_rfc3339(utc_ms, text);
-    return json_string(text);
-}
-
 static json_t *json_of_cluster(const pb_cluster_state *state)
 {
     static const char *const stands[] = {
@@ -148,8 +132,8 @@ static json_t *json_of_cluster(const pb_cluster_state *state)
         [PB_CLUSTER_TAKEN_OVER] = "taken-over",
     };
     return json_pack("{s:s, s:s, s:o, s:o}", "namespace", state->name_space, "state",
-                     stands[state->stand], "suspended", time_or_null(state->suspended_ms),
-                     "resumed", time_or_null(state->resumed_ms));
+                     stands[state->stand], "suspended", pb_json_of_time(state->suspended_ms),
+                     "resumed", pb_json_of_time(state->resumed_ms));
 }
 
 static void print_document(pb_output *output, const pb_error *error)

@@ -79,15 +79,6 @@ void pb_text_helm(pb_buffer *buffer, uint64_t objects, const char *name_space)
                                   "the new bucket and database");
 }
 
-static json_t *time_value(int64_t utc_ms)
-{
-    char text[PB_TIME_TEXT_MAX];
-    if (!utc_ms)
-        return json_null();
-    pb_time_format_rfc3339(utc_ms, text);
-    return json_string(text);
-}
-
 static json_t *artifact_value(const pb_artifact *artifact)
 {
     return json_pack("{s:s, s:o, s:o, s:b, s:I, s:I}", "kind", name_of(artifact), "path",
@@ -115,8 +106,8 @@ json_t *pb_json_of_cluster(const pb_cluster_record *record)
                      pb_json_of_text(record->database_version), "kubernetes",
                      pb_json_of_text(record->kubernetes), "velero_backup",
                      pb_json_of_text(record->velero_backup[0] ? record->velero_backup : NULL),
-                     "paused", record->paused, "suspended", time_value(record->suspended_ms),
-                     "resumed", time_value(record->resumed_ms), "downtime_ms", downtime,
+                     "paused", record->paused, "suspended", pb_json_of_time(record->suspended_ms),
+                     "resumed", pb_json_of_time(record->resumed_ms), "downtime_ms", downtime,
                      "chunks_needed", (json_int_t)record->chunks_needed, "workloads",
                      pb_workloads_json(&record->workloads), "artifacts", artifacts);
 }

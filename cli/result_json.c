@@ -8,6 +8,15 @@
 
 /* ---- values ---- */
 
+json_t *pb_json_of_time(int64_t utc_ms)
+{
+    char text[PB_TIME_TEXT_MAX];
+    if (!utc_ms)
+        return json_null();
+    pb_time_format_rfc3339(utc_ms, text);
+    return json_string(text);
+}
+
 json_t *pb_json_of_text(const char *text)
 {
     if (!text)
@@ -45,9 +54,7 @@ static void add_text_if(json_t *object, const char *name, const char *text)
 
 static void add_time(json_t *object, const char *name, int64_t utc_ms)
 {
-    char text[PB_TIME_TEXT_MAX];
-    pb_time_format_rfc3339(utc_ms, text);
-    add_text(object, name, utc_ms ? text : NULL);
+    json_object_set_new(object, name, pb_json_of_time(utc_ms));
 }
 
 /* ---- snapshots ---- */

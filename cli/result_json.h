@@ -25,6 +25,8 @@ json_t *pb_json_of_snapshot(const pb_snapshot_file *file, bool parts);
 json_t *pb_json_of_entry(const pb_catalogue_entry *entry);
 /* null for kind NONE. */
 json_t *pb_json_of_error(const pb_error *error);
+/* null for 0. */
+json_t *pb_json_of_time(int64_t utc_ms);
 /* null for NULL. Bytes that are not UTF-8 become '?'. */
 json_t *pb_json_of_text(const char *text);
 

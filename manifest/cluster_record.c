@@ -20,6 +20,13 @@ void pb_workloads_add(pb_workloads *workloads, const char *kind, const char *nam
     workloads->count = count;
 }
 
+void pb_workloads_append(pb_workloads *workloads, const pb_workloads *more)
+{
+    for (size_t i = 0; i < more->count; i++)
+        pb_workloads_add(workloads, more->items[i].kind, more->items[i].name,
+                         more->items[i].replicas);
+}
+
 void pb_workloads_free(pb_workloads *workloads)
 {
     for (size_t i = 0; i < workloads->count; i++) {

@@ -20,7 +20,8 @@ typedef struct pb_workloads {
 
 void pb_workloads_add(pb_workloads *workloads, const char *kind, const char *name,
                       uint64_t replicas);
-void pb_workloads_free(pb_workloads *workloads); /* back to {0} */
+void pb_workloads_append(pb_workloads *workloads, const pb_workloads *more); /* copies of all */
+void pb_workloads_free(pb_workloads *workloads);                             /* back to {0} */
 const pb_workload *pb_workloads_find(const pb_workloads *workloads, const char *kind,
                                      const char *name); /* NULL where it is not there */
 /* [{"kind":"Deployment","name":"pachd","replicas":1}, ...]; reading fails with DAMAGED, naming

@@ -458,10 +458,7 @@ static void fill_record(cluster_backup *self)
 static int commit(cluster_backup *self, pb_error *error)
 {
     pb_snapshot_file *file = &self->result->snapshot;
-    const pb_workloads *workloads = &self->suspension.workloads;
-    for (size_t i = 0; i < workloads->count; i++)
-        pb_workloads_add(&self->record->workloads, workloads->items[i].kind,
-                         workloads->items[i].name, workloads->items[i].replicas);
+    pb_workloads_append(&self->record->workloads, &self->suspension.workloads);
     file->committed_ms = pb_clock_utc_ms();
     file->cluster = self->record;
     if (pb_run_commit(&self->run, file, error)) {

@@ -478,18 +478,6 @@ static void on_waiting(void *context, const char *text)
     pb_session_tell(context, &(pb_event){.kind = PB_EVENT_WAITING, .text = text});
 }
 
-static int scale_one(cluster_restore *self, const pb_workload *workload, pb_error *error)
-{
-    json_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)workload->replicas);
-    int failed =
-        pb_kubectl_patch_scale(&self->kubectl, workload->kind, workload->name, patch, error);
-    json_decref(patch);
-    if (!failed)
-        pb_kubectl_tell(&self->kubectl, "scaled %s %s to %llu", workload->kind, workload->name,
-                        (unsigned long long)workload->replicas);
-    return failed;
-}
-
 /* What pachd needs comes first: it is the last. */
 static int scale_up(cluster_restore *self, const pb_workloads *workloads, pb_error *error)
 {
@@ -499,7 +487,9 @@ static int scale_up(cluster_restore *self, const pb_workloads *workloads, pb_err
             const pb_workload *workload = &workloads->items[i];
             bool writes =
                 pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
-            if (writes == (writers == 1) && scale_one(self, workload, error))
+            if (writes == (writers == 1) &&
+                pb_kubectl_scale(&self->kubectl, workload->kind, workload->name, workload->replicas,
+                                 NULL, error))
                 return -1;
         }
     if (pb_wait_ready(&self->kubectl, workloads, self->cluster->wait_ms, on_waiting, self->session,

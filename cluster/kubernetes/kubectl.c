@@ -324,16 +324,15 @@ int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_s
 
 void pb_kubectl_tell(const pb_kubectl *kubectl, const char *format, ...)
 {
-    char time[PB_TIME_TEXT_MAX]; /* 2026-11-23T02:13:04.123Z */
-    char said[512], text[600];
+    char time[PB_TIME_TEXT_MAX], said[512], text[600];
     va_list arguments;
     if (!kubectl->changed)
         return;
     va_start(arguments, format);
     vsnprintf(said, sizeof said, format, arguments);
     va_end(arguments);
-    pb_time_format_rfc3339(pb_clock_utc_ms(), time);
-    snprintf(text, sizeof text, "%.8s %s", time + 11, said);
+    pb_time_format_of_day(pb_clock_utc_ms(), time);
+    snprintf(text, sizeof text, "%s %s", time, said);
     pb_text_make_line(text);
     kubectl->changed(kubectl->changed_context, text);
 }
@@ -410,16 +409,25 @@ int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *se
     return failed;
 }
 
-static int send_object(const pb_kubectl *kubectl, const char *const *arguments,
-                       const json_t *object, const char *done, pb_error *error)
+int pb_kubectl_send(const pb_kubectl *kubectl, const char *const *arguments, const json_t *object,
+                    json_t **ret_value, pb_error *error)
 {
     pb_buffer text = {0};
     pb_json_append(&text, object);
-    int failed = pb_kubectl_run(kubectl, arguments, pb_buffer_slice(&text), NULL, error);
+    int failed = ret_value
+                     ? pb_kubectl_json(kubectl, arguments, pb_buffer_slice(&text), ret_value, error)
+                     : pb_kubectl_run(kubectl, arguments, pb_buffer_slice(&text), NULL, error);
     pb_buffer_free(&text); /* secrets are wiped by none of the libraries that held them */
-    if (!failed)
-        tell_object(kubectl, done, object);
     return failed;
+}
+
+static int change_object(const pb_kubectl *kubectl, const char *const *arguments,
+                         const json_t *object, const char *done, pb_error *error)
+{
+    if (pb_kubectl_send(kubectl, arguments, object, NULL, error))
+        return -1;
+    tell_object(kubectl, done, object);
+    return 0;
 }
 
 /* Whether all that `part` says is in `whole`, which may say more. */
@@ -442,12 +450,8 @@ static int find_ours(const pb_kubectl *kubectl, const json_t *object, bool *ret_
                      pb_error *error)
 {
     const char *const arguments[] = {"get", "--filename=-", NULL};
-    pb_buffer text = {0};
     json_t *found;
-    pb_json_append(&text, object);
-    int failed = pb_kubectl_json(kubectl, arguments, pb_buffer_slice(&text), &found, error);
-    pb_buffer_free(&text);
-    if (failed)
+    if (pb_kubectl_send(kubectl, arguments, object, &found, error))
         return -1;
     *ret_ours = contains(found, object);
     json_decref(found);
@@ -483,13 +487,13 @@ int pb_kubectl_apply(const pb_kubectl *kubectl, const json_t *object, pb_error *
     const char *const arguments[] = {
         "apply", "--server-side", "--force-conflicts", "--field-manager=pbcopy", "--filename=-",
         NULL};
-    return send_object(kubectl, arguments, object, "applied", error);
+    return change_object(kubectl, arguments, object, "applied", error);
 }
 
 int pb_kubectl_replace(const pb_kubectl *kubectl, const json_t *object, pb_error *error)
 {
     const char *const arguments[] = {"replace", "--filename=-", NULL};
-    return send_object(kubectl, arguments, object, "replaced", error);
+    return change_object(kubectl, arguments, object, "replaced", error);
 }
 
 int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char *cascade,
@@ -500,7 +504,7 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
     snprintf(timeout, sizeof timeout, "--timeout=%ds", DELETE_TIMEOUT_S);
     const char *const arguments[] = {"delete", "--filename=-", "--ignore-not-found",
                                      how,      timeout,        NULL};
-    return send_object(kubectl, arguments, list, "deleted", error);
+    return change_object(kubectl, arguments, list, "deleted", error);
 }
 
 /* With a further argument, or NULL. */
@@ -526,8 +530,8 @@ int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *na
     return 0;
 }
 
-int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
-                           const json_t *patch, pb_error *error)
+static int patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
+                       const json_t *patch, pb_error *error)
 {
     pb_error wrong = {0};
     if (!kubectl->is_old || !*kubectl->is_old) {
@@ -544,4 +548,20 @@ int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const ch
             *kubectl->is_old = true;
     }
     return patch_object(kubectl, kind, name, patch, NULL, error);
+}
+
+int pb_kubectl_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     uint64_t replicas, const json_t *seen, pb_error *error)
+{
+    json_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)replicas);
+    if (seen)
+        json_object_set_new(patch, "metadata",
+                            json_pack("{s:O?, s:O?}", "uid", pb_object_at(seen, "metadata.uid"),
+                                      "resourceVersion",
+                                      pb_object_at(seen, "metadata.resourceVersion")));
+    int failed = patch_scale(kubectl, kind, name, patch, error);
+    json_decref(patch);
+    if (!failed)
+        pb_kubectl_tell(kubectl, "scaled %s %s to %llu", kind, name, (unsigned long long)replicas);
+    return failed;
 }

@@ -35,6 +35,10 @@ int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_s
 /* The same with `--output json`, parsed. The caller owns *ret_value. */
 int pb_kubectl_json(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
                     json_t **ret_value, pb_error *error);
+/* pb_kubectl_json with an object as its input; ret_value NULL: the answer is dropped, and need not
+ * be JSON. */
+int pb_kubectl_send(const pb_kubectl *kubectl, const char *const *arguments, const json_t *object,
+                    json_t **ret_value, pb_error *error);
 /* get KINDS ("deployments,replicationcontrollers") [--selector SELECTOR]: the array of items. */
 int pb_kubectl_list(const pb_kubectl *kubectl, const char *kinds, const char *selector,
                     json_t **ret_items, pb_error *error);
@@ -56,14 +60,15 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
  * large. */
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error);
-/* The same of the object's subresource `scale`: a right of its own, with which nobody can change
- * what runs. A kubectl older than 1.24 cannot: then the whole object is patched, and a warning says
- * so once. */
-int pb_kubectl_patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
-                           const json_t *patch, pb_error *error);
+/* Sets the count of replicas by the object's subresource `scale`: a right of its own, with which
+ * nobody can change what runs. A kubectl older than 1.24 cannot: then the whole object is patched,
+ * and a warning says so once. Where `seen` is not NULL, only if the object is still as it was there
+ * (uid, resourceVersion): else UNREACHABLE. */
+int pb_kubectl_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     uint64_t replicas, const json_t *seen, pb_error *error);
 
 /* Tells of a change, with the time of day: "02:13:04 scaled Deployment pachd to 0". The calls above
- * do it by themselves, but for pb_kubectl_run and pb_kubectl_patch_scale. */
+ * do it by themselves, but for pb_kubectl_run and pb_kubectl_send. */
 void pb_kubectl_tell(const pb_kubectl *kubectl, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

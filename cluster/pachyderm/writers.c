@@ -62,11 +62,16 @@ static json_int_t number_at(const json_t *object, const char *path)
     return json_integer_value(pb_object_at(object, path));
 }
 
+bool pb_writer_is_seen(const json_t *workload)
+{
+    return number_at(workload, "status.observedGeneration") >=
+           number_at(workload, "metadata.generation");
+}
+
 bool pb_writer_is_settled(const json_t *workload)
 {
     return pb_object_replicas(workload) == 0 && number_at(workload, "status.replicas") == 0 &&
-           number_at(workload, "status.observedGeneration") >=
-               number_at(workload, "metadata.generation");
+           pb_writer_is_seen(workload);
 }
 
 bool pb_pod_is_there(const json_t *pod)

@@ -29,6 +29,8 @@ bool pb_pod_is_there(const json_t *pod);
  * already gets the count that it has by now, unless that is 0. True where something was changed. */
 bool pb_writers_collect(const json_t *items, pb_writer kind, pb_workloads *workloads);
 
+/* Whether its controller has seen the spec of a workload as it is now. */
+bool pb_writer_is_seen(const json_t *workload);
 /* Whether its controller has seen that a workload is to have no pods, and makes none any more. */
 bool pb_writer_is_settled(const json_t *workload);
 

@@ -15,9 +15,8 @@ enum {
 };
 
 typedef struct pb_suspension_lease {
-    pb_suspension
-        *suspension;    /* its process, uid and resource_version are written under the lock */
-    pb_kubectl kubectl; /* the thread's, with a loop of its own */
+    pb_suspension *suspension; /* what the record says is written under the lock */
+    pb_kubectl kubectl;        /* the thread's, with a loop of its own */
     pthread_t thread;
     pthread_mutex_t lock;
     atomic_bool stop, lost;
@@ -34,11 +33,8 @@ static int server_time(const pb_kubectl *kubectl, int64_t *ret_utc_ms, pb_error 
     json_t *object = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap",
                                "metadata", "name", "pbcopy-clock");
     json_t *made;
-    pb_buffer text = {0};
-    pb_json_append(&text, object);
+    int failed = pb_kubectl_send(kubectl, arguments, object, &made, error);
     json_decref(object);
-    int failed = pb_kubectl_json(kubectl, arguments, pb_buffer_slice(&text), &made, error);
-    pb_buffer_free(&text);
     if (failed)
         return pb_error_context(error, "asking the API server for the time");
     const char *time = pb_object_text(made, "metadata.creationTimestamp");
@@ -124,12 +120,9 @@ static int replace(const pb_kubectl *kubectl, pb_suspension *suspension, pb_erro
     once.patience_ms = 0;
     for (;;) {
         json_t *object = pb_suspension_config_map(suspension), *written;
-        pb_buffer text = {0};
         pb_error wrong = {0};
-        pb_json_append(&text, object);
+        int failed = pb_kubectl_send(&once, arguments, object, &written, &wrong);
         json_decref(object);
-        int failed = pb_kubectl_json(&once, arguments, pb_buffer_slice(&text), &written, &wrong);
-        pb_buffer_free(&text);
         if (!failed) {
             pb_suspension_seen(suspension, written);
             json_decref(written);
@@ -253,19 +246,6 @@ void pb_suspension_free(pb_suspension *suspension)
 
 /* ---- the life of a record ---- */
 
-static int write_own(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
-{
-    pb_suspension_lease *lease = suspension->lease;
-    if (pb_suspension_is_lost(suspension, error))
-        return -1;
-    if (lease)
-        pthread_mutex_lock(&lease->lock);
-    int failed = replace(kubectl, suspension, error);
-    if (lease)
-        pthread_mutex_unlock(&lease->lock);
-    return failed;
-}
-
 int pb_suspension_take(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
 {
     int64_t begun_ms = pb_clock_boottime_ms();
@@ -324,7 +304,7 @@ int pb_suspension_claim(const pb_kubectl *kubectl, pb_suspension *suspension, bo
     *ret_there = false;
     if (suspension->lease) { /* it was this process's at the last renewal; is it still? */
         *ret_there = true;
-        if (!write_own(kubectl, suspension, &wrong))
+        if (!pb_suspension_store(kubectl, suspension, NULL, NULL, NULL, &wrong))
             return 0;
         if (wrong.kind != PB_ERROR_BUSY) {
             *error = wrong;
@@ -367,9 +347,11 @@ int pb_suspension_store(const pb_kubectl *kubectl, pb_suspension *suspension,
         return -1;
     if (lease)
         pthread_mutex_lock(&lease->lock);
-    pb_workloads_free(&suspension->workloads);
-    suspension->workloads = *workloads;
-    *workloads = (pb_workloads){0};
+    if (workloads) {
+        pb_workloads_free(&suspension->workloads);
+        suspension->workloads = *workloads;
+        *workloads = (pb_workloads){0};
+    }
     int failed = recorded ? recorded(context, suspension, error) : 0;
     if (!failed)
         failed = replace(kubectl, suspension, error);
@@ -399,11 +381,8 @@ int pb_suspension_forget(const pb_kubectl *kubectl, pb_suspension *suspension, p
             json_t *options = json_pack("{s:s, s:s, s:{s:s?, s:s?}}", "kind", "DeleteOptions",
                                         "apiVersion", "v1", "preconditions", "uid", suspension->uid,
                                         "resourceVersion", suspension->resource_version);
-            pb_buffer text = {0};
-            pb_json_append(&text, options);
+            failed = pb_kubectl_send(&once, arguments, options, NULL, &wrong);
             json_decref(options);
-            failed = pb_kubectl_run(&once, arguments, pb_buffer_slice(&text), NULL, &wrong);
-            pb_buffer_free(&text);
         }
         if (!failed || wrong.kind == PB_ERROR_NOT_FOUND) {
             pb_kubectl_tell(kubectl, "deleted ConfigMap " PB_SUSPENSION_CONFIG_MAP);

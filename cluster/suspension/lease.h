@@ -27,9 +27,9 @@ int pb_suspension_take(const pb_kubectl *kubectl, pb_suspension *suspension, pb_
  * where the namespace's record is another's. */
 int pb_suspension_claim(const pb_kubectl *kubectl, pb_suspension *suspension, bool *ret_there,
                         pb_error *error);
-/* Gives the record, which is this process's, other counts (taken over) and writes it: BUSY where it
- * is not this process's any more. `recorded` (may be NULL) is called before that, with the record
- * as it will be; its -1 ends the call. */
+/* Gives the record, which is this process's, other counts (taken over; NULL: as they are) and
+ * writes it: BUSY where it is not this process's any more. `recorded` (may be NULL) is called
+ * before that, with the record as it will be; its -1 ends the call. */
 int pb_suspension_store(const pb_kubectl *kubectl, pb_suspension *suspension,
                         pb_workloads *workloads,
                         int (*recorded)(void *context, const pb_suspension *suspension,

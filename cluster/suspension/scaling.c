@@ -9,8 +9,8 @@
 enum {
     POLL_MS = 500,
     PODS_NAMED_MAX = 5,
-    LATE_MS =
-        2 * 1000, /* a request that was under way when its kubectl was killed arrives by then */
+    /* A request that was under way when its kubectl was killed arrives by then. */
+    LATE_MS = 2 * 1000,
     SETTLE_MS = 2 * 60 * 1000, /* for controllers to see the counts */
 };
 
@@ -198,17 +198,10 @@ static int scale(const pb_kubectl *kubectl, const json_t *object, uint64_t repli
     const char *kind = pb_object_kind(object), *name = pb_object_name(object);
     pb_kubectl once = *kubectl;
     once.patience_ms = 0;
-    json_t *patch = json_pack("{s:{s:O?, s:O?}, s:{s:I}}", "metadata", "uid",
-                              pb_object_at(object, "metadata.uid"), "resourceVersion",
-                              pb_object_at(object, "metadata.resourceVersion"), "spec", "replicas",
-                              (json_int_t)replicas);
-    int failed = pb_kubectl_patch_scale(&once, kind, name, patch, error);
-    json_decref(patch);
-    if (failed)
-        return pb_error_context(error, "scaling %s %s to %llu", kind, name,
-                                (unsigned long long)replicas);
-    pb_kubectl_tell(kubectl, "scaled %s %s to %llu", kind, name, (unsigned long long)replicas);
-    return 0;
+    if (!pb_kubectl_scale(&once, kind, name, replicas, object, error))
+        return 0;
+    return pb_error_context(error, "scaling %s %s to %llu", kind, name,
+                            (unsigned long long)replicas);
 }
 
 static const json_t *find_object(const json_t *items, const char *kind, const char *name)
@@ -221,14 +214,17 @@ static const json_t *find_object(const json_t *items, const char *kind, const ch
     return NULL;
 }
 
-/* All of a kind that are not at 0 yet. One that is gone meanwhile is no loss. */
-static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, pb_writer kind,
+/* pachd, or all that it scales, where they are not at 0 yet. One that is gone meanwhile is no loss.
+ */
+static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, bool pachd,
                              pb_error *error)
 {
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *object = json_array_get(items, i);
+        pb_writer writer = pb_writer_of(object);
         pb_error wrong = {0};
-        if (pb_writer_of(object) != kind || pb_object_replicas(object) == 0)
+        if (writer == PB_WRITER_NONE || (writer == PB_WRITER_PACHD) != pachd ||
+            pb_object_replicas(object) == 0)
             continue;
         if (scale(kubectl, object, 0, &wrong) && wrong.kind != PB_ERROR_NOT_FOUND) {
             *error = wrong;
@@ -252,10 +248,7 @@ static int record_counts(const pb_kubectl *kubectl, const json_t *items,
                          pb_error *error)
 {
     pb_workloads counts = {0};
-    for (size_t i = 0; i < suspension->workloads.count; i++) {
-        const pb_workload *known = &suspension->workloads.items[i];
-        pb_workloads_add(&counts, known->kind, known->name, known->replicas);
-    }
+    pb_workloads_append(&counts, &suspension->workloads);
     bool changed = pb_writers_collect(items, PB_WRITER_PACHD, &counts);
     int failed = counts.count ? 0 : refuse_no_pachyderm(kubectl, error);
     changed |= pb_writers_collect(items, PB_WRITER_PACHW, &counts);
@@ -269,8 +262,8 @@ static int record_counts(const pb_kubectl *kubectl, const json_t *items,
 }
 
 /* Lists, records and scales, until what was scaled is what was listed. */
-static int scale_down(const pb_kubectl *kubectl, pb_writer kind, pb_writer other,
-                      const pb_suspend_options *options, pb_suspension *suspension, pb_error *error)
+static int scale_down(const pb_kubectl *kubectl, bool pachd, const pb_suspend_options *options,
+                      pb_suspension *suspension, pb_error *error)
 {
     int64_t until_ms = pb_clock_monotonic_ms() + kubectl->patience_ms;
     for (;;) {
@@ -284,8 +277,7 @@ static int scale_down(const pb_kubectl *kubectl, pb_writer kind, pb_writer other
         }
         if (!suspension->scaled_ms)
             suspension->scaled_ms = pb_clock_utc_ms();
-        int failed = scale_down_listed(kubectl, items, kind, &wrong) ||
-                     scale_down_listed(kubectl, items, other, &wrong);
+        int failed = scale_down_listed(kubectl, items, pachd, &wrong);
         json_decref(items);
         if (!failed)
             return 0;
@@ -331,29 +323,16 @@ static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *o
                           pb_suspension *suspension, pb_error *error)
 {
     json_t *items;
-    if (scale_down(kubectl, PB_WRITER_PACHD, PB_WRITER_PACHD, options, suspension, error) ||
+    if (scale_down(kubectl, true, options, suspension, error) ||
         await_no_pods(kubectl, PB_WRITER_PACHD, options, suspension, &items, error))
         return -1;
     json_decref(items);
-    if (scale_down(kubectl, PB_WRITER_PACHW, PB_WRITER_WORKER, options, suspension, error) ||
+    if (scale_down(kubectl, false, options, suspension, error) ||
         await_no_pods(kubectl, PB_WRITER_NONE, options, suspension, &items, error))
         return -1;
     suspension->generations = generations_of(items);
     json_decref(items);
     return 0;
-}
-
-/* Nobody renews a record that stands, so nobody has seen meanwhile that it is gone. */
-static int is_resumed(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
-{
-    pb_workloads same = {0};
-    for (size_t i = 0; i < suspension->workloads.count; i++) {
-        const pb_workload *workload = &suspension->workloads.items[i];
-        pb_workloads_add(&same, workload->kind, workload->name, workload->replicas);
-    }
-    int failed = pb_suspension_store(kubectl, suspension, &same, NULL, NULL, error);
-    pb_workloads_free(&same);
-    return failed;
 }
 
 int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
@@ -364,8 +343,10 @@ int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
         .started_ms = pb_clock_utc_ms(),
     };
     if (!pb_suspension_take(kubectl, ret_suspension, error))
+        /* Nobody renews a record that stands, so nobody has seen meanwhile that it is gone. */
         return scale_all_down(kubectl, options, ret_suspension, error) ||
-                       (!ret_suspension->lease && is_resumed(kubectl, ret_suspension, error))
+                       (!ret_suspension->lease &&
+                        pb_suspension_store(kubectl, ret_suspension, NULL, NULL, NULL, error))
                    ? -1
                    : 0;
     if (error->kind == PB_ERROR_BUSY || !ret_suspension->token[0])
@@ -427,12 +408,6 @@ typedef struct progress {
     size_t unsettled; /* whose controllers have not seen their count */
 } progress;
 
-static bool is_seen(const json_t *object)
-{
-    return json_integer_value(pb_object_at(object, "status.observedGeneration")) >=
-           json_integer_value(pb_object_at(object, "metadata.generation"));
-}
-
 static int scale_up(const pb_kubectl *kubectl, const json_t *items, const pb_workload *workload,
                     progress *made, pb_error *error)
 {
@@ -441,7 +416,7 @@ static int scale_up(const pb_kubectl *kubectl, const json_t *items, const pb_wor
     if (!object)
         return 0; /* pachd, which lives again, may have removed it */
     if (pb_object_replicas(object) || !workload->replicas) {
-        made->unsettled += !is_seen(object);
+        made->unsettled += !pb_writer_is_seen(object);
         return 0;
     }
     made->scaled++;

@@ -26,6 +26,8 @@ static void formats_of_one_moment(void **state)
     assert_string_equal(text, "2026-11-23T05:20:49.123Z");
     pb_time_format_http(at, text);
     assert_string_equal(text, "Mon, 23 Nov 2026 05:20:49 GMT");
+    pb_time_format_of_day(at, text);
+    assert_string_equal(text, "05:20:49");
 }
 
 static void formats_at_the_edges(void **state)

@@ -460,20 +460,18 @@ static void scaling_patches_the_subresource(void **state)
     (void)state;
     pb_kubectl kubectl = with_patience(0);
     pb_error error = {0};
-    json_t *patch = json_pack("{s:{s:i}}", "spec", "replicas", 0);
     answer("exit 0",
            "echo 'Error from server (Forbidden): deployments.apps \"pachd\" is forbidden' >&2; "
            "exit 1",
            NULL);
-    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachd", patch, &error), 0);
+    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachd", 0, NULL, &error), 0);
     assert_non_null(strstr(read_file("calls"), " patch Deployment pachd --type=merge --patch "
                                                "{\"spec\":{\"replicas\":0}} "
                                                "--subresource=scale\n"));
     /* Whatever else fails is no reason to patch the whole. */
-    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachd", patch, &error), -1);
+    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachd", 0, NULL, &error), -1);
     assert_int_equal(error.kind, PB_ERROR_REFUSED);
     assert_int_equal(count_calls(), 2);
-    json_decref(patch);
 }
 
 static void an_old_kubectl_patches_the_whole_and_says_so_once(void **state)
@@ -485,19 +483,17 @@ static void an_old_kubectl_patches_the_whole_and_says_so_once(void **state)
     atomic_bool is_old = false;
     pb_kubectl kubectl = with_patience(0);
     pb_error error = {0};
-    json_t *patch = json_pack("{s:{s:i}}", "spec", "replicas", 0);
     kubectl.log = &log;
     kubectl.is_old = &is_old;
     warnings = 0;
     answer(unknown, NULL);
-    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachd", patch, &error), 0);
+    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachd", 0, NULL, &error), 0);
     assert_true(is_old);
     assert_int_equal(count_calls(), 2);
-    assert_int_equal(pb_kubectl_patch_scale(&kubectl, "Deployment", "pachw", patch, &error), 0);
+    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachw", 0, NULL, &error), 0);
     assert_int_equal(count_calls(), 3);
     assert_null(strstr(strstr(read_file("calls"), "pachw"), "--subresource"));
     assert_int_equal(warnings, 1);
-    json_decref(patch);
 }
 
 static void a_login_by_aws_finds_its_variables(void **state)

@@ -390,7 +390,7 @@ static bool take_text(line_cursor *cursor, pb_slice *ret_text)
             at += PB_WORD_BYTES;
         }
         if (marks)
-            at += __builtin_ctzll(marks) / 8;
+            at += pb_word_before_mark(marks);
         for (; at < end && !is_escaped(*at); at++)
             seen |= (uint8_t)*at;
         if (at == end)

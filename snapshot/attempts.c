@@ -94,14 +94,10 @@ static void add_id(pb_attempts *self, pb_slice id)
 static int add_page(void *context, const pb_page *page, pb_error *error)
 {
     pb_attempts *self = context;
-    const size_t folder = sizeof PB_SNAPSHOTS_PREFIX - 1;
     (void)error;
     for (size_t i = 0; i < page->prefix_count; i++) {
-        pb_slice id = page->prefixes[i];
-        if (id.size != folder + PB_SNAPSHOT_ID_SIZE)
-            continue;
-        id = (pb_slice){id.data + folder, PB_SNAPSHOT_ID_SIZE - 1};
-        if (!pb_snapshot_id_valid(id))
+        pb_slice id;
+        if (!pb_repository_id_of(page->prefixes[i], sizeof PB_SNAPSHOTS_PREFIX - 1, &id))
             continue;
         pb_slice before = pb_slice_of(self->id_count ? self->ids[self->id_count - 1] : self->after);
         self->in_disorder |= pb_slice_compare(id, before) < 0;

@@ -62,21 +62,12 @@ static int read_source(survey *self, pb_slice key, pb_error *error)
     return 0;
 }
 
-typedef struct key_list {
-    pb_arena arena;
-    pb_buffer keys; /* pb_slice */
-} key_list;
-
-static int add_keys(void *context, const pb_page *page, pb_error *error)
+static int read_sources(void *context, const pb_page *page, pb_error *error)
 {
-    key_list *list = context;
-    (void)error;
-    for (size_t i = 0; i < page->count; i++) {
-        if (!pb_source_file_is_key(page->entries[i].key))
-            continue;
-        pb_slice key = pb_arena_copy(&list->arena, page->entries[i].key);
-        pb_buffer_append(&list->keys, &key, sizeof key);
-    }
+    for (size_t i = 0; i < page->count; i++)
+        if (pb_source_file_is_key(page->entries[i].key) &&
+            read_source(context, page->entries[i].key, error))
+            return -1;
     return 0;
 }
 
@@ -84,21 +75,13 @@ static int add_keys(void *context, const pb_page *page, pb_error *error)
  * read, as in a repository that was made before there were such names. */
 static int learn_sources(survey *self, pb_error *error)
 {
-    key_list list = {0};
     pb_error wrong = {0};
     if (!self->repository->file.lists_sources)
         return 0;
-    int failed = pb_sequence_list(self->repository->store, PB_SLICE_LITERAL(PB_SOURCES_PREFIX),
-                                  (pb_slice){NULL, 0}, 0, add_keys, &list, &wrong);
-    for (size_t at = 0; at < list.keys.size && !failed; at += sizeof(pb_slice)) {
-        pb_slice key;
-        memcpy(&key, list.keys.data + at, sizeof key);
-        failed = read_source(self, key, &wrong);
-    }
-    pb_arena_free(&list.arena);
-    pb_buffer_free(&list.keys);
-    self->knows_sources = !failed;
-    if (!failed || wrong.kind == PB_ERROR_DAMAGED)
+    self->knows_sources =
+        !pb_sequence_list(self->repository->store, PB_SLICE_LITERAL(PB_SOURCES_PREFIX),
+                          (pb_slice){NULL, 0}, 0, read_sources, self, &wrong);
+    if (self->knows_sources || wrong.kind == PB_ERROR_DAMAGED)
         return 0;
     *error = wrong;
     return -1;
@@ -113,28 +96,16 @@ static bool is_of_object(const pb_error *error)
            error->kind == PB_ERROR_USAGE;
 }
 
-static void take_intent(survey *self, pb_attempt *attempt, pb_slice text)
-{
-    pb_intent intent;
-    pb_error ignored; /* then its snapshot.json may say it */
-    if (!text.size || pb_intent_parse(text, &intent, &ignored))
-        return;
-    attempt->source =
-        pb_sources_place(&self->sources, intent.source, intent.prefix, intent.name_space);
-    pb_intent_free(&intent);
-}
-
-/* Finds out which source an attempt is of, if something readable says it. */
+/* Finds out which source an attempt is of, if something readable says it. The text of its intent is
+ * empty where it was not read. */
 static int find_source(survey *self, pb_attempt *attempt, pb_slice intent_text, pb_error *error)
 {
     pb_intent intent;
     pb_snapshot_file file;
     pb_error wrong = {0};
-    take_intent(self, attempt, intent_text);
-    if (attempt->source != PB_SOURCE_UNKNOWN)
-        return 0;
     pb_slice id = pb_slice_of(attempt->id);
-    if (!pb_repository_intent(self->repository, id, &intent, &wrong)) {
+    if (!(intent_text.size ? pb_intent_parse(intent_text, &intent, &wrong)
+                           : pb_repository_intent(self->repository, id, &intent, &wrong))) {
         attempt->source =
             pb_sources_place(&self->sources, intent.source, intent.prefix, intent.name_space);
         pb_intent_free(&intent);

@@ -81,6 +81,14 @@ void pb_repository_close(pb_repository *repository)
     repository->config = NULL;
 }
 
+bool pb_repository_id_of(pb_slice prefix, size_t folder_bytes, pb_slice *ret_id)
+{
+    if (prefix.size != folder_bytes + PB_SNAPSHOT_ID_SIZE) /* it ends in '/' */
+        return false;
+    *ret_id = (pb_slice){prefix.data + folder_bytes, PB_SNAPSHOT_ID_SIZE - 1};
+    return pb_snapshot_id_valid(*ret_id);
+}
+
 static int compare_ids(const void *a, const void *b)
 {
     return pb_slice_compare(*(const pb_slice *)a, *(const pb_slice *)b);
@@ -97,11 +105,8 @@ static int add_ids(void *context, const pb_page *page, pb_error *error)
     id_list *list = context;
     (void)error;
     for (size_t i = 0; i < page->prefix_count; i++) {
-        pb_slice id = page->prefixes[i];
-        if (id.size != list->prefix_size + PB_SNAPSHOT_ID_SIZE)
-            continue;
-        id = (pb_slice){id.data + list->prefix_size, PB_SNAPSHOT_ID_SIZE - 1};
-        if (!pb_snapshot_id_valid(id))
+        pb_slice id;
+        if (!pb_repository_id_of(page->prefixes[i], list->prefix_size, &id))
             continue;
         if (list->count == list->capacity) {
             list->capacity = list->capacity ? list->capacity * 2 : 64;

@@ -26,6 +26,10 @@ int pb_repository_open(pb_session *session, const char *url, bool make,
                        pb_repository *ret_repository, pb_error *error);
 void pb_repository_close(pb_repository *repository); /* a zeroed one is allowed */
 
+/* The id of an attempt in a common prefix below a folder: "snapshots/<id>/". False where it is
+ * named otherwise. *ret_id is borrowed from it. Pure. */
+bool pb_repository_id_of(pb_slice prefix, size_t folder_bytes, pb_slice *ret_id);
+
 /* Ids of everything under `prefix` ("snapshots/", "data/") that is named like a snapshot, oldest
  * first, in the arena. */
 int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *arena,

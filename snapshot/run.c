@@ -54,8 +54,10 @@ static int read_commit_key(pb_run *run, pb_slice key, pb_close_outcome *ret_outc
                            pb_error *error)
 {
     pb_buffer text = {0};
-    int failed =
-        pb_store_read(run->repository->store, key, PB_SNAPSHOT_FILE_BYTES_MAX, &text, error);
+    pb_store_read_request read; /* a closing note is short, and a commit is not read whole */
+    pb_store_read_prepare(&read, key, PB_CLOSING_NOTE_BYTES_MAX, &text);
+    read.request.length = PB_CLOSING_NOTE_BYTES_MAX;
+    int failed = pb_store_call(run->repository->store, &read.request, error);
     if (!failed)
         *ret_outcome = pb_closing_note_parse(pb_buffer_slice(&text), NULL) ? PB_CLOSE_DONE
                                                                            : PB_CLOSE_COMMITTED;
@@ -269,13 +271,12 @@ static int list_source(pb_run *run, pb_error *error)
     pb_source_file_append(&text, &file);
     int failed = pb_store_write(run->repository->store, pb_buffer_slice(&key),
                                 pb_buffer_slice(&text), true, &wrong);
-    if (failed && wrong.kind == PB_ERROR_EXISTS)
-        failed = 0;
-    if (failed)
-        *error = wrong;
     pb_buffer_free(&key);
     pb_buffer_free(&text);
-    return failed;
+    if (!failed || wrong.kind == PB_ERROR_EXISTS)
+        return 0;
+    *error = wrong;
+    return pb_error_context(error, "naming the source in the repository");
 }
 
 static int announce(pb_run *run, pb_error *error)
@@ -284,7 +285,7 @@ static int announce(pb_run *run, pb_error *error)
     memcpy(intent->id, run->lease_file.run, sizeof intent->id);
     memcpy(intent->base, run->survey.base.id, sizeof intent->base);
     memcpy(intent->base_sha256, run->survey.base_sha256, sizeof intent->base_sha256);
-    if (!is_dry(run) && (list_source(run, error) || write_intent(run, true, error)))
+    if (!is_dry(run) && write_intent(run, true, error))
         return pb_error_context(error, "beginning snapshot %s", intent->id);
     pb_protocol_announced(&run->protocol);
     return 0;
@@ -355,7 +356,7 @@ static int step(pb_run *run, pb_error *error)
             return -1;
         return survey(run, error);
     case PB_STEP_ANNOUNCE:
-        return announce(run, error);
+        return list_source(run, error) || announce(run, error) ? -1 : 0;
     case PB_STEP_CLOSE_DONOR:
         return close_candidate(run, error);
     case PB_STEP_COPY:

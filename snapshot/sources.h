@@ -14,7 +14,6 @@ typedef struct pb_sources {
 #define PB_SOURCE_UNKNOWN SIZE_MAX
 
 typedef enum pb_attempt_state {
-    PB_ATTEMPT_UNSEEN,
     PB_ATTEMPT_COMMITTED,
     PB_ATTEMPT_UNFINISHED,
     PB_ATTEMPT_ABANDONED, /* closed: another run uses what it copied */

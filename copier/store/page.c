@@ -1,5 +1,6 @@
 #include "copier/store/page.h"
 
+#include "base/byte_word.h"
 #include <stdlib.h>
 
 pb_page *pb_page_new(void)
@@ -54,16 +55,9 @@ static uint64_t mixed(uint64_t state, uint64_t word)
 
 static uint64_t mixed_text(uint64_t state, pb_slice text)
 {
-    uint64_t word;
-    size_t left = text.size;
-    for (; left >= sizeof word; left -= sizeof word) {
-        memcpy(&word, text.data + text.size - left, sizeof word);
-        state = mixed(state, word);
-    }
-    word = 0;
-    for (size_t i = text.size - left; i < text.size; i++)
-        word = word << 8 | (unsigned char)text.data[i];
-    return mixed(mixed(state, word), text.size);
+    for (size_t at = 0; at < text.size;)
+        state = mixed(state, pb_word_next(text.data, text.size, &at, 0));
+    return mixed(state, text.size);
 }
 
 uint64_t pb_entry_hash(uint64_t seed, const pb_entry *entry)

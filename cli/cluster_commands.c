@@ -1,8 +1,10 @@
 #include "cli/cluster_commands.h"
 
+#include "base/yaml.h"
 #include "cli/result_cluster.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
+#include "cluster/edits/credentials.h"
 #include "cluster/pachyderm/pachctl.h"
 #include "snapshot/cluster_backup.h"
 #include "snapshot/cluster_recover.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EDITS_BYTES_MAX = 1024 * 1024 };
+enum { EDITS_BYTES_MAX = 1024 * 1024, CREDENTIALS_BYTES_MAX = 64 * 1024 };
 
 /* ---- options ---- */
 
@@ -74,6 +76,27 @@ static int read_file(const char *path, size_t most, pb_buffer *text, pb_error *e
     }
     fclose(file);
     return failed;
+}
+
+/* The caller owns *ret_credentials. */
+static int read_credentials(const char *path, json_t **ret_credentials, pb_error *error)
+{
+    pb_buffer text = {0};
+    json_t *credentials = NULL;
+    int failed = read_file(path, CREDENTIALS_BYTES_MAX, &text, error);
+    if (failed && error->kind == PB_ERROR_NOT_FOUND)
+        error->kind = PB_ERROR_USAGE;
+    if (!failed)
+        failed = pb_yaml_parse(pb_buffer_slice(&text), path, &credentials, error) ||
+                 pb_edits_check_credentials(credentials, path, error);
+    if (text.size)
+        explicit_bzero(text.data, text.size);
+    pb_buffer_free(&text);
+    if (failed)
+        json_decref(credentials);
+    else
+        *ret_credentials = credentials;
+    return failed ? -1 : 0;
 }
 
 /* Options go before the file. */
@@ -178,8 +201,12 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
         .address = options->address,
         .context = options->cluster,
     };
-    if (refuse_prefix(options, error) || take_edits(options, &more.edits, error))
+    json_t *credentials = NULL;
+    if (refuse_prefix(options, error) || take_edits(options, &more.edits, error) ||
+        (options->bucket_credentials &&
+         read_credentials(options->bucket_credentials, &credentials, error)))
         return -1;
+    more.edits.credentials = credentials;
     int failed = pb_cluster_restore(self->session, &wanted, &cluster, &more, &result, error);
     if (!failed || result.failed_objects || result.differing_objects) {
         pb_text_restore(&self->scratch, &result, options);
@@ -190,6 +217,7 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
         add_helm_hint(self->output.document, &result, options->name_space);
     }
     pb_restore_result_free(&result);
+    json_decref(credentials);
     return failed;
 }
 

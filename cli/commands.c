@@ -434,6 +434,10 @@ static const pb_option_entry options[] = {
     TEXT("bucket", "URL", bucket, RESTORE,
          "let the restored Pachyderm use this bucket (pachyderm-storage-secret and STORAGE_URL, by "
          "version): s3://BUCKET?..., gs://BUCKET, ..."),
+    TEXT("bucket-credentials", "FILE", bucket_credentials, RESTORE,
+         "put the credentials that this file holds into its pachyderm-storage-secret, in place of "
+         "the captured ones: YAML, with the secret's own names (AMAZON_ID: ..., AMAZON_SECRET: "
+         "...; GOOGLE_CRED: ...)"),
     TEXT("cloudsql-instance", "NAME", cloudsql_instance, RESTORE,
          "let its Cloud SQL proxy connect to this instance, PROJECT:REGION:INSTANCE"),
     TEXT("pachd-database-host", "HOST[:PORT]", pachd_database_host, RESTORE,
@@ -455,7 +459,9 @@ static const pb_option_entry options[] = {
          "restore though a live Pachyderm uses the bucket. Two clusters on one bucket delete each "
          "other's chunks: say this only when you know that the other is gone"),
     FLAG("allow-existing", allow_existing, RESTORE,
-         "restore into a namespace that already has a Pachyderm; its objects are replaced"),
+         "restore into a namespace that already has a Pachyderm: the restore suspends it first, "
+         "and its "
+         "objects are replaced"),
     FLAG("overwrite-database", overwrite_database, RESTORE,
          "drop what the databases hold already, in the transaction that restores them"),
     FLAG("allow-privileged", allow_privileged, RESTORE,

@@ -98,6 +98,7 @@ typedef struct pb_options {
 
     const char *edits; /* a file */
     const char *bucket;
+    const char *bucket_credentials; /* a file */
     const char *cloudsql_instance;
     const char *pachd_database_host;
     const char *image_registry;

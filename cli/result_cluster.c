@@ -13,6 +13,8 @@ static const char *name_of(const pb_artifact *artifact)
         return "pg_dump";
     case PB_ARTIFACT_DUMP_ALL:
         return "pg_dumpall";
+    case PB_ARTIFACT_RIGHTS:
+        return "kubernetes_rights";
     case PB_ARTIFACT_OBJECTS:
         break;
     }

@@ -10,6 +10,7 @@ static const char *const kinds[] = {
     [PB_ARTIFACT_DUMP] = "pg_dump",
     [PB_ARTIFACT_DUMP_ALL] = "pg_dumpall",
     [PB_ARTIFACT_OBJECTS] = "kubernetes",
+    [PB_ARTIFACT_RIGHTS] = "kubernetes_rights",
 };
 
 /* ---- writing ---- */

@@ -147,6 +147,11 @@ pb_artifact *pb_cluster_record_add(pb_cluster_record *record)
     return artifact;
 }
 
+bool pb_artifact_is_dump(const pb_artifact *artifact)
+{
+    return artifact->kind == PB_ARTIFACT_DUMP || artifact->kind == PB_ARTIFACT_DUMP_ALL;
+}
+
 const pb_artifact *pb_cluster_record_find(const pb_cluster_record *record, pb_artifact_kind kind,
                                           const char *database)
 {

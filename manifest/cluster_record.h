@@ -34,7 +34,8 @@ int pb_workloads_parse(const json_t *array, const char *what, pb_workloads *ret_
 typedef enum pb_artifact_kind {
     PB_ARTIFACT_DUMP,     /* pg_dump, custom format, of one database */
     PB_ARTIFACT_DUMP_ALL, /* pg_dumpall, SQL */
-    PB_ARTIFACT_OBJECTS,  /* Kubernetes objects, NDJSON */
+    PB_ARTIFACT_OBJECTS,  /* Kubernetes objects of a namespace, NDJSON */
+    PB_ARTIFACT_RIGHTS,   /* ClusterRoles and ClusterRoleBindings that its accounts use, NDJSON */
 } pb_artifact_kind;
 
 typedef struct pb_artifact {
@@ -65,6 +66,8 @@ typedef struct pb_cluster_record {
     pb_artifact *artifacts;
     size_t artifact_count;
 } pb_cluster_record;
+
+bool pb_artifact_is_dump(const pb_artifact *artifact);
 
 void pb_cluster_record_free(pb_cluster_record *record);        /* back to {0} */
 pb_artifact *pb_cluster_record_add(pb_cluster_record *record); /* a zeroed one at the end */

@@ -208,11 +208,12 @@ static void on_seal_done(void *context, const pb_error *error)
     made(out, error);
 }
 
-int pb_artifact_capture(pb_repository *repository, const char *id, const char *path, pb_slice bytes,
-                        const pb_sealing *sealing, pb_artifact_out **ret_out, pb_error *error)
+int pb_artifact_capture(pb_repository *repository, const char *id, const char *path,
+                        pb_artifact_kind kind, pb_slice bytes, const pb_sealing *sealing,
+                        pb_artifact_out **ret_out, pb_error *error)
 {
     pb_artifact_out *out = begin(repository, id, path, sealing);
-    out->artifact.kind = PB_ARTIFACT_OBJECTS;
+    out->artifact.kind = kind;
     out->artifact.database = pb_duplicate(PB_SLICE_LITERAL(""));
     out->artifact.encrypted = sealing->recipient_count > 0;
     out->artifact.bytes = bytes.size;

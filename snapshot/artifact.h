@@ -18,9 +18,10 @@ int pb_artifact_dump(pb_repository *repository, const char *id, const char *path
                      pb_artifact_kind kind, const pb_database_server *server, const char *database,
                      const pb_sealing *sealing, pb_chunk_sort *sort, pb_artifact_out **ret_out,
                      pb_error *error);
-/* The same of bytes in memory, which are borrowed until it is over: a capture. */
-int pb_artifact_capture(pb_repository *repository, const char *id, const char *path, pb_slice bytes,
-                        const pb_sealing *sealing, pb_artifact_out **ret_out, pb_error *error);
+/* The same of bytes in memory, which are borrowed until it is over: a capture (OBJECTS, RIGHTS). */
+int pb_artifact_capture(pb_repository *repository, const char *id, const char *path,
+                        pb_artifact_kind kind, pb_slice bytes, const pb_sealing *sealing,
+                        pb_artifact_out **ret_out, pb_error *error);
 bool pb_artifact_is_over(const pb_artifact_out *out);
 bool pb_artifact_has_failed(const pb_artifact_out *out); /* pb_artifact_end will tell why */
 uint64_t pb_artifact_bytes(const pb_artifact_out *out);  /* so far */

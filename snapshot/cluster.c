@@ -1,5 +1,6 @@
 #include "snapshot/cluster.h"
 
+#include "base/clock.h"
 #include "snapshot/job.h"
 #include <errno.h>
 #include <stdio.h>
@@ -64,6 +65,45 @@ int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                          options->name_space);
 }
 
+int pb_cluster_end(pb_session *session, const pb_cluster_options *options,
+                   pb_suspension *suspension, pb_error *error)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    kubectl.patience_ms = PATIENCE_TO_UNDO_MS;
+    kubectl.cancelled = NULL;
+    suspension->resumed_ms = session->cluster.resumed_ms = pb_clock_utc_ms();
+    if (pb_suspension_forget(&kubectl, suspension, error))
+        return pb_error_context(error, "deleting the record of the suspension");
+    session->cluster.stand = PB_CLUSTER_RUNNING;
+    return 0;
+}
+
+/* What the undoing of a suspension waits for. */
+static int refuse_alive(const pb_cluster_options *options, const pb_suspension *suspension,
+                        pb_error *error)
+{
+    bool restores = strcmp(suspension->holder, PB_SUSPENSION_RESTORE) == 0;
+    pb_error_set(error, PB_ERROR_BUSY,
+                 "namespace %s is suspended by a %s under way%s%s, on %s, process %llu",
+                 options->name_space, restores ? "restore" : "backup",
+                 restores ? "" : ": snapshot ", restores ? "" : suspension->holder,
+                 suspension->process.host, (unsigned long long)suspension->process.pid);
+    return pb_error_hint(error, "wait for it; if it is dead on another machine, wait three minutes "
+                                "or say --take-over");
+}
+
+/* Only somebody who knows what is there ends such a suspension. */
+static int refuse_standing(const pb_cluster_options *options, const pb_suspension *suspension,
+                           pb_error *error)
+{
+    bool restores = strcmp(suspension->holder, PB_SUSPENSION_RESTORE) == 0;
+    pb_error_set(error, PB_ERROR_BUSY, "namespace %s was suspended by %s", options->name_space,
+                 restores ? "a restore that did not end" : "`pbcopy suspend`");
+    return pb_error_hint(error, restores ? "run the restore again, or `pbcopy resume` to bring up "
+                                           "what is there"
+                                         : "`pbcopy resume` brings it back");
+}
+
 int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
                     bool *ret_undone, pb_error *error)
 {
@@ -77,24 +117,17 @@ int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool
         *error = wrong;
         return -1;
     }
-    bool stands = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0, alive = false;
-    int failed = stands || options->take_over
+    bool outlives = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0, alive = false;
+    bool stands = outlives || strcmp(suspension.holder, PB_SUSPENSION_RESTORE) == 0;
+    int failed = outlives || options->take_over
                      ? 0
                      : pb_suspension_is_alive(&kubectl, &suspension, &alive, error);
     if (failed) {
         pb_error_context(error, "namespace %s is suspended", options->name_space);
-    } else if (stands && !standing) {
-        pb_error_set(error, PB_ERROR_BUSY, "namespace %s was suspended by `pbcopy suspend`",
-                     options->name_space);
-        failed = pb_error_hint(error, "`pbcopy resume` brings it back");
     } else if (alive) {
-        pb_error_set(error, PB_ERROR_BUSY,
-                     "namespace %s is suspended by a backup under way: snapshot %s, by %s, process "
-                     "%llu",
-                     options->name_space, suspension.holder, suspension.process.host,
-                     (unsigned long long)suspension.process.pid);
-        failed = pb_error_hint(error, "wait for it; if it is dead on another machine, wait three "
-                                      "minutes or say --take-over");
+        failed = refuse_alive(options, &suspension, error);
+    } else if (stands && !standing) {
+        failed = refuse_standing(options, &suspension, error);
     } else {
         if (!stands)
             pb_session_note(session,

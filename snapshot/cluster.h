@@ -80,8 +80,8 @@ int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options
 void pb_cluster_store_free(pb_cluster_store *store);
 
 /* Undoes the suspension that a dead run left in the namespace, if there is one: *ret_undone says
- * so. BUSY where its run is alive (unless take_over), or where it was made by `pbcopy suspend` and
- * `standing` is not set. */
+ * so. BUSY where its run is alive (unless take_over), or where it was made by `pbcopy suspend` or a
+ * restore and `standing` is not set. */
 int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
                     bool *ret_undone, pb_error *error);
 /* Notes in the session that a suspension has begun, if it has. */
@@ -90,6 +90,10 @@ void pb_cluster_note_suspended(pb_session *session, const pb_cluster_options *op
 /* Resumes, telling the session what it does: the end of each suspension. */
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                       pb_suspension *suspension, pb_error *error);
+
+/* Ends a suspension whose workloads somebody has scaled up by now: forgets its record. */
+int pb_cluster_end(pb_session *session, const pb_cluster_options *options,
+                   pb_suspension *suspension, pb_error *error);
 
 /* `pbcopy suspend`: suspends the namespace and leaves it so. */
 int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,

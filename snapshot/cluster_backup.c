@@ -1,6 +1,7 @@
 #include "snapshot/cluster_backup.h"
 
 #include "base/clock.h"
+#include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/velero.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
@@ -31,6 +32,7 @@ typedef struct cluster_backup {
     pb_run_options wanted;
     pb_run run;
     pb_cluster_record *record;
+    pb_buffer rights; /* of the namespace's accounts in the whole cluster: a line each */
     /* The window. */
     pb_suspension suspension;
     pb_chunk_sort *sort;
@@ -114,6 +116,23 @@ static int begin_run(cluster_backup *self, pb_error *error)
     self->result->resumed = self->run.donor_count > 0;
     self->result->server_side = self->ends.server_side;
     return failed;
+}
+
+/* Before the window, as nothing of the window changes them. */
+static int capture_rights(cluster_backup *self, pb_error *error)
+{
+    pb_error wrong = {0};
+    size_t count;
+    if (self->cluster->kubernetes != PB_KUBERNETES_NATIVE ||
+        !pb_capture_rights(&self->kubectl, &self->rights, &count, &wrong))
+        return 0;
+    if (wrong.kind != PB_ERROR_REFUSED) {
+        *error = wrong;
+        return -1;
+    }
+    pb_session_note(self->session, "ClusterRoles and ClusterRoleBindings are not captured: there "
+                                   "is no right to list them (deploy/rbac.yaml has it)");
+    return 0;
 }
 
 /* ---- passes ---- */
@@ -391,17 +410,27 @@ static int window(cluster_backup *self, pb_error *error)
 
 /* ---- after it ---- */
 
-static int store_capture(cluster_backup *self, pb_error *error)
+static int store_objects(cluster_backup *self, const char *path, pb_artifact_kind kind,
+                         const pb_buffer *objects, pb_error *error)
 {
     pb_artifact_out *out;
+    if (pb_artifact_capture(&self->ends.repository, self->run.intent.id, path, kind,
+                            pb_buffer_slice(objects), &self->cluster->sealing, &out, error))
+        return -1;
+    return pb_artifact_end(out, pb_cluster_record_add(self->record), error);
+}
+
+static int store_capture(cluster_backup *self, pb_error *error)
+{
     if (self->cluster->kubernetes != PB_KUBERNETES_NATIVE)
         return 0;
     pb_session_phase(self->session, "storing the capture");
-    if (pb_artifact_capture(&self->ends.repository, self->run.intent.id,
-                            "kubernetes/objects.ndjson", pb_buffer_slice(&self->side.objects),
-                            &self->cluster->sealing, &out, error))
+    if (store_objects(self, "kubernetes/objects.ndjson", PB_ARTIFACT_OBJECTS, &self->side.objects,
+                      error))
         return -1;
-    return pb_artifact_end(out, pb_cluster_record_add(self->record), error);
+    return self->rights.size ? store_objects(self, "kubernetes/rights.ndjson", PB_ARTIFACT_RIGHTS,
+                                             &self->rights, error)
+                             : 0;
 }
 
 static int check_agreement(cluster_backup *self, pb_error *error)
@@ -495,7 +524,7 @@ static int work(cluster_backup *self, pb_error *error)
     fill_record(self);
     if (self->session->options.dry_run)
         return dry_run(self, error);
-    return copy_beforehand(self, error) || window(self, error) ||
+    return capture_rights(self, error) || copy_beforehand(self, error) || window(self, error) ||
                    check_losses(self, &self->result->snapshot, error) ||
                    check_agreement(self, error) || store_capture(self, error) || commit(self, error)
                ? -1
@@ -527,6 +556,7 @@ int pb_cluster_backup(pb_session *session, const pb_backup_options *options,
     pb_chunk_sort_free(self.sort);
     pb_suspension_free(&self.suspension);
     pb_buffer_free(&self.side.objects);
+    pb_buffer_free(&self.rights);
     pb_run_end(&self.run, ended ? error : NULL);
     pb_backup_ends_close(&self.ends);
     pb_cluster_database_close(&self.database);

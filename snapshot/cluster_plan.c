@@ -16,7 +16,7 @@ static void tell_snapshot(pb_session *session, const pb_cluster_plan *plan)
 
 static void tell_databases(pb_session *session, const pb_cluster_plan *plan)
 {
-    const pb_database_server *server = &plan->cluster->database;
+    const pb_database_server *server = plan->server;
     const pb_cluster_record *record = plan->file->cluster;
     char port[24] = "";
     if (server->port)
@@ -24,7 +24,7 @@ static void tell_databases(pb_session *session, const pb_cluster_plan *plan)
     for (size_t i = 0; i < record->artifact_count && plan->cluster->dump != PB_DUMP_NONE; i++) {
         const pb_artifact *artifact = &record->artifacts[i];
         bool all = artifact->kind == PB_ARTIFACT_DUMP_ALL;
-        if (artifact->kind == PB_ARTIFACT_OBJECTS)
+        if (!pb_artifact_is_dump(artifact))
             continue;
         pb_session_note(session, "plan: %s%s from %s%s into the server at %s%s as %s%s",
                         all ? "all databases and roles" : "database ",
@@ -76,6 +76,30 @@ static void tell_left_out(pb_session *session, const pb_cluster_plan *plan)
                                  "repository, or make them with helm");
 }
 
+static void tell_rights(pb_session *session, const pb_cluster_plan *plan)
+{
+    const json_t *object;
+    size_t i;
+    json_array_foreach(plan->rights, i, object)
+    {
+        pb_session_note(
+            session, "plan: %s %s/%s: %s%s", plan->applies_rights ? "create" : "leave out",
+            pb_object_kind(object), pb_object_name(object),
+            plan->applies_rights ? "--allow-privileged, as it " : "it ", PB_POLICY_RIGHTS_REMARK);
+    }
+}
+
+/* What runs in the namespace by now. */
+static void tell_suspension(pb_session *session, const pb_cluster_plan *plan)
+{
+    const pb_workloads *writers = plan->suspended;
+    for (size_t i = 0; writers && i < writers->count; i++)
+        if (writers->items[i].replicas)
+            pb_session_note(session, "plan: suspend %s/%s, which has %llu replicas",
+                            writers->items[i].kind, writers->items[i].name,
+                            (unsigned long long)writers->items[i].replicas);
+}
+
 static void tell_kubernetes(pb_session *session, const pb_cluster_plan *plan, bool whole)
 {
     const pb_cluster_record *record = plan->file->cluster;
@@ -94,12 +118,17 @@ static void tell_kubernetes(pb_session *session, const pb_cluster_plan *plan, bo
         tell_object(session, plan, object, whole);
     }
     tell_left_out(session, plan);
+    tell_rights(session, plan);
 }
 
 void pb_cluster_plan_tell(pb_session *session, const pb_cluster_plan *plan, bool whole)
 {
     if (whole) {
         tell_snapshot(session, plan);
+        tell_suspension(session, plan);
+        if (plan->first)
+            pb_session_note(session, "plan: the PostgreSQL server of namespace %s comes first",
+                            plan->name_space);
         tell_databases(session, plan);
     }
     tell_kubernetes(session, plan, whole);

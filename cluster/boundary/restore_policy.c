@@ -1,5 +1,6 @@
 #include "cluster/boundary/restore_policy.h"
 
+#include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/object.h"
 #include <ctype.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static int refuse_plaintext(const pb_artifact *artifact, pb_error *error)
 static int check_artifact(const pb_restore_policy *policy, const pb_artifact *artifact,
                           pb_error *error)
 {
-    if (artifact->kind == PB_ARTIFACT_OBJECTS) {
+    if (!pb_artifact_is_dump(artifact)) {
         if (!policy->takes_objects)
             return 0;
     } else {
@@ -282,6 +283,41 @@ int pb_policy_filter(json_t *objects, const char *name_space, const json_t *kind
         } else {
             i++;
         }
+    }
+    return 0;
+}
+
+static bool is_right(const json_t *object, const char *name_space)
+{
+    const json_t *subjects = json_object_get(object, "subjects"), *subject;
+    size_t i;
+    if (is_disguised(object) ||
+        strncmp(pb_object_text(object, "apiVersion"), "rbac.authorization.k8s.io/", 26) != 0)
+        return false;
+    if (strcmp(pb_object_kind(object), "ClusterRole") == 0)
+        return true;
+    json_array_foreach(subjects, i, subject)
+    {
+        if (!pb_capture_is_account_of(subject, name_space))
+            return false;
+    }
+    return strcmp(pb_object_kind(object), "ClusterRoleBinding") == 0;
+}
+
+int pb_policy_check_rights(const json_t *rights, const char *name_space, pb_error *error)
+{
+    const json_t *object;
+    size_t i;
+    json_array_foreach(rights, i, object)
+    {
+        if (is_right(object, name_space))
+            continue;
+        pb_error_set(error, PB_ERROR_DAMAGED,
+                     "%s/%s of the captured rights is neither a ClusterRole nor a "
+                     "ClusterRoleBinding of accounts of namespace %s alone",
+                     pb_object_kind(object), pb_object_name(object), name_space);
+        return pb_error_hint(error, "whoever can write to the repository can have put it there: "
+                                    "find out who, and restore an older snapshot");
     }
     return 0;
 }

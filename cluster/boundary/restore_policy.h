@@ -48,6 +48,13 @@ pb_object_verdict pb_policy_object(const json_t *object, const char *name_space,
 int pb_policy_filter(json_t *objects, const char *name_space, const json_t *kinds,
                      bool allow_privileged, json_t *left_out, pb_error *error);
 
+/* Judges captured rights in the whole cluster: DAMAGED where one is neither a ClusterRole nor a
+ * ClusterRoleBinding of service accounts of `name_space` alone. They are applied with
+ * --allow-privileged only. */
+int pb_policy_check_rights(const json_t *rights, const char *name_space, pb_error *error);
+/* What there is to say about each of them. */
+#define PB_POLICY_RIGHTS_REMARK "gives rights in the whole cluster"
+
 /* ---- scripts ---- */
 
 typedef enum pb_meta_command {

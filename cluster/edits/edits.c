@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "cluster/edits/bucket.h"
+#include "cluster/edits/credentials.h"
 #include "cluster/edits/helm.h"
 #include "cluster/edits/namespace.h"
 #include "cluster/kubernetes/object.h"
@@ -384,6 +385,8 @@ int pb_edits_apply(const pb_edits *edits, const char *version, json_t *objects, 
     const char *old = edits->old_name_space ? edits->old_name_space : "";
     bool moved = edits->name_space && strcmp(old, edits->name_space) != 0;
     if (edits->bucket && pb_edits_bucket(edits->bucket, version, objects, &moved, error) != 0)
+        return -1;
+    if (edits->credentials && pb_edits_credentials(edits->credentials, objects, error) != 0)
         return -1;
     if (edits->cloudsql_instance &&
         edit_cloudsql(edits->cloudsql_instance, objects, &moved, error) != 0)

@@ -18,6 +18,7 @@ typedef struct pb_edits {
     const char *name_space;
     const char *old_name_space; /* with name_space: where they were captured, whatever they say */
     const char *bucket;         /* as a URL: the secret's bucket and/or STORAGE_URL, by version */
+    const json_t *credentials;  /* of that bucket: cluster/edits/credentials.h */
     const char *cloudsql_instance;
     const char *database_host; /* HOST[:PORT] for pachd's POSTGRES_HOST and the bouncer's */
     const char *image_registry;
@@ -39,7 +40,7 @@ int pb_edits_read(pb_slice text, const char *what, pb_arena *arena, pb_edits *ed
  * ("2.11.4", "" where unknown). FAILED where an edit found nothing to change, saying what it looked
  * for; USAGE where its value cannot be one. On -1 the objects are of no use any more. Pure.
  *
- * bucket: cluster/edits/bucket.h says what is changed where.
+ * bucket: cluster/edits/bucket.h says what is changed where; credentials likewise.
  * cloudsql: argument -instances=CONNECTION=... or variable CSQL_PROXY_INSTANCE_CONNECTION_NAME of
  * Deployment cloudsql-auth-proxy, whichever is there.
  * database_host: POSTGRES_HOST (and _PORT, where a port is named) of pachd, pachw and

@@ -11,6 +11,19 @@
 int pb_capture(const pb_kubectl *kubectl, const pb_workloads *workloads, pb_buffer *ret_ndjson,
                size_t *ret_objects, pb_error *error);
 
+/* The same of what the namespace's service accounts may do in the whole cluster: the
+ * ClusterRoleBindings that name them, each with these accounts alone as subjects, and the
+ * ClusterRoles that these and the namespace's RoleBindings name, but for those that every cluster
+ * has. REFUSED where they may not be listed. Runs the loop. */
+int pb_capture_rights(const pb_kubectl *kubectl, pb_buffer *ret_ndjson, size_t *ret_objects,
+                      pb_error *error);
+/* What it does with ClusterRoles, ClusterRoleBindings, and RoleBindings of the namespace. Appends.
+ * Pure. */
+void pb_capture_append_rights(const json_t *items, const char *name_space, pb_buffer *ret_ndjson,
+                              size_t *ret_objects);
+/* Is a subject of a binding an account of the namespace, or all of them? Pure. */
+bool pb_capture_is_account_of(const json_t *subject, const char *name_space);
+
 /* Of `kubectl api-resources --output name` (a line each) those that are read, with commas between
  * them: not kinds of which nothing is wanted, and of a kind that "extensions" has beside its new
  * group only the new one. FAILED where a line is no name, or none is left. Appends. Pure. */

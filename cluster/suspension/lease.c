@@ -360,6 +360,22 @@ int pb_suspension_store(const pb_kubectl *kubectl, pb_suspension *suspension,
     return failed;
 }
 
+int pb_suspension_rename(const pb_kubectl *kubectl, pb_suspension *suspension, const char *holder,
+                         pb_error *error)
+{
+    pb_suspension_lease *lease = suspension->lease;
+    if (pb_suspension_is_lost(suspension, error))
+        return -1;
+    if (lease)
+        pthread_mutex_lock(&lease->lock);
+    free(suspension->holder);
+    suspension->holder = pb_duplicate(pb_slice_of(holder));
+    int failed = replace(kubectl, suspension, error);
+    if (lease)
+        pthread_mutex_unlock(&lease->lock);
+    return failed;
+}
+
 int pb_suspension_forget(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
 {
     stop(suspension);

@@ -35,6 +35,9 @@ int pb_suspension_store(const pb_kubectl *kubectl, pb_suspension *suspension,
                         int (*recorded)(void *context, const pb_suspension *suspension,
                                         pb_error *error),
                         void *context, pb_error *error);
+/* Gives the record, which is this process's, another holder. BUSY as above. */
+int pb_suspension_rename(const pb_kubectl *kubectl, pb_suspension *suspension, const char *holder,
+                         pb_error *error);
 /* Deletes it, if it is this process's; one that is not is left alone. Ends the renewal. */
 int pb_suspension_forget(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error);
 

@@ -9,11 +9,13 @@
 
 #define PB_SUSPENSION_CONFIG_MAP "pbcopy-suspension"
 #define PB_SUSPENSION_STANDING "pbcopy suspend"
+#define PB_SUSPENSION_RESTORE "pbcopy restore"
 
 enum { PB_SUSPENSION_TOKEN_SIZE = 33 };
 
 typedef struct pb_suspension {
-    char *holder; /* a snapshot's id, or PB_SUSPENSION_STANDING, which outlives its process */
+    char *holder; /* a snapshot's id; PB_SUSPENSION_STANDING, which outlives its process; or
+                     PB_SUSPENSION_RESTORE: only `resume` or another restore ends it */
     char token[PB_SUSPENSION_TOKEN_SIZE]; /* random: whose the record is; "" in one of an older
                                              version */
     pb_process process; /* its heartbeat is the last renewal, by the API server's clock */

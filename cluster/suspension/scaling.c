@@ -354,6 +354,22 @@ int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
     return -1;
 }
 
+int pb_suspend_further(const pb_kubectl *kubectl, const pb_suspend_options *options,
+                       pb_suspension *suspension, pb_error *error)
+{
+    bool there;
+    if (pb_suspension_claim(kubectl, suspension, &there, error))
+        return -1;
+    if (!there) {
+        pb_suspension_free(suspension);
+        return pb_suspend(kubectl, options, suspension, error);
+    }
+    return pb_suspension_rename(kubectl, suspension, options->holder, error) ||
+                   scale_all_down(kubectl, options, suspension, error)
+               ? -1
+               : 0;
+}
+
 /* ---- looking again ---- */
 
 int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspension, pb_error *error)

@@ -23,6 +23,11 @@ typedef struct pb_suspend_options {
  * *ret_suspension has a holder. It must not be moved. */
 int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
                pb_suspension *ret_suspension, pb_error *error);
+/* The same where the namespace is suspended already, by a record that was found and whose holder is
+ * gone or needs it no more: claims it for options->holder, keeps its counts, and scales down what
+ * is not at 0. Where the record is gone meanwhile, as pb_suspend. */
+int pb_suspend_further(const pb_kubectl *kubectl, const pb_suspend_options *options,
+                       pb_suspension *suspension, pb_error *error);
 /* The lease is held, nothing was scaled, no writer's pod is there, no new writer appeared since
  * pb_suspend: else FAILED, naming it. */
 int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspension,

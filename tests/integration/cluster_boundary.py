@@ -200,34 +200,23 @@ class Boundary(ClusterScenario):
         self.assertEqual(len(found), 2, found)
 
     def test_a_database_under_a_live_pachd(self):
+        """By another name of its server: somebody who is connected shows it. cluster_restore_over.py has the rest."""
         here = self.pachyderm(chunks=20, workers=1)
         self.backup(here)
-        over = ("--identity", self.identity, "--allow-existing", "--overwrite-database", "--allow-privileged")
-        here.postgres.psql("pachyderm", "DELETE FROM storage.keys")  # what only the restore brings back
-        run = self.try_restore(here, here.namespace, here.postgres, *over)
-        self.assert_failed(run, scenario.BUSY, ["would be dropped", "Deployment/pachd has 1 replicas"],
-                           hint=f"pbcopy suspend --namespace {here.namespace}")
-        self.assertEqual(here.origin.bucket("restored").list(), {})
-        # By another name of the server: somebody who is connected tells.
-        alias = ("--database-host", "localhost")
+        over = ("--identity", self.identity, "--overwrite-database", "--kubernetes", "none",
+                "--database-host", "localhost")
         with psycopg2.connect(host=here.postgres.host, port=here.postgres.port, user=here.postgres.user,
                               password=here.postgres.password, dbname="pachyderm") as pachd:
-            run = self.try_restore(here, here.namespace, here.postgres, *over, *alias)
-            self.assert_failed(run, scenario.BUSY, "would be dropped", hint="pbcopy suspend")
+            run = self.try_restore(here, here.namespace, here.postgres, *over)
+            self.assert_failed(run, scenario.BUSY, ["would drop databases", "Deployment/pachd has 1 replicas"],
+                               hint="--allow-existing")
         pachd.close()
+        self.assertEqual(here.origin.bucket("restored").list(), {})
         scenario.wait_until(lambda: here.postgres.psql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE "
                                                        "datname = 'pachyderm'") == "0", 30, "it to go", poll_s=0.2)
-        run = self.try_restore(here, here.namespace, here.postgres, *over, *alias, "--dry-run")
+        run = self.try_restore(here, here.namespace, here.postgres, *over, "--dry-run")
         self.assertEqual(run.exit_code, 0, run)
         self.assertIn("nobody is connected to this one", run.stderr)
-        # Suspended first, it works.
-        self.succeed("suspend", "--config", self.configuration(here), **self.environment())
-        run = self.try_restore(here, here.namespace, here.postgres, *over)
-        self.assertEqual(run.exit_code, 0, run)
-        self.assertEqual(self.cluster.ready(here.namespace).get("deployments/pachd"), 1)
-        self.succeed("resume", "--config", self.configuration(here), **self.environment())
-        self.assertFalse(here.is_suspended())
-        self.assertEqual(here.postgres.psql("pachyderm", "SELECT count(*) FROM storage.keys"), "1")
 
     def test_buckets_of_clusters_that_live(self):
         here, there = self.pachyderm(chunks=20, workers=1), self.postgres()

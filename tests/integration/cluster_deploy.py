@@ -122,8 +122,9 @@ class Deploy(ClusterScenario):
         late = threading.Thread(target=self.add_worker, args=(here,))
         late.start()
         for command in "suspend", "resume", "backup":
-            self.succeed(command, "--config", configuration, **environment)
+            run = self.succeed(command, "--config", configuration, **environment)
             self.assertEqual(here.is_suspended(), command == "suspend")
+        self.assertNotIn("not captured", run.stderr)
         late.join()
         granted, asked = self.granted(role), set()
         for verb, resource, name in self.asked(log, here.namespace):

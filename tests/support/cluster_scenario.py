@@ -51,12 +51,12 @@ class ClusterScenario(Scenario):
         self.addCleanup(self.cluster.delete_namespace, namespace)
         return namespace
 
-    def pachyderm(self, chunks=100, shape="2.11", workers=2, origin=None, postgres=None):
+    def pachyderm(self, chunks=100, shape="2.11", workers=2, origin=None, postgres=None, own_database=False):
         """A deployed one, with databases, a bucket and so many chunks; nothing writes yet."""
         origin = origin or self.origin("--latency-ms", "0", buckets=("pachyderm", "repository", "restored"))
         postgres = postgres or self.postgres()
         here = pachyderm_fixture.Pachyderm(self.cluster, postgres, origin, "pachyderm", self.new_namespace("prod"),
-                                           shape, workers)
+                                           shape, workers, own_database)
         here.make_databases()
         here.load(chunks)
         here.deploy()
@@ -75,9 +75,22 @@ class ClusterScenario(Scenario):
                     file.write(f"{name}: {json.dumps(value)}\n")
         return path
 
+    def program(self, name, script):
+        """Goes before the real one in PATH of environment(); $REAL is that one."""
+        programs = os.path.join(self.folder, "programs")
+        os.makedirs(programs, exist_ok=True)
+        path = os.path.join(programs, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"#!/bin/bash\nREAL={shutil.which(name)}\n{script}\n")
+        os.chmod(path, 0o755)
+
     def environment(self):
-        """Of kubectl: a cache of its own."""
-        return {"KUBECACHEDIR": os.path.join(self.folder, "kube-cache")}
+        """Of kubectl: a cache of its own; and what program() has made."""
+        more = {"KUBECACHEDIR": os.path.join(self.folder, "kube-cache")}
+        programs = os.path.join(self.folder, "programs")
+        if os.path.isdir(programs):
+            more["PATH"] = f"{programs}:{os.environ['PATH']}"
+        return more
 
     def backup(self, here, *arguments, **more):
         return self.succeed("backup", "--config", self.configuration(here), *arguments, **{**self.environment(), **more})

@@ -65,9 +65,10 @@ def chunk_key(body, gen):
 class Pachyderm:
     """One fixture cluster: a namespace, a PostgreSQL server, a bucket of an origin."""
 
-    def __init__(self, cluster, postgres, origin, bucket, namespace, shape="2.11", workers=2):
+    def __init__(self, cluster, postgres, origin, bucket, namespace, shape="2.11", workers=2, own_database=False):
         self.cluster, self.postgres, self.origin, self.bucket_name = cluster, postgres, origin, bucket
         self.namespace, self.shape, self.workers = namespace, shape, workers
+        self.own_database = own_database  # pachd finds PostgreSQL in its namespace, as the chart has it by default
         self.version = {"2.8": "2.8.5", "2.11": "2.11.4"}[shape]
         self.simulation = None
 
@@ -119,8 +120,8 @@ class Pachyderm:
         storage_env = [{"name": "STORAGE_URL", "value": self.storage_url}] if self.shape == "2.11" else \
             [{"name": "STORAGE_BACKEND", "value": "AMAZON"}]
         database_env = [
-            {"name": "POSTGRES_HOST", "value": self.postgres.host},
-            {"name": "POSTGRES_PORT", "value": str(self.postgres.port)},
+            {"name": "POSTGRES_HOST", "value": "postgres" if self.own_database else self.postgres.host},
+            {"name": "POSTGRES_PORT", "value": "5432" if self.own_database else str(self.postgres.port)},
             {"name": "POSTGRES_USER", "value": "pachyderm"}, {"name": "POSTGRES_DATABASE", "value": "pachyderm"},
             {"name": "POSTGRES_PASSWORD", "valueFrom": {"secretKeyRef": {
                 "name": "postgres", "key": "postgresql-password"}}},
@@ -180,6 +181,11 @@ class Pachyderm:
             self._workload("Deployment", "pachd", 1, pachd_image, storage_env + database_env, "pachyderm"),
             self._workload("Deployment", "pachw", 2, pachd_image, storage_env + database_env, "pachyderm"),
         ]
+        if self.own_database:
+            labels = {"app": "postgres", "suite": "pachyderm"}
+            objects.append({"apiVersion": "v1", "kind": "Service",
+                            "metadata": {"name": "postgres", "namespace": self.namespace, "labels": labels},
+                            "spec": {"selector": labels, "ports": [{"port": 5432}]}})
         if self.shape == "2.8":
             objects.append(self._workload("Deployment", "pach-enterprise", 1, pachd_image))
         # As helm leaves what a chart makes; of these, pachd and users make the others.

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tests/support/quoted_json.h"
 #include <cmocka.h>
 
 /* A record with one artifact. */
@@ -280,6 +281,46 @@ static void only_rows_of_the_script_are_copied(void **state)
     assert_int_equal(statement(""), PB_STATEMENT_OTHER);
 }
 
+static void only_rights_of_the_accounts_are_captured_rights(void **state)
+{
+    (void)state;
+#define RIGHT "'apiVersion':'rbac.authorization.k8s.io/v1'"
+    static const struct {
+        const char *object;
+        bool good;
+    } cases[] = {
+        {"{" RIGHT ",'kind':'ClusterRole','metadata':{'name':'x'}}", true},
+        {"{" RIGHT ",'kind':'ClusterRoleBinding','metadata':{'name':'x'},'subjects':["
+         "{'kind':'ServiceAccount','name':'a','namespace':'prod'}]}",
+         true},
+        {"{" RIGHT ",'kind':'ClusterRoleBinding','metadata':{'name':'x'},'subjects':["
+         "{'kind':'ServiceAccount','name':'a','namespace':'prod'},"
+         "{'kind':'ServiceAccount','name':'a','namespace':'kube-system'}]}",
+         false},
+        {"{" RIGHT ",'kind':'ClusterRoleBinding','metadata':{'name':'x'},'subjects':["
+         "{'kind':'Group','name':'system:authenticated'}]}",
+         false},
+        {"{" RIGHT ",'kind':'ClusterRoleBinding','metadata':{'name':'x'},'subjects':["
+         "{'kind':'User','name':'a','namespace':'prod'}]}",
+         false},
+        {"{" RIGHT ",'kind':'Role','metadata':{'name':'x'}}", false},
+        {"{" RIGHT ",'kind':'ClusterRole','metadata':{'name':'x'},'items':[]}", false},
+        {"{'apiVersion':'v1','kind':'ClusterRole','metadata':{'name':'x'}}", false},
+        {"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','metadata':"
+         "{'name':'x'}}",
+         false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *rights = json_pack("[o]", json(cases[i].object));
+        pb_error error = {0};
+        if (!pb_policy_check_rights(rights, "prod", &error) != cases[i].good)
+            fail_msg("%s", cases[i].object);
+        if (!cases[i].good)
+            assert_int_equal(error.kind, PB_ERROR_DAMAGED);
+        json_decref(rights);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +331,7 @@ int main(void)
         cmocka_unit_test(what_gives_rights_or_reaches_the_host_is_named),
         cmocka_unit_test(what_acts_outside_of_its_namespace_is_forbidden),
         cmocka_unit_test(rights_are_left_out_and_hosts_are_refused),
+        cmocka_unit_test(only_rights_of_the_accounts_are_captured_rights),
         cmocka_unit_test(only_commands_of_pg_dumpall_are_known),
         cmocka_unit_test(only_rows_of_the_script_are_copied),
     };

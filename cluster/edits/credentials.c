@@ -1,0 +1,111 @@
+#include "cluster/edits/credentials.h"
+
+#include "base/base64.h"
+#include "base/spelling.h"
+#include "cluster/kubernetes/object.h"
+
+#include <stdint.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Keys of the secret that hold credentials; the second name of one is what newer versions read. */
+static const struct {
+    const char *name, *also;
+} keys[] = {
+    {"AMAZON_ID", "AWS_ACCESS_KEY_ID"},
+    {"AMAZON_SECRET", "AWS_SECRET_ACCESS_KEY"},
+    {"AMAZON_TOKEN", "AWS_SESSION_TOKEN"},
+    {"MINIO_ID", ""},
+    {"MINIO_SECRET", ""},
+    {"GOOGLE_CRED", ""},
+    {"AZURE_STORAGE_ACCOUNT", "MICROSOFT_ID"},
+    {"AZURE_STORAGE_KEY", "MICROSOFT_SECRET"},
+};
+
+/* The place in `keys`; COUNT(keys) where it is none. */
+static size_t place_of(const char *name)
+{
+    size_t place = 0;
+    while (place < COUNT(keys) && strcmp(keys[place].name, name) != 0 &&
+           strcmp(keys[place].also, name) != 0)
+        place++;
+    return place;
+}
+
+int pb_edits_check_credentials(const json_t *credentials, const char *what, pb_error *error)
+{
+    const char *name, *nearest = NULL;
+    json_t *value;
+    size_t distance = SIZE_MAX;
+    if (!json_object_size(credentials))
+        return pb_error_set(error, PB_ERROR_USAGE, "%s: names no credential", what);
+    json_object_foreach((json_t *)(uintptr_t)credentials, name, value)
+    {
+        const char *text = json_string_value(value);
+        if (!*name || place_of(name) == COUNT(keys)) {
+            pb_error_set(error, PB_ERROR_USAGE, "%s: \"%s\" is no credential of a bucket", what,
+                         name);
+            for (size_t i = 0; i < COUNT(keys); i++)
+                if (pb_spelling_is_nearer(pb_slice_of(name), keys[i].name, &distance))
+                    nearest = keys[i].name;
+            return nearest ? pb_error_hint(error, "did you mean %s?", nearest)
+                           : pb_error_hint(error, "names are those of pachyderm-storage-secret: "
+                                                  "AMAZON_ID and AMAZON_SECRET, GOOGLE_CRED, ...");
+        }
+        if (!text || !*text)
+            return pb_error_set(error, PB_ERROR_USAGE, "%s: the value of %s is no text", what,
+                                name);
+    }
+    return 0;
+}
+
+static const char *given(const json_t *credentials, size_t place)
+{
+    const char *value = json_string_value(json_object_get(credentials, keys[place].name));
+    return value ? value : json_string_value(json_object_get(credentials, keys[place].also));
+}
+
+static void set(json_t *data, const char *name, const char *value)
+{
+    pb_buffer text = {0};
+    pb_base64_encode(&text, pb_slice_of(value));
+    json_object_set_new(data, name, json_stringn(text.data, text.size));
+    explicit_bzero(text.data, text.size);
+    pb_buffer_free(&text);
+}
+
+static void edit_data(const json_t *credentials, json_t *data)
+{
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        const char *value = given(credentials, i);
+        bool has_also = *keys[i].also && json_object_get(data, keys[i].also);
+        if (!value) {
+            json_object_del(data, keys[i].name);
+            json_object_del(data, keys[i].also);
+            continue;
+        }
+        /* Under each name that there is; else under the one that was given. */
+        if (has_also || json_object_get(credentials, keys[i].also))
+            set(data, keys[i].also, value);
+        if (json_object_get(data, keys[i].name) || json_object_get(credentials, keys[i].name))
+            set(data, keys[i].name, value);
+    }
+}
+
+int pb_edits_credentials(const json_t *credentials, json_t *objects, pb_error *error)
+{
+    json_t *object;
+    size_t found = 0, i;
+    json_array_foreach(objects, i, object)
+    {
+        json_t *data = json_object_get(object, "data");
+        if (!pb_object_is(object, "Secret", "pachyderm-storage-secret") || !json_is_object(data))
+            continue;
+        edit_data(credentials, data);
+        found++;
+    }
+    if (found)
+        return 0;
+    return pb_error_set(error, PB_ERROR_FAILED,
+                        "bucket-credentials: found no secret pachyderm-storage-secret");
+}

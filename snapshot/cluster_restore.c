@@ -134,7 +134,7 @@ static int check_live_clusters(cluster_restore *self, const aimed_bucket *target
     all.name_space = NULL;
     json_t *items = NULL;
     pb_error wrong = {0};
-    if (pb_kubectl_list(&all, "deployments", "app=pachd", &items, &wrong)) {
+    if (pb_kubectl_list(&all, "deployments", PB_PACHD_SELECTOR, &items, &wrong)) {
         if (wrong.kind != PB_ERROR_REFUSED) {
             *error = wrong;
             return -1;
@@ -534,8 +534,8 @@ static int delete_strays(cluster_restore *self, pb_error *error)
                                   PB_VELERO_LABEL ",app.kubernetes.io/managed-by=pbcopy",
                                   "--ignore-not-found",
                                   NULL};
-    return delete_selected(self, workers, "suite=pachyderm,component=worker", error) ||
-                   delete_selected(self, workers, "suite=pachyderm,pipelineName", error) ||
+    return delete_selected(self, workers, PB_WORKER_SELECTOR, error) ||
+                   delete_selected(self, workers, PB_PIPELINE_SELECTOR, error) ||
                    pb_kubectl_run(&self->kubectl, record, (pb_slice){NULL, 0}, NULL, error)
                ? -1
                : 0;

@@ -61,12 +61,11 @@ bool pb_layout_is_image_variable(const char *name);
 /* ---- the bucket ---- */
 
 #define PB_STORAGE_SECRET "pachyderm-storage-secret"
-/* Variables of pachd, and the first of pachw. */
+/* Variables of pachd, the first of pachw too. The last is a directory of pachd's node, where the
+ * backend is LOCAL. */
 #define PB_STORAGE_URL "STORAGE_URL"
 #define PB_STORAGE_BACKEND "STORAGE_BACKEND"
-#define PB_STORAGE_HOST_PATH                                                                       \
-    "STORAGE_HOST_PATH" /* a directory of pachd's node, of backend LOCAL                           \
-                         */
+#define PB_STORAGE_HOST_PATH "STORAGE_HOST_PATH"
 #define PB_STORAGE_BACKEND_LOCAL "LOCAL"
 
 typedef enum pb_storage_provider {

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include "base/spelling.h"
+#include "cluster/pachyderm/layout.h"
 #include <assert.h>
 
 enum { OPERANDS_KEPT = PB_OPERANDS_MAX + 2 }; /* the command, its operands, one too many */
@@ -222,7 +223,7 @@ static int find_cluster(parser *self, const pb_config_places *places,
         return pb_error_hint(
             error,
             "give --namespace NS%s; `kubectl get deployments --all-namespaces "
-            "--selector app=pachd` finds it",
+            "--selector " PB_PACHD_SELECTOR "` finds it",
             command->command == PB_COMMAND_INIT ? "" : ", or write `namespace: NS` in pbcopy.yaml");
     }
     return 0;

@@ -1,6 +1,7 @@
 #include "snapshot/bucket_overlap.h"
 
 #include "base/codec.h"
+#include "cluster/pachyderm/layout.h"
 #include "copier/store/location.h"
 #include <stdlib.h>
 
@@ -63,21 +64,17 @@ char *pb_bucket_identity(const char *url)
         return known;
     }
     pb_buffer identity = {0};
-    const char *start = strstr(url, "://"), *query = strchr(url, '?');
+    pb_storage_provider provider;
+    const char *start = pb_layout_after_scheme(url, &provider), *query = strchr(url, '?');
     bool good = false;
     if (start) {
-        pb_slice scheme = {url, (size_t)(start - url)};
-        start += 3;
         pb_slice path = {start, strcspn(start, "?#")};
-        if (pb_slice_equal(scheme, PB_SLICE_LITERAL("gs")) ||
-            pb_slice_equal(scheme, PB_SLICE_LITERAL("gcs")))
+        if (provider == PB_STORAGE_GOOGLE)
             good =
                 append_place(&identity, "s3://", PB_SLICE_LITERAL("storage.googleapis.com"), path);
-        else if (pb_slice_equal(scheme, PB_SLICE_LITERAL("azblob")) ||
-                 pb_slice_equal(scheme, PB_SLICE_LITERAL("wasb")) ||
-                 pb_slice_equal(scheme, PB_SLICE_LITERAL("wasbs")))
+        else if (provider == PB_STORAGE_AZURE)
             good = append_azure(&identity, path, query);
-        else if (pb_slice_equal(scheme, PB_SLICE_LITERAL("s3"))) /* with what only pachd knows */
+        else if (provider == PB_STORAGE_S3) /* with what only pachd knows */
             good = append_place(&identity, "s3://", PB_SLICE_LITERAL(UNKNOWN_HOST), path);
     }
     if (good)

@@ -4,15 +4,10 @@
 #include "cluster/edits/rights.h"
 #include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 #include "snapshot/restore_steps.h"
 
 enum { CAPTURE_BYTES_MAX = PB_KUBECTL_OUTPUT_MAX };
-
-/* TEMPORARY */
-static bool pb_layout_is_database(const json_t *object)
-{
-    return strcmp(pb_object_label(object, "app"), "postgres") == 0;
-}
 
 /* ---- the capture ---- */
 
@@ -257,8 +252,7 @@ int pb_restoring_scale_up(pb_restoring *self, const pb_workloads *workloads, pb_
 
 int pb_restoring_delete_workers(pb_restoring *self, pb_error *error)
 {
-    static const char *const selectors[] = {"suite=pachyderm,component=worker",
-                                            "suite=pachyderm,pipelineName"};
+    static const char *const selectors[] = {PB_WORKER_SELECTOR, PB_PIPELINE_SELECTOR};
     for (size_t i = 0; i < sizeof selectors / sizeof *selectors; i++) {
         const char *const arguments[] = {"delete",
                                          "replicationcontrollers,services",

@@ -1,3 +1,4 @@
+#include "cluster/pachyderm/layout.h"
 #include "snapshot/bucket_overlap.h"
 #include "snapshot/restore_steps.h"
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static int check_live_clusters(pb_restoring *self, const aimed_bucket *targets, 
     all.name_space = NULL;
     json_t *items = NULL;
     pb_error wrong = {0};
-    if (pb_kubectl_list(&all, "deployments", "app=pachd", &items, &wrong)) {
+    if (pb_kubectl_list(&all, "deployments", PB_PACHD_SELECTOR, &items, &wrong)) {
         if (wrong.kind != PB_ERROR_REFUSED) {
             *error = wrong;
             return -1;

@@ -42,6 +42,11 @@ forbidden() {
     zstd*.h)
         [[ $1 == manifest/* || $1 == cluster/process/sealing* ]] || echo "zstd belongs to manifest"
         ;;
+    cluster/* | manifest/*)
+        [[ $1 != cluster/pachyderm/layout.* || $2 == cluster/kubernetes/object.h ||
+            $2 == cluster/pachyderm/layout.h ]] ||
+            echo "layout is asked by all of cluster, and asks kubernetes/object alone"
+        ;;
     uv.h | uv/* | sys/socket.h | netdb.h | netinet/* | arpa/*)
         [[ $1 != base/* && $1 != manifest/* ]] || echo "no loop and no network in base and manifest"
         ;;
@@ -102,11 +107,15 @@ expect bad snapshot/backup.c cli/options.h
 expect bad cli/main.c curl/multi.h
 expect bad cli/main.c ../base/error.h
 expect bad bench/origin/main.c copier/http/http.h
+expect bad cluster/pachyderm/layout.c cluster/kubernetes/kubectl.h
+expect bad cluster/pachyderm/layout.h manifest/cluster_record.h
 expect good base/error.c base/codec.h
 expect good copier/http/http.c curl/curl.h
 expect good copier/store/s3/xml.c libxml/xmlreader.h
 expect good copier/shard/shard.c copier/store/store.h
 expect good manifest/part.c zstd.h
+expect good cluster/pachyderm/layout.c cluster/kubernetes/object.h
+expect good cluster/kubernetes/capture.c cluster/pachyderm/layout.h
 expect good snapshot/backup.c manifest/part.h
 expect good bench/origin/main.c uv.h
 

@@ -3,57 +3,25 @@
 #include "base/base64.h"
 #include "base/codec.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-enum { NAME_BYTES_MAX = 255 };
-
-typedef enum store_provider {
-    PROVIDER_S3,
-    PROVIDER_GCS,
-    PROVIDER_AZURE,
-    PROVIDER_FILE
-} store_provider;
-
 /* A STORAGE_URL; slices are borrowed. */
 typedef struct storage_url {
-    store_provider provider;
+    pb_storage_provider provider;
     pb_slice bucket;
     pb_slice account; /* Azure's "ACCOUNT.blob.core.windows.net", where named */
     pb_slice query;   /* without '?' */
 } storage_url;
 
-static const struct {
-    const char *scheme;
-    store_provider provider;
-} schemes[] = {
-    {"s3://", PROVIDER_S3},        {"gs://", PROVIDER_GCS},     {"gcs://", PROVIDER_GCS},
-    {"azblob://", PROVIDER_AZURE}, {"wasb://", PROVIDER_AZURE}, {"wasbs://", PROVIDER_AZURE},
-    {"file://", PROVIDER_FILE},
-};
-
-static bool is_name(pb_slice name)
-{
-    for (size_t i = 0; i < name.size; i++)
-        if (!memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_$",
-                    name.data[i], 65))
-            return false;
-    return name.size > 0 && name.size <= NAME_BYTES_MAX;
-}
-
 /* False where it is none. */
 static bool parse_url(const char *text, storage_url *ret_url)
 {
     storage_url url = {0};
-    const char *rest = NULL;
-    for (size_t i = 0; i < COUNT(schemes) && rest == NULL; i++)
-        if (strncmp(text, schemes[i].scheme, strlen(schemes[i].scheme)) == 0) {
-            rest = text + strlen(schemes[i].scheme);
-            url.provider = schemes[i].provider;
-        }
+    const char *rest = pb_layout_after_scheme(text, &url.provider);
     if (rest == NULL)
         return false;
     size_t end = strcspn(rest, "?#");
@@ -62,17 +30,17 @@ static bool parse_url(const char *text, storage_url *ret_url)
     if (rest[end] == '?')
         url.query = pb_slice_of(rest + end + 1);
     url.bucket = (pb_slice){rest, end};
-    if (url.provider != PROVIDER_FILE) {
+    if (url.provider != PB_STORAGE_FILE) {
         if (end > 0 && rest[end - 1] == '/')
             url.bucket.size--;
         const char *at = memchr(rest, '@', url.bucket.size);
-        if (at && url.provider == PROVIDER_AZURE) {
+        if (at && url.provider == PB_STORAGE_AZURE) {
             url.account = (pb_slice){at + 1, url.bucket.size - (size_t)(at + 1 - rest)};
             url.bucket.size = (size_t)(at - rest);
-            if (!is_name(url.account))
+            if (!pb_layout_is_bucket_name(url.account))
                 return false;
         }
-        if (!is_name(url.bucket))
+        if (!pb_layout_is_bucket_name(url.bucket))
             return false;
     } else if (url.bucket.size == 0)
         return false;
@@ -136,27 +104,22 @@ static void read_secret(const json_t *data, const char *key, pb_buffer *ret_valu
 
 static void append_secret_place(pb_buffer *place, const json_t *data)
 {
-    static const struct {
-        const char *bucket, *endpoint, *scheme, *plain; /* the scheme's value for http */
-    } keys[] = {
-        {"AMAZON_BUCKET", "CUSTOM_ENDPOINT", "DISABLE_SSL", "true"},
-        {"MINIO_BUCKET", "MINIO_ENDPOINT", "MINIO_SECURE", "0"},
-        {"MINIO_BUCKET", "MINIO_ENDPOINT", "MINIO_SECURE", "false"},
-        {"GOOGLE_BUCKET", "", "", ""},
-        {"MICROSOFT_CONTAINER", "MICROSOFT_ID", "", "-"},
-        {"MICROSOFT_CONTAINER", "AZURE_STORAGE_ACCOUNT", "", "-"},
-    };
-    pb_buffer bucket = {0}, endpoint = {0}, scheme = {0};
-    for (size_t i = 0; i < COUNT(keys); i++) {
-        read_secret(data, keys[i].bucket, &bucket);
-        read_secret(data, keys[i].endpoint, &endpoint);
-        read_secret(data, keys[i].scheme, &scheme);
-        append_place(place, pb_buffer_slice(&bucket), endpoint.data,
-                     strcmp(scheme.data, keys[i].plain) == 0);
+    pb_buffer bucket = {0}, value = {0}, tls = {0};
+    for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++) {
+        const pb_storage_backend *backend = &pb_storage_backends[i];
+        read_secret(data, backend->bucket, &bucket);
+        read_secret(data, backend->endpoint, &value);
+        read_secret(data, backend->tls, &tls);
+        append_place(place, pb_buffer_slice(&bucket), value.data,
+                     pb_layout_is_plain(backend, tls.data));
+        for (size_t k = 0; k < COUNT(backend->accounts); k++) {
+            read_secret(data, backend->accounts[k], &value);
+            append_place(place, pb_buffer_slice(&bucket), value.data, false);
+        }
     }
     pb_buffer_free(&bucket);
-    pb_buffer_free(&endpoint);
-    pb_buffer_free(&scheme);
+    pb_buffer_free(&value);
+    pb_buffer_free(&tls);
 }
 
 /* ---- the secret ---- */
@@ -175,58 +138,64 @@ static void set_secret_if(json_t *data, const char *key, pb_slice value)
         set_secret(data, key, value);
 }
 
-/* MINIO_SECURE is "1" and "0" or "true" and "false": as it was. */
-static void set_secure(json_t *data, bool secure)
+/* Whether MinIO is spoken to by TLS is "1" and "0" or "true" and "false": as it was. */
+static void set_secure(json_t *data, const char *key, bool secure)
 {
     pb_buffer old = {0};
-    const char *text = json_string_value(json_object_get(data, "MINIO_SECURE"));
+    const char *text = json_string_value(json_object_get(data, key));
     bool words = text && pb_base64_decode(&old, pb_slice_of(text)) && old.size > 1;
     pb_buffer_free(&old);
-    set_secret(data, "MINIO_SECURE",
-               pb_slice_of(words ? (secure ? "true" : "false") : (secure ? "1" : "0")));
+    set_secret(data, key, pb_slice_of(words ? (secure ? "true" : "false") : (secure ? "1" : "0")));
 }
 
-static void set_amazon(json_t *data, const storage_url *url)
+static void set_amazon(json_t *data, const pb_storage_backend *backend, const storage_url *url)
 {
     pb_buffer value = {0};
-    set_secret(data, "AMAZON_BUCKET", url->bucket);
     if (parameter(url, "endpoint", &value))
-        set_secret(data, "CUSTOM_ENDPOINT", pb_buffer_slice(&value));
+        set_secret(data, backend->endpoint, pb_buffer_slice(&value));
     if (parameter(url, "disableSSL", &value))
-        set_secret(data, "DISABLE_SSL", pb_buffer_slice(&value));
+        set_secret(data, backend->tls, pb_buffer_slice(&value));
     if (parameter(url, "region", &value)) {
-        set_secret(data, "AMAZON_REGION", pb_buffer_slice(&value));
-        set_secret_if(data, "AWS_REGION", pb_buffer_slice(&value));
+        set_secret(data, backend->region, pb_buffer_slice(&value));
+        set_secret_if(data, pb_storage_library.region, pb_buffer_slice(&value));
     }
     pb_buffer_free(&value);
 }
 
-static void set_minio(json_t *data, const storage_url *url)
+static void set_minio(json_t *data, const pb_storage_backend *backend, const storage_url *url)
 {
     pb_buffer value = {0}, plain = {0};
-    set_secret(data, "MINIO_BUCKET", url->bucket);
     if (parameter(url, "endpoint", &value)) {
         const char *host = strstr(value.data, "://");
         bool http = strncmp(value.data, "http://", 7) == 0;
-        set_secret(data, "MINIO_ENDPOINT", pb_slice_of(host ? host + 3 : value.data));
+        set_secret(data, backend->endpoint, pb_slice_of(host ? host + 3 : value.data));
         if (parameter(url, "disableSSL", &plain))
             http = strcmp(plain.data, "true") == 0;
-        set_secure(data, !http);
+        set_secure(data, backend->tls, !http);
     }
     pb_buffer_free(&value);
     pb_buffer_free(&plain);
 }
 
-static void set_azure(json_t *data, const storage_url *url)
+static void set_accounts(json_t *data, const pb_storage_backend *backend, const storage_url *url)
 {
-    set_secret(data, "MICROSOFT_CONTAINER", url->bucket);
-    if (url->account.size > 0) {
-        const char *dot = memchr(url->account.data, '.', url->account.size);
-        pb_slice name = {url->account.data,
-                         dot ? (size_t)(dot - url->account.data) : url->account.size};
-        set_secret_if(data, "MICROSOFT_ID", name);
-        set_secret_if(data, "AZURE_STORAGE_ACCOUNT", name);
-    }
+    if (url->account.size == 0)
+        return;
+    const char *dot = memchr(url->account.data, '.', url->account.size);
+    pb_slice name = {url->account.data,
+                     dot ? (size_t)(dot - url->account.data) : url->account.size};
+    for (size_t i = 0; i < COUNT(backend->accounts); i++)
+        set_secret_if(data, backend->accounts[i], name);
+}
+
+static void set_backend(json_t *data, const pb_storage_backend *backend, const storage_url *url)
+{
+    set_secret(data, backend->bucket, url->bucket);
+    set_accounts(data, backend, url);
+    if (pb_layout_is_minio(backend))
+        set_minio(data, backend, url);
+    else if (backend->provider == PB_STORAGE_S3)
+        set_amazon(data, backend, url);
 }
 
 /* How many buckets' keys were set; *ret_other: a key there that is another provider's; *ret_moved:
@@ -234,40 +203,25 @@ static void set_azure(json_t *data, const storage_url *url)
 static size_t edit_secret(const storage_url *url, json_t *objects, const char **ret_other,
                           bool *ret_moved)
 {
-    static const struct {
-        const char *key;
-        store_provider provider;
-    } keys[] = {
-        {"AMAZON_BUCKET", PROVIDER_S3},
-        {"MINIO_BUCKET", PROVIDER_S3},
-        {"GOOGLE_BUCKET", PROVIDER_GCS},
-        {"MICROSOFT_CONTAINER", PROVIDER_AZURE},
-    };
     size_t count = 0, i;
     json_t *object;
     json_array_foreach(objects, i, object)
     {
         json_t *data = json_object_get(object, "data");
-        if (!pb_object_is(object, "Secret", "pachyderm-storage-secret"))
+        if (!pb_object_is(object, "Secret", PB_STORAGE_SECRET))
             continue;
         pb_buffer before = {0}, after = {0};
         append_secret_place(&before, data);
-        for (size_t k = 0; k < COUNT(keys); k++) {
-            if (!json_object_get(data, keys[k].key))
+        for (size_t k = 0; k < PB_STORAGE_BACKENDS; k++) {
+            const pb_storage_backend *backend = &pb_storage_backends[k];
+            if (!json_object_get(data, backend->bucket))
                 continue;
-            if (keys[k].provider != url->provider) {
-                *ret_other = keys[k].key;
+            if (backend->provider != url->provider) {
+                *ret_other = backend->bucket;
                 continue;
             }
             count++;
-            if (keys[k].provider == PROVIDER_GCS)
-                set_secret(data, keys[k].key, url->bucket);
-            else if (keys[k].provider == PROVIDER_AZURE)
-                set_azure(data, url);
-            else if (strcmp(keys[k].key, "MINIO_BUCKET") == 0)
-                set_minio(data, url);
-            else
-                set_amazon(data, url);
+            set_backend(data, backend, url);
         }
         append_secret_place(&after, data);
         *ret_moved |= !pb_slice_equal(pb_buffer_slice(&before), pb_buffer_slice(&after));
@@ -295,18 +249,18 @@ static bool is_same_place(const storage_url *old, const storage_url *url)
 /* True where it names another bucket now. */
 static bool edit_container(const char *text, const storage_url *url, json_t *container)
 {
-    const char *old_text = pb_container_variable(container, "STORAGE_URL");
+    const char *old_text = pb_container_variable(container, PB_STORAGE_URL);
     storage_url old;
     bool is_url = parse_url(old_text, &old);
     bool moved = !is_url || !is_same_place(&old, url);
     pb_buffer value = {0};
     pb_buffer_append_text(&value, text);
     if (strchr(text, '?') == NULL && is_url && old.query.size > 0 &&
-        old.provider == url->provider && url->provider != PROVIDER_FILE) {
+        old.provider == url->provider && url->provider != PB_STORAGE_FILE) {
         pb_buffer_append_char(&value, '?');
         pb_buffer_append_slice(&value, old.query);
     }
-    pb_container_set_variable(container, "STORAGE_URL", value.data);
+    pb_container_set_variable(container, PB_STORAGE_URL, value.data);
     pb_buffer_free(&value);
     return moved;
 }
@@ -319,13 +273,13 @@ static size_t edit_storage_url(const char *text, const storage_url *url, json_t 
     json_t *object, *container;
     json_array_foreach(objects, i, object)
     {
-        bool pachd = pb_object_is(object, "Deployment", "pachd");
-        if (!pachd && !pb_object_is(object, "Deployment", "pachw"))
+        bool pachd = pb_layout_is(object, "Deployment", PB_COMPONENT_PACHD);
+        if (!pachd && !pb_layout_is(object, "Deployment", PB_COMPONENT_PACHW))
             continue;
         json_t *containers = pb_object_containers(object);
         json_array_foreach(containers, k, container)
         {
-            if (pb_container_variable(container, "STORAGE_URL") == NULL)
+            if (pb_container_variable(container, PB_STORAGE_URL) == NULL)
                 continue;
             *ret_moved |= edit_container(text, url, container);
             count += pachd;
@@ -335,12 +289,26 @@ static size_t edit_storage_url(const char *text, const storage_url *url, json_t 
     return count;
 }
 
-static const char *expected_key(store_provider provider)
+static int refuse_nothing_found(pb_storage_provider provider, pb_storage_place place,
+                                const char *version, pb_error *error)
 {
-    return provider == PROVIDER_S3      ? "AMAZON_BUCKET or MINIO_BUCKET"
-           : provider == PROVIDER_GCS   ? "GOOGLE_BUCKET"
-           : provider == PROVIDER_AZURE ? "MICROSOFT_CONTAINER"
-                                        : "a bucket";
+    pb_buffer keys = {0};
+    for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++)
+        if (pb_storage_backends[i].provider == provider)
+            pb_buffer_append_format(&keys, "%s%s", keys.size ? " or " : "",
+                                    pb_storage_backends[i].bucket);
+    const char *unknown = *version ? "" : " (Pachyderm's version is unknown)";
+    if (place == PB_STORAGE_BY_URL)
+        pb_error_set(error, PB_ERROR_FAILED,
+                     "bucket: found no value of " PB_STORAGE_URL " in Deployment pachd%s", unknown);
+    else
+        pb_error_set(
+            error, PB_ERROR_FAILED, "bucket: found no key %s in secret " PB_STORAGE_SECRET "%s%s",
+            keys.size ? keys.data : "of a bucket",
+            place == PB_STORAGE_BY_EITHER ? " and no " PB_STORAGE_URL " in Deployment pachd" : "",
+            unknown);
+    pb_buffer_free(&keys);
+    return -1;
 }
 
 int pb_edits_bucket(const char *url, const char *version, json_t *objects, bool *moved,
@@ -353,10 +321,9 @@ int pb_edits_bucket(const char *url, const char *version, json_t *objects, bool 
         return pb_error_hint(error, "as Pachyderm's STORAGE_URL: s3://BUCKET?endpoint=HOST:PORT, "
                                     "gs://BUCKET, azblob://CONTAINER; without a path");
     }
-    unsigned major = 0, minor = 0;
-    bool known = sscanf(version, "%4u.%4u", &major, &minor) == 2;
-    bool by_secret = known && (major < 2 || (major == 2 && minor <= 8));
-    bool by_url = known && (major > 2 || (major == 2 && minor >= 11));
+    pb_storage_place place =
+        pb_layout_storage_place(pb_layout_find(objects, "Deployment", PB_COMPONENT_PACHD), version);
+    bool by_secret = place == PB_STORAGE_BY_SECRET, by_url = place == PB_STORAGE_BY_URL;
     const char *other = NULL;
     bool secret_moved = false, url_moved = false;
     size_t in_secret = edit_secret(&parsed, objects, &other, &secret_moved);
@@ -366,16 +333,10 @@ int pb_edits_bucket(const char *url, const char *version, json_t *objects, bool 
         return 0;
     if (other && !by_url) {
         pb_error_set(error, PB_ERROR_FAILED,
-                     "bucket: secret pachyderm-storage-secret holds %s, which is another "
+                     "bucket: secret " PB_STORAGE_SECRET " holds %s, which is another "
                      "provider's than the new bucket",
                      other);
         return pb_error_hint(error, "change the secret's credentials with its bucket");
     }
-    return pb_error_set(
-        error, PB_ERROR_FAILED, "bucket: found no %s%s%s%s", by_url ? "" : "key ",
-        by_url ? "" : expected_key(parsed.provider),
-        by_url      ? "value of STORAGE_URL in Deployment pachd"
-        : by_secret ? " in secret pachyderm-storage-secret"
-                    : " in secret pachyderm-storage-secret and no STORAGE_URL in Deployment pachd",
-        known ? "" : " (Pachyderm's version is unknown)");
+    return refuse_nothing_found(parsed.provider, place, version, error);
 }

@@ -3,31 +3,17 @@
 #include "base/base64.h"
 #include "base/spelling.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 
 #include <stdint.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-/* Keys of the secret that hold credentials; the second name of one is what newer versions read. */
-static const struct {
-    const char *name, *also;
-} keys[] = {
-    {"AMAZON_ID", "AWS_ACCESS_KEY_ID"},
-    {"AMAZON_SECRET", "AWS_SECRET_ACCESS_KEY"},
-    {"AMAZON_TOKEN", "AWS_SESSION_TOKEN"},
-    {"MINIO_ID", ""},
-    {"MINIO_SECRET", ""},
-    {"GOOGLE_CRED", ""},
-    {"AZURE_STORAGE_ACCOUNT", "MICROSOFT_ID"},
-    {"AZURE_STORAGE_KEY", "MICROSOFT_SECRET"},
-};
-
-/* The place in `keys`; COUNT(keys) where it is none. */
+/* The place in the table; PB_STORAGE_CREDENTIALS where it is none. */
 static size_t place_of(const char *name)
 {
     size_t place = 0;
-    while (place < COUNT(keys) && strcmp(keys[place].name, name) != 0 &&
-           strcmp(keys[place].also, name) != 0)
+    while (place < PB_STORAGE_CREDENTIALS &&
+           strcmp(pb_storage_credentials[place].name, name) != 0 &&
+           strcmp(pb_storage_credentials[place].also, name) != 0)
         place++;
     return place;
 }
@@ -42,12 +28,13 @@ int pb_edits_check_credentials(const json_t *credentials, const char *what, pb_e
     json_object_foreach((json_t *)(uintptr_t)credentials, name, value)
     {
         const char *text = json_string_value(value);
-        if (!*name || place_of(name) == COUNT(keys)) {
+        if (!*name || place_of(name) == PB_STORAGE_CREDENTIALS) {
             pb_error_set(error, PB_ERROR_USAGE, "%s: \"%s\" is no credential of a bucket", what,
                          name);
-            for (size_t i = 0; i < COUNT(keys); i++)
-                if (pb_spelling_is_nearer(pb_slice_of(name), keys[i].name, &distance))
-                    nearest = keys[i].name;
+            for (size_t i = 0; i < PB_STORAGE_CREDENTIALS; i++)
+                if (pb_spelling_is_nearer(pb_slice_of(name), pb_storage_credentials[i].name,
+                                          &distance))
+                    nearest = pb_storage_credentials[i].name;
             return nearest ? pb_error_hint(error, "did you mean %s?", nearest)
                            : pb_error_hint(error, "names are those of pachyderm-storage-secret: "
                                                   "AMAZON_ID and AMAZON_SECRET, GOOGLE_CRED, ...");
@@ -61,8 +48,11 @@ int pb_edits_check_credentials(const json_t *credentials, const char *what, pb_e
 
 static const char *given(const json_t *credentials, size_t place)
 {
-    const char *value = json_string_value(json_object_get(credentials, keys[place].name));
-    return value ? value : json_string_value(json_object_get(credentials, keys[place].also));
+    const char *value =
+        json_string_value(json_object_get(credentials, pb_storage_credentials[place].name));
+    return value ? value
+                 : json_string_value(
+                       json_object_get(credentials, pb_storage_credentials[place].also));
 }
 
 static void set(json_t *data, const char *name, const char *value)
@@ -76,19 +66,21 @@ static void set(json_t *data, const char *name, const char *value)
 
 static void edit_data(const json_t *credentials, json_t *data)
 {
-    for (size_t i = 0; i < COUNT(keys); i++) {
+    for (size_t i = 0; i < PB_STORAGE_CREDENTIALS; i++) {
         const char *value = given(credentials, i);
-        bool has_also = *keys[i].also && json_object_get(data, keys[i].also);
+        bool has_also = *pb_storage_credentials[i].also &&
+                        json_object_get(data, pb_storage_credentials[i].also);
         if (!value) {
-            json_object_del(data, keys[i].name);
-            json_object_del(data, keys[i].also);
+            json_object_del(data, pb_storage_credentials[i].name);
+            json_object_del(data, pb_storage_credentials[i].also);
             continue;
         }
         /* Under each name that there is; else under the one that was given. */
-        if (has_also || json_object_get(credentials, keys[i].also))
-            set(data, keys[i].also, value);
-        if (json_object_get(data, keys[i].name) || json_object_get(credentials, keys[i].name))
-            set(data, keys[i].name, value);
+        if (has_also || json_object_get(credentials, pb_storage_credentials[i].also))
+            set(data, pb_storage_credentials[i].also, value);
+        if (json_object_get(data, pb_storage_credentials[i].name) ||
+            json_object_get(credentials, pb_storage_credentials[i].name))
+            set(data, pb_storage_credentials[i].name, value);
     }
 }
 
@@ -99,7 +91,7 @@ int pb_edits_credentials(const json_t *credentials, json_t *objects, pb_error *e
     json_array_foreach(objects, i, object)
     {
         json_t *data = json_object_get(object, "data");
-        if (!pb_object_is(object, "Secret", "pachyderm-storage-secret") || !json_is_object(data))
+        if (!pb_object_is(object, "Secret", PB_STORAGE_SECRET) || !json_is_object(data))
             continue;
         edit_data(credentials, data);
         found++;

@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "cluster/edits/edits.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 
 #include <stdlib.h>
 
@@ -18,25 +19,11 @@ typedef struct diff_walk {
         *owner; /* "name" of the innermost element of a list that has one, as of a variable */
 } diff_walk;
 
-static bool is_one_of(const char *text, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(text, words[i]) == 0)
-            return true;
-    return false;
-}
-
-/* Where the store is, of pachyderm-storage-secret, is no secret. */
+/* Where the store is, is no secret. */
 static bool is_open(const diff_walk *walk)
 {
-    static const char *const open[] = {
-        "data.GOOGLE_BUCKET",   "data.AMAZON_BUCKET",         "data.MICROSOFT_CONTAINER",
-        "data.MINIO_BUCKET",    "data.AMAZON_REGION",         "data.AWS_REGION",
-        "data.CUSTOM_ENDPOINT", "data.DISABLE_SSL",           "data.MINIO_SECURE",
-        "data.MINIO_ENDPOINT",  "data.AZURE_STORAGE_ACCOUNT", "data.MICROSOFT_ID",
-    };
-    return strcmp(walk->name, "pachyderm-storage-secret") == 0 &&
-           is_one_of(walk->path.data, open, COUNT(open));
+    return strcmp(walk->name, PB_STORAGE_SECRET) == 0 &&
+           strncmp(walk->path.data, "data.", 5) == 0 && pb_layout_is_place_key(walk->path.data + 5);
 }
 
 /* Of a Secret all is but its metadata; annotations may hold a copy of all. */

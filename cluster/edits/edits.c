@@ -7,20 +7,13 @@
 #include "cluster/edits/namespace.h"
 #include "cluster/kubernetes/object.h"
 #include "cluster/kubernetes/velero.h"
+#include "cluster/pachyderm/layout.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-static bool is_one_of(const char *text, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(text, words[i]) == 0)
-            return true;
-    return false;
-}
 
 /* Bytes that no name here has: blanks, control characters, quotes. */
 static bool is_word(const char *text, const char *also)
@@ -78,7 +71,7 @@ static int edit_cloudsql(const char *connection, json_t *objects, bool *changed,
     json_t *object, *container;
     json_array_foreach(objects, i, object)
     {
-        if (!pb_object_is(object, "Deployment", "cloudsql-auth-proxy"))
+        if (!pb_layout_is(object, "Deployment", PB_COMPONENT_CLOUDSQL_PROXY))
             continue;
         json_t *containers = pb_object_containers(object);
         json_array_foreach(containers, k, container)
@@ -88,15 +81,14 @@ static int edit_cloudsql(const char *connection, json_t *objects, bool *changed,
                 for (n = 0; n < json_array_size(arguments); n++)
                     found += edit_instances(arguments, n, connection, changed);
             }
-            found +=
-                set_variable(container, "CSQL_PROXY_INSTANCE_CONNECTION_NAME", connection, changed);
+            found += set_variable(container, PB_CLOUDSQL_INSTANCE, connection, changed);
         }
         json_decref(containers);
     }
     if (found == 0)
         return pb_error_set(error, PB_ERROR_FAILED,
                             "cloudsql-instance: found neither argument -instances=CONNECTION=... "
-                            "nor a value of CSQL_PROXY_INSTANCE_CONNECTION_NAME in Deployment "
+                            "nor a value of " PB_CLOUDSQL_INSTANCE " in Deployment "
                             "cloudsql-auth-proxy");
     return 0;
 }
@@ -138,21 +130,19 @@ static void set_or_add_variable(json_t *container, const char *name, const char 
     *changed = true;
 }
 
-static size_t edit_host_of(json_t *object, const char *host_name, const char *port_name,
-                           const char *host, const char *port, bool *changed)
+static size_t edit_host_of(json_t *object, const pb_database_variables *names, const char *host,
+                           const char *port, bool *changed)
 {
     json_t *containers = pb_object_containers(object), *container;
     size_t found = 0, i;
     json_array_foreach(containers, i, container)
     {
-        const char *old = pb_container_variable(container, host_name);
-        size_t bouncer = sizeof("pg-bouncer") - 1;
-        if (old == NULL || (strncmp(old, "pg-bouncer", bouncer) == 0 &&
-                            (old[bouncer] == '\0' || old[bouncer] == '.')))
+        const char *old = pb_container_variable(container, names->host);
+        if (old == NULL || pb_layout_is_bouncer_host(old))
             continue;
-        set_variable(container, host_name, host, changed);
+        set_variable(container, names->host, host, changed);
         if (*port)
-            set_or_add_variable(container, port_name, port, changed);
+            set_or_add_variable(container, names->port, port, changed);
         found++;
     }
     json_decref(containers);
@@ -161,7 +151,6 @@ static size_t edit_host_of(json_t *object, const char *host_name, const char *po
 
 static int edit_database_host(const char *text, json_t *objects, bool *changed, pb_error *error)
 {
-    static const char *const names[] = {"pachd", "pachw", "pach-enterprise"};
     pb_buffer host = {0};
     const char *port;
     size_t found = 0, i;
@@ -172,27 +161,22 @@ static int edit_database_host(const char *text, json_t *objects, bool *changed, 
     }
     json_array_foreach(objects, i, object)
     {
-        const char *name = pb_object_name(object);
-        if (strcmp(pb_object_kind(object), "Deployment") != 0)
+        pb_component component = pb_layout_component(object);
+        const pb_database_variables *names = pb_layout_database_variables(component);
+        if (strcmp(pb_object_kind(object), "Deployment") != 0 || names == NULL)
             continue;
-        if (is_one_of(name, names, COUNT(names))) {
-            size_t count =
-                edit_host_of(object, "POSTGRES_HOST", "POSTGRES_PORT", host.data, port, changed);
-            found += strcmp(name, "pachd") == 0 ? count : 0;
-        } else if (strcmp(name, "pg-bouncer") == 0)
-            edit_host_of(object, "POSTGRESQL_HOST", "POSTGRESQL_PORT", host.data, port, changed);
+        size_t count = edit_host_of(object, names, host.data, port, changed);
+        found += component == PB_COMPONENT_PACHD ? count : 0;
     }
     pb_buffer_free(&host);
     if (found == 0)
         return pb_error_set(error, PB_ERROR_FAILED,
-                            "pachd-database-host: found no value of POSTGRES_HOST in Deployment "
-                            "pachd");
+                            "pachd-database-host: found no value of %s in Deployment pachd",
+                            pb_layout_database_variables(PB_COMPONENT_PACHD)->host);
     return 0;
 }
 
 /* ---- service accounts ---- */
-
-static const char *const accounts[] = {"pachyderm", "pachyderm-worker", "k8s-cloudsql-auth-proxy"};
 
 static json_t *member_object(json_t *object, const char *name)
 {
@@ -211,9 +195,8 @@ static size_t annotate(json_t *objects, const char *account, const char *annotat
     size_t found = 0, i;
     json_array_foreach(objects, i, object)
     {
-        const char *name = pb_object_name(object);
-        if (strcmp(pb_object_kind(object), "ServiceAccount") != 0 ||
-            !(account ? strcmp(name, account) == 0 : is_one_of(name, accounts, COUNT(accounts))))
+        if (account ? !pb_object_is(object, "ServiceAccount", account)
+                    : !pb_layout_is_service_account(object))
             continue;
         json_object_set_new(member_object(json_object_get(object, "metadata"), "annotations"),
                             annotation, json_string(identity));
@@ -239,9 +222,7 @@ static int annotate_item(const char *edit, const char *annotation, const char *i
             pb_error_set(error, PB_ERROR_FAILED, "%s: found no ServiceAccount %s", edit, account);
     else if (found == 0)
         done = pb_error_set(error, PB_ERROR_FAILED,
-                            "%s: found none of the ServiceAccounts pachyderm, pachyderm-worker, "
-                            "k8s-cloudsql-auth-proxy",
-                            edit);
+                            "%s: found none of the ServiceAccounts " PB_SERVICE_ACCOUNTS, edit);
     free(account);
     return done;
 }
@@ -277,16 +258,15 @@ static int drop_account_secrets(json_t *objects, pb_error *error)
     size_t found = 0, i;
     json_array_foreach(objects, i, object)
     {
-        if (strcmp(pb_object_kind(object), "ServiceAccount") != 0 ||
-            !is_one_of(pb_object_name(object), accounts, COUNT(accounts)))
+        if (!pb_layout_is_service_account(object))
             continue;
         json_object_del(object, "secrets");
         found++;
     }
     if (found == 0)
-        return pb_error_set(error, PB_ERROR_FAILED,
-                            "drop-service-account-secrets: found none of the ServiceAccounts "
-                            "pachyderm, pachyderm-worker, k8s-cloudsql-auth-proxy");
+        return pb_error_set(
+            error, PB_ERROR_FAILED,
+            "drop-service-account-secrets: found none of the ServiceAccounts " PB_SERVICE_ACCOUNTS);
     return 0;
 }
 
@@ -324,11 +304,9 @@ static int edit_images(const char *registry, json_t *objects, pb_error *error)
         json_array_foreach(containers, k, container)
         {
             found += edit_image(container, "image", registry);
-            /* pachd makes its workers of WORKER_IMAGE and WORKER_SIDECAR_IMAGE. */
             json_array_foreach(json_object_get(container, "env"), n, variable)
             {
-                if (pb_slice_ends_with(pb_slice_of(pb_object_text(variable, "name")),
-                                       PB_SLICE_LITERAL("_IMAGE")))
+                if (pb_layout_is_image_variable(pb_object_text(variable, "name")))
                     edit_image(variable, "value", registry);
             }
         }
@@ -348,19 +326,17 @@ static void unpause(json_t *objects)
     size_t i, k;
     json_array_foreach(objects, i, object)
     {
-        if (pb_object_is(object, "ConfigMap", "pachd-config") &&
-            strcmp(pb_object_text(object, "data.MODE"), "paused") == 0)
-            json_object_del(json_object_get(object, "data"), "MODE");
-        if (!pb_object_is(object, "Deployment", "pachd"))
+        if (!pb_layout_is_paused(object))
             continue;
+        json_object_del(json_object_get(object, "data"), PB_MODE);
         json_t *containers = pb_object_containers(object);
         json_array_foreach(containers, k, container)
         {
-            const char *mode = pb_container_variable(container, "MODE");
-            const char *otherwise = pb_container_variable(container, "UNPAUSED_MODE");
-            if (mode && strcmp(mode, "paused") == 0)
-                pb_container_set_variable(container, "MODE",
-                                          otherwise && *otherwise ? otherwise : "full");
+            const char *mode = pb_container_variable(container, PB_MODE);
+            const char *otherwise = pb_container_variable(container, PB_UNPAUSED_MODE);
+            if (mode && strcmp(mode, PB_MODE_PAUSED) == 0)
+                pb_container_set_variable(container, PB_MODE,
+                                          otherwise && *otherwise ? otherwise : PB_MODE_FULL);
         }
         json_decref(containers);
     }

@@ -1,6 +1,7 @@
 /* What of a namespace a restore needs, and in which form: pure. */
 #include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 
 #include <stdlib.h>
 
@@ -62,11 +63,8 @@ static bool is_given_by_cluster(const json_t *object)
 /* Each bakes in the old bucket and database; pachd makes new ones. */
 static bool is_worker(const json_t *object)
 {
-    static const char *const kinds[] = {"ReplicationController", "Service"};
-    return is_one_of(pb_object_kind(object), kinds, COUNT(kinds)) &&
-           strcmp(pb_object_label(object, "suite"), "pachyderm") == 0 &&
-           (strcmp(pb_object_label(object, "component"), "worker") == 0 ||
-            *pb_object_label(object, "pipelineName"));
+    return pb_layout_is(object, "ReplicationController", PB_COMPONENT_WORKER) ||
+           pb_layout_is(object, "Service", PB_COMPONENT_WORKER);
 }
 
 /* Velero restores it without its owner. */

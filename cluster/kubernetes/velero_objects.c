@@ -1,6 +1,7 @@
 /* Velero's Backup and Restore: pure. */
 #include "cluster/kubernetes/object.h"
 #include "cluster/kubernetes/velero.h"
+#include "cluster/pachyderm/layout.h"
 
 #include <stdint.h>
 
@@ -28,9 +29,10 @@ json_t *pb_velero_backup_object(const char *velero_namespace, const char *name,
 json_t *pb_velero_restore_object(const char *velero_namespace, const char *name, const char *backup,
                                  const char *included, const char *target)
 {
-    json_t *spec = json_pack("{s:s,s:[s],s:{s:[{s:s,s:s,s:[s]}]}}", "backupName", backup,
-                             "includedNamespaces", included, "labelSelector", "matchExpressions",
-                             "key", "component", "operator", "NotIn", "values", "worker");
+    json_t *spec =
+        json_pack("{s:s,s:[s],s:{s:[{s:s,s:s,s:[s]}]}}", "backupName", backup, "includedNamespaces",
+                  included, "labelSelector", "matchExpressions", "key", PB_WORKER_LABEL, "operator",
+                  "NotIn", "values", PB_WORKER_LABEL_VALUE);
     if (target && strcmp(target, included) != 0)
         json_object_set_new(spec, "namespaceMapping", json_pack("{s:s}", included, target));
     return object_of("Restore", velero_namespace, name, spec);

@@ -3,30 +3,14 @@
 #include "base/base64.h"
 #include "base/codec.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 #include "cluster/pachyderm/writers.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { POSTGRESQL_PORT = 5432, NAME_BYTES_MAX = 253 };
-
-/* A kind of store: its keys in the secret, and the scheme of its URLs. */
-typedef struct known_store {
-    const char *backend; /* pachd's STORAGE_BACKEND */
-    const char *scheme;
-    const char *bucket;
-    const char *id, *secret, *token; /* of an S3 store's credentials; "" where it has none */
-} known_store;
-
-static const known_store known_stores[] = {
-    {"AMAZON", "s3://", "AMAZON_BUCKET", "AMAZON_ID", "AMAZON_SECRET", "AMAZON_TOKEN"},
-    {"MINIO", "s3://", "MINIO_BUCKET", "MINIO_ID", "MINIO_SECRET", ""},
-    {"GOOGLE", "gs://", "GOOGLE_BUCKET", "", "", ""},
-    {"MICROSOFT", "azblob://", "MICROSOFT_CONTAINER", "", "", ""},
-};
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+enum { NAME_BYTES_MAX = 253 };
 
 static void set(char **text, const char *value)
 {
@@ -44,58 +28,7 @@ static const json_t *find(const json_t *items, const char *kind, const char *nam
 
 static const json_t *find_pachd(const json_t *items)
 {
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        const json_t *object = json_array_get(items, i);
-        if (pb_writer_of(object) == PB_WRITER_PACHD && pb_object_name(object)[0])
-            return object;
-    }
-    return NULL;
-}
-
-/* The containers of pachd, its own first: beside it there may be others, with images and variables
- * of their own. The caller owns the array. */
-static json_t *containers_of(const json_t *pachd)
-{
-    json_t *all = pb_object_containers(pachd), *ordered = json_array();
-    for (int rest = 0; rest < 2; rest++)
-        for (size_t i = 0; i < json_array_size(all); i++) {
-            json_t *container = json_array_get(all, i);
-            if ((strcmp(pb_object_text(container, "name"), "pachd") != 0) == rest)
-                json_array_append(ordered, container);
-        }
-    json_decref(all);
-    return ordered;
-}
-
-/* The variable of a workload's containers as an object; NULL where there is none. */
-static const json_t *variable_of(const json_t *workload, const char *name)
-{
-    const json_t *found = NULL;
-    json_t *containers = containers_of(workload);
-    for (size_t i = 0; i < json_array_size(containers) && !found; i++) {
-        const json_t *variables = json_object_get(json_array_get(containers, i), "env");
-        for (size_t j = 0; j < json_array_size(variables) && !found; j++) {
-            const json_t *variable = json_array_get(variables, j);
-            if (strcmp(pb_object_text(variable, "name"), name) == 0)
-                found = variable;
-        }
-    }
-    json_decref(containers);
-    return found;
-}
-
-static const char *value_of(const json_t *workload, const char *name)
-{
-    return pb_object_text(variable_of(workload, name), "value");
-}
-
-static bool is_true(const char *text)
-{
-    static const char *const words[] = {"1", "t", "T", "true", "True", "TRUE"}; /* Go's */
-    for (size_t i = 0; i < COUNT(words); i++)
-        if (strcmp(text, words[i]) == 0)
-            return true;
-    return false;
+    return pb_layout_find(items, "Deployment", PB_COMPONENT_PACHD);
 }
 
 /* ---- the version ---- */
@@ -128,7 +61,7 @@ static bool take_version(const char *text, pb_pachyderm *pachyderm)
 
 static void read_version(const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    json_t *containers = containers_of(pachd);
+    json_t *containers = pb_layout_containers(pachd);
     char *tag = tag_of(pb_object_text(json_array_get(containers, 0), "image"));
     const char *chart = pb_object_label(pachd, "helm.sh/chart");
     if (!take_version(tag, pachyderm) &&
@@ -178,15 +111,6 @@ static bool has_value(const json_t *secret, const char *key)
     return has;
 }
 
-/* As it can stand in a URL by itself. */
-static bool is_bucket(const char *text)
-{
-    size_t size = strlen(text);
-    return size &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_$") ==
-               size;
-}
-
 static void append_member(pb_buffer *url, const char *name, const char *value)
 {
     if (!value[0])
@@ -196,34 +120,35 @@ static void append_member(pb_buffer *url, const char *name, const char *value)
     pb_percent_encode(url, pb_slice_of(value), true);
 }
 
-static void read_s3(const json_t *secret, bool is_minio, const char *bucket, pb_buffer *url)
+static void read_s3(const json_t *secret, const pb_storage_backend *store, const char *bucket,
+                    pb_buffer *url)
 {
-    char *endpoint = decoded(secret, is_minio ? "MINIO_ENDPOINT" : "CUSTOM_ENDPOINT");
-    char *region = decoded(secret, "AMAZON_REGION");
-    char *plain = decoded(secret, is_minio ? "MINIO_SECURE" : "DISABLE_SSL");
-    pb_buffer_append_format(url, "s3://%s", bucket);
+    char *endpoint = decoded(secret, store->endpoint);
+    char *region = decoded(secret, store->region);
+    char *tls = decoded(secret, store->tls);
+    pb_buffer_append_format(url, "%s%s", pb_layout_scheme(store->provider), bucket);
     append_member(url, "endpoint", endpoint);
     append_member(url, "region", region);
     bool has_scheme = strstr(endpoint, "://") != NULL;
-    if (endpoint[0] && !has_scheme && (is_minio ? !is_true(plain) : is_true(plain)))
+    if (endpoint[0] && !has_scheme && pb_layout_is_plain(store, tls))
         append_member(url, "disableSSL", "true");
     free(endpoint);
     free(region);
-    free(plain);
+    free(tls);
 }
 
 /* The store whose bucket the secret names: that of pachd's STORAGE_BACKEND, where it says. Charts
  * leave the others' keys in it, empty. */
-static const known_store *store_of_secret(const json_t *secret, const char *backend,
-                                          char **ret_bucket)
+static const pb_storage_backend *store_of_secret(const json_t *secret, const char *backend,
+                                                 char **ret_bucket)
 {
     for (int any = 0; any < 2; any++)
-        for (size_t i = 0; i < COUNT(known_stores); i++) {
-            const known_store *store = &known_stores[i];
-            if (!any && strcasecmp(store->backend, backend) != 0)
+        for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++) {
+            const pb_storage_backend *store = &pb_storage_backends[i];
+            if (!any && strcasecmp(store->name, backend) != 0)
                 continue;
             *ret_bucket = decoded(secret, store->bucket);
-            if (is_bucket(*ret_bucket))
+            if (pb_layout_is_bucket_name(pb_slice_of(*ret_bucket)))
                 return store;
             free(*ret_bucket);
         }
@@ -234,20 +159,20 @@ static void read_storage_secret(const json_t *secret, const char *backend, pb_pa
 {
     pb_buffer url = {0};
     char *bucket;
-    const known_store *store = store_of_secret(secret, backend, &bucket);
+    const pb_storage_backend *store = store_of_secret(secret, backend, &bucket);
     if (!store)
         return;
-    if (strcmp(store->scheme, "s3://") == 0)
-        read_s3(secret, strcmp(store->backend, "MINIO") == 0, bucket, &url);
+    if (store->provider == PB_STORAGE_S3)
+        read_s3(secret, store, bucket, &url);
     else
-        pb_buffer_append_format(&url, "%s%s", store->scheme, bucket);
+        pb_buffer_append_format(&url, "%s%s", pb_layout_scheme(store->provider), bucket);
     set(&pachyderm->storage_url, url.data);
     pachyderm->storage_in_secret = true;
     pb_buffer_free(&url);
     free(bucket);
 }
 
-static bool has_keys(const json_t *secret, const known_store *store)
+static bool has_keys(const json_t *secret, const pb_storage_backend *store)
 {
     return has_value(secret, store->id) && has_value(secret, store->secret);
 }
@@ -256,18 +181,17 @@ static bool has_keys(const json_t *secret, const known_store *store)
  * which pachd's library for STORAGE_URL goes have names of their own. */
 static void read_storage_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
 {
-    static const known_store library = {
-        "", "s3://", "", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"};
-    const known_store *found = NULL;
-    if (strncmp(pachyderm->storage_url, "s3://", 5) != 0)
+    const pb_storage_backend *found = NULL;
+    pb_storage_provider provider;
+    if (!pb_layout_after_scheme(pachyderm->storage_url, &provider) || provider != PB_STORAGE_S3)
         return;
-    for (size_t i = 0; i < COUNT(known_stores); i++) {
-        const known_store *store = &known_stores[i];
-        if (has_keys(secret, store) && (!found || strcasecmp(store->backend, backend) == 0))
+    for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++) {
+        const pb_storage_backend *store = &pb_storage_backends[i];
+        if (has_keys(secret, store) && (!found || strcasecmp(store->name, backend) == 0))
             found = store;
     }
-    if (has_keys(secret, &library) && (!pachyderm->storage_in_secret || !found))
-        found = &library;
+    if (has_keys(secret, &pb_storage_library) && (!pachyderm->storage_in_secret || !found))
+        found = &pb_storage_library;
     if (!found)
         return;
     set(&pachyderm->storage_id_key, found->id);
@@ -276,46 +200,26 @@ static void read_storage_keys(const json_t *secret, const char *backend, pb_pach
         set(&pachyderm->storage_token_key, found->token);
 }
 
-typedef enum storage_place { STORAGE_BY_SECRET, STORAGE_BY_URL, STORAGE_BY_EITHER } storage_place;
-
-/* Where pachd reads the bucket from: up to 2.8 from the secret; from 2.11 on from STORAGE_URL, and
- * the secret's can be a stale one; between by GOCDK_ENABLED, which 2.10 takes for granted. */
-static storage_place place_of(const json_t *pachd, const char *version)
-{
-    int major, minor;
-    const char *enabled = value_of(pachd, "GOCDK_ENABLED");
-    if (sscanf(version, "%4d.%4d", &major, &minor) != 2)
-        return enabled[0] && !is_true(enabled) ? STORAGE_BY_SECRET : STORAGE_BY_EITHER;
-    if (major > 2 || (major == 2 && minor >= 11))
-        return STORAGE_BY_URL;
-    if (major < 2 || minor < 9)
-        return STORAGE_BY_SECRET;
-    return (enabled[0] ? is_true(enabled) : minor >= 10) ? STORAGE_BY_EITHER : STORAGE_BY_SECRET;
-}
-
 static void read_storage(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    const char *url = value_of(pachd, "STORAGE_URL"), *backend = value_of(pachd, "STORAGE_BACKEND");
+    const char *url = pb_layout_value(pachd, PB_STORAGE_URL);
+    const char *backend = pb_layout_value(pachd, PB_STORAGE_BACKEND);
     const json_t *secret = find(items, "Secret", PB_STORAGE_SECRET);
-    storage_place place = place_of(pachd, pachyderm->version);
-    bool is_local = strcasecmp(backend, "LOCAL") == 0;
+    pb_storage_place place = pb_layout_storage_place(pachd, pachyderm->version);
+    bool is_local = strcasecmp(backend, PB_STORAGE_BACKEND_LOCAL) == 0;
     set(&pachyderm->storage_backend, backend);
     if (is_local)
-        set(&pachyderm->storage_path, value_of(pachd, "STORAGE_HOST_PATH"));
-    if (place != STORAGE_BY_SECRET)
+        set(&pachyderm->storage_path, pb_layout_value(pachd, PB_STORAGE_HOST_PATH));
+    if (place != PB_STORAGE_BY_SECRET)
         set(&pachyderm->storage_url, url);
-    if (place != STORAGE_BY_URL && !pachyderm->storage_url[0] && !is_local)
+    if (place != PB_STORAGE_BY_URL && !pachyderm->storage_url[0] && !is_local)
         read_storage_secret(secret, backend, pachyderm);
     read_storage_keys(secret, backend, pachyderm);
 }
 
 bool pb_pachyderm_takes_backend(const pb_pachyderm *pachyderm)
 {
-    int major, minor;
-    if (strcasecmp(pachyderm->storage_backend, "MINIO") != 0 ||
-        sscanf(pachyderm->version, "%4d.%4d", &major, &minor) != 2)
-        return true;
-    return major < 2 || (major == 2 && minor < 11);
+    return pb_layout_takes_backend(pachyderm->version, pachyderm->storage_backend);
 }
 
 /* ---- the database ---- */
@@ -324,16 +228,7 @@ static uint64_t port_of(const char *text)
 {
     uint64_t port;
     bool good = pb_parse_unsigned(pb_slice_of(text), &port) && port > 0 && port <= 65535;
-    return good ? port : POSTGRESQL_PORT;
-}
-
-/* "pg-bouncer", "pg-bouncer.NAMESPACE.svc": it gives a connection away between transactions, and
- * ends those that are idle: nothing for a dump. */
-static bool is_bouncer(const char *host)
-{
-    static const char name[] = "pg-bouncer";
-    size_t size = sizeof name - 1;
-    return strncmp(host, name, size) == 0 && (host[size] == 0 || host[size] == '.');
+    return good ? port : PB_DATABASE_PORT;
 }
 
 /* A service of this namespace by a name that a job in any other finds as well. */
@@ -350,14 +245,20 @@ static void set_host(const json_t *items, const char *host, pb_pachyderm *pachyd
 
 static void read_database_host(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    const json_t *bouncer = find(items, "Deployment", "pg-bouncer");
-    const char *host = value_of(pachd, "POSTGRES_HOST"), *port = value_of(pachd, "POSTGRES_PORT");
-    if (is_bouncer(host)) { /* where it gets its connections from */
-        host = value_of(bouncer, "POSTGRESQL_HOST");
-        port = value_of(bouncer, "POSTGRESQL_PORT");
+    const pb_database_variables *names = pb_layout_database_variables(PB_COMPONENT_PACHD);
+    const char *host = pb_layout_value(pachd, names->host);
+    const char *port = pb_layout_value(pachd, names->port);
+    /* It gives a connection away between transactions, and ends those that are idle: nothing for a
+     * dump, which goes to where it gets its connections from. */
+    if (pb_layout_is_bouncer_host(host)) {
+        const json_t *bouncer = pb_layout_find(items, "Deployment", PB_COMPONENT_BOUNCER);
+        names = pb_layout_database_variables(PB_COMPONENT_BOUNCER);
+        host = pb_layout_value(bouncer, names->host);
+        port = pb_layout_value(bouncer, names->port);
     }
-    if (!host[0] && find(items, "Service", "cloudsql-auth-proxy")) {
-        host = "cloudsql-auth-proxy";
+    const json_t *proxy = pb_layout_find(items, "Service", PB_COMPONENT_CLOUDSQL_PROXY);
+    if (!host[0] && proxy) {
+        host = pb_object_name(proxy);
         port = "";
     }
     set_host(items, host, pachyderm);
@@ -366,21 +267,22 @@ static void read_database_host(const json_t *items, const json_t *pachd, pb_pach
 
 static void read_database(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
 {
-    const char *user = value_of(pachd, "POSTGRES_USER");
-    const char *name = value_of(pachd, "POSTGRES_DATABASE");
-    const char *identity = value_of(pachd, "IDENTITY_SERVER_DATABASE");
+    const pb_database_variables *names = pb_layout_database_variables(PB_COMPONENT_PACHD);
+    const char *user = pb_layout_value(pachd, names->user);
+    const char *name = pb_layout_value(pachd, names->name);
+    const char *identity = pb_layout_value(pachd, names->identity);
     const json_t *elsewhere =
-        json_object_get(variable_of(pachd, "IDENTITY_SERVER_DATABASE"), "valueFrom");
-    const json_t *password = variable_of(pachd, "POSTGRES_PASSWORD");
+        json_object_get(pb_layout_variable(pachd, names->identity), "valueFrom");
+    const json_t *password = pb_layout_variable(pachd, names->password);
     read_database_host(items, pachd, pachyderm);
-    set(&pachyderm->database_user, user[0] ? user : "pachyderm");
-    set(&pachyderm->database_name, name[0] ? name : "pachyderm");
-    set(&pachyderm->identity_database, identity[0] || elsewhere ? identity : "dex");
+    set(&pachyderm->database_user, user[0] ? user : PB_DATABASE_USER);
+    set(&pachyderm->database_name, name[0] ? name : PB_DATABASE_NAME);
+    set(&pachyderm->identity_database, identity[0] || elsewhere ? identity : PB_IDENTITY_DATABASE);
     set(&pachyderm->password_secret, pb_object_text(password, "valueFrom.secretKeyRef.name"));
     set(&pachyderm->password_key, pb_object_text(password, "valueFrom.secretKeyRef.key"));
     if (!pachyderm->password_secret[0] && !pb_object_text(password, "value")[0]) {
-        set(&pachyderm->password_secret, "postgres");
-        set(&pachyderm->password_key, "postgresql-password");
+        set(&pachyderm->password_secret, PB_DATABASE_SECRET);
+        set(&pachyderm->password_key, PB_DATABASE_SECRET_KEY);
     }
 }
 
@@ -388,8 +290,10 @@ static void read_database(const json_t *items, const json_t *pachd, pb_pachyderm
 
 static bool is_paused(const json_t *items)
 {
-    const json_t *config = find(items, "ConfigMap", "pachd-config");
-    return strcmp(pb_object_text(config, "data.MODE"), "paused") == 0;
+    for (size_t i = 0; i < json_array_size(items); i++)
+        if (pb_layout_is_paused(json_array_get(items, i)))
+            return true;
+    return false;
 }
 
 int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_error *error)
@@ -397,9 +301,10 @@ int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_erro
     const json_t *pachd = find_pachd(items);
     if (!pachd) {
         pb_error_set(error, PB_ERROR_NOT_FOUND,
-                     "no Pachyderm here: expected a Deployment with label app=pachd");
-        return pb_error_hint(error, "`kubectl get deployments --all-namespaces --selector "
-                                    "app=pachd` finds it; name its namespace with --namespace");
+                     "no Pachyderm here: expected a Deployment with label " PB_PACHD_SELECTOR);
+        return pb_error_hint(
+            error, "`kubectl get deployments --all-namespaces --selector " PB_PACHD_SELECTOR
+                   "` finds it; name its namespace with --namespace");
     }
     pb_pachyderm read = {0};
     char **const texts[] = {

@@ -4,9 +4,8 @@
 #define PB_CLUSTER_PACHYDERM_PACHYDERM_H
 
 #include "cluster/kubernetes/kubectl.h"
+#include "cluster/pachyderm/layout.h"
 #include "manifest/cluster_record.h"
-
-#define PB_STORAGE_SECRET "pachyderm-storage-secret"
 
 /* Texts are "" where the namespace does not say. */
 typedef struct pb_pachyderm {
@@ -28,7 +27,7 @@ typedef struct pb_pachyderm {
     /* Keys of pachyderm-storage-secret that hold an S3 store's credentials: "AMAZON_ID",
      * "AMAZON_SECRET", "AMAZON_TOKEN"; "" for those that have no value there (a role). */
     char *storage_id_key, *storage_secret_key, *storage_token_key;
-    bool paused;          /* MODE=paused in ConfigMap pachd-config */
+    bool paused;          /* pb_layout_is_paused of its ConfigMap or of pachd */
     pb_workloads writers; /* pachd, pachw and worker RCs with their present counts, in the order in
                              which they are to be suspended */
 } pb_pachyderm;
@@ -40,8 +39,7 @@ int pb_pachyderm_read(const pb_kubectl *kubectl, pb_pachyderm *ret_pachyderm, pb
  * pachyderm-storage-secret (without values of credentials being kept). Pure. */
 int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_error *error);
 void pb_pachyderm_free(pb_pachyderm *pachyderm);
-/* Does this version of Pachyderm start with the backend that STORAGE_BACKEND names? Since 2.11 it
- * refuses MINIO. Pure. */
+/* Does this version of Pachyderm start with its backend (pb_layout_takes_backend)? Pure. */
 bool pb_pachyderm_takes_backend(const pb_pachyderm *pachyderm);
 
 /* A secret's value by its key, decoded; wiped and freed with pb_secret_free. NOT_FOUND where there

@@ -1,6 +1,7 @@
 #include "cluster/pachyderm/writers.h"
 
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 #include <string.h>
 
 uint64_t pb_object_replicas(const json_t *object)
@@ -12,31 +13,30 @@ uint64_t pb_object_replicas(const json_t *object)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-static bool is_worker(const json_t *object)
-{
-    return strcmp(pb_object_label(object, "component"), "worker") == 0 &&
-           strcmp(pb_object_label(object, "suite"), "pachyderm") == 0;
-}
+static const struct {
+    const char *kind;
+    pb_component component;
+} writers[PB_WRITER_NONE] = {
+    [PB_WRITER_PACHD] = {"Deployment", PB_COMPONENT_PACHD},
+    [PB_WRITER_PACHW] = {"Deployment", PB_COMPONENT_PACHW},
+    [PB_WRITER_WORKER] = {"ReplicationController", PB_COMPONENT_WORKER},
+};
 
 pb_writer pb_writer_of(const json_t *object)
 {
-    const char *kind = pb_object_kind(object);
-    if (strcmp(kind, "ReplicationController") == 0)
-        return is_worker(object) ? PB_WRITER_WORKER : PB_WRITER_NONE;
-    if (strcmp(kind, "Deployment") != 0)
-        return PB_WRITER_NONE;
-    if (strcmp(pb_object_label(object, "app"), "pachd") == 0)
-        return PB_WRITER_PACHD;
-    return strcmp(pb_object_label(object, "app"), "pachw") == 0 ? PB_WRITER_PACHW : PB_WRITER_NONE;
+    for (int i = 0; i < PB_WRITER_NONE; i++)
+        if (pb_layout_is(object, writers[i].kind, writers[i].component))
+            return (pb_writer)i;
+    return PB_WRITER_NONE;
 }
 
 pb_writer pb_writer_of_pod(const json_t *pod)
 {
-    if (strcmp(pb_object_label(pod, "app"), "pachd") == 0)
-        return PB_WRITER_PACHD;
-    if (strcmp(pb_object_label(pod, "app"), "pachw") == 0)
-        return PB_WRITER_PACHW;
-    return is_worker(pod) ? PB_WRITER_WORKER : PB_WRITER_NONE;
+    pb_component component = pb_layout_component(pod);
+    for (int i = 0; i < PB_WRITER_NONE; i++)
+        if (component == writers[i].component)
+            return (pb_writer)i;
+    return PB_WRITER_NONE;
 }
 
 bool pb_writer_selects(const json_t *workload, const json_t *pod)

@@ -15,8 +15,8 @@ typedef enum pb_writer {
     PB_WRITER_NONE,
 } pb_writer;
 
-/* What an object of Kubernetes is in this: by kind and labels (app=pachd, app=pachw;
- * suite=pachyderm with component=worker). */
+/* What an object of Kubernetes is in this: Deployments pachd and pachw, ReplicationControllers of
+ * workers, as layout.h tells them. */
 pb_writer pb_writer_of(const json_t *object);
 /* The same of a pod, by its labels: they are those of its workload's template. */
 pb_writer pb_writer_of_pod(const json_t *pod);

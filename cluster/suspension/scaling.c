@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/pachyderm/layout.h"
 #include "cluster/pachyderm/writers.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,9 +237,10 @@ static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, boo
 
 static int refuse_no_pachyderm(const pb_kubectl *kubectl, pb_error *error)
 {
-    pb_error_set(error, PB_ERROR_NOT_FOUND,
-                 "namespace %s has no Pachyderm: expected a Deployment with label app=pachd",
-                 kubectl->name_space);
+    pb_error_set(
+        error, PB_ERROR_NOT_FOUND,
+        "namespace %s has no Pachyderm: expected a Deployment with label " PB_PACHD_SELECTOR,
+        kubectl->name_space);
     return pb_error_hint(error, "name the namespace with --namespace");
 }
 

@@ -147,6 +147,51 @@ static void the_bucket_since_2_11(void **state)
                 "\"s3://live\" -> \"gs://new\"\n");
 }
 
+/* What the backup read the bucket from is what a restore must change. */
+static void the_bucket_by_the_switch_of_2_9(void **state)
+{
+    (void)state;
+    static const char by_url[] =
+        "[{'kind':'Deployment','metadata':{'name':'pachd'},'spec':{'template':{'spec':"
+        "{'containers':[{'name':'pachd','env':[{'name':'STORAGE_URL','value':'s3://old'},"
+        "{'name':'GOCDK_ENABLED','value':'true'}]}]}}}}]";
+    static const char by_secret[] =
+        "[{'kind':'Deployment','metadata':{'name':'pachd'},'spec':{'template':{'spec':"
+        "{'containers':[{'name':'pachd','env':[{'name':'STORAGE_URL','value':'s3://old'},"
+        "{'name':'GOCDK_ENABLED','value':'false'}]}]}}}}]";
+    static const char changed[] =
+        "Deployment/pachd spec.template.spec.containers[pachd].env[STORAGE_URL].value: "
+        "\"s3://old\" -> \"s3://new\"\n";
+    pb_edits edits = {.bucket = "s3://new", .keep_paused = true};
+    expect_diff(by_url, "2.9.0", &edits, changed);
+    expect_diff(by_url, "2.10.0", &edits, changed);
+    expect_failure(by_secret, "2.9.0", &edits, PB_ERROR_FAILED,
+                   "found no key AMAZON_BUCKET or MINIO_BUCKET in secret");
+    expect_failure(by_secret, "2.10.0", &edits, PB_ERROR_FAILED,
+                   "found no key AMAZON_BUCKET or MINIO_BUCKET in secret");
+    expect_failure(by_secret, "", &edits, PB_ERROR_FAILED, "version is unknown");
+}
+
+/* As for a backup, the label app says which Deployment is pachd. */
+static void pachd_by_any_name(void **state)
+{
+    (void)state;
+    pb_edits edits = {.bucket = "s3://new", .database_host = "db", .keep_paused = true};
+    expect_diff("[{'kind':'Deployment','metadata':{'name':'prod-pachd','labels':{'app':'pachd'}},"
+                "'spec':{'template':{'spec':{'containers':[{'name':'pachd','env':["
+                "{'name':'STORAGE_URL','value':'s3://old'},"
+                "{'name':'POSTGRES_HOST','value':'old'}]}]}}}},"
+                "{'kind':'Deployment','metadata':{'name':'pachd','labels':{'app':'mine'}},"
+                "'spec':{'template':{'spec':{'containers':[{'name':'pachd','env':["
+                "{'name':'STORAGE_URL','value':'s3://mine'},"
+                "{'name':'POSTGRES_HOST','value':'mine'}]}]}}}}]",
+                "2.11.4", &edits,
+                "Deployment/prod-pachd spec.template.spec.containers[pachd].env[STORAGE_URL]"
+                ".value: \"s3://old\" -> \"s3://new\"\n"
+                "Deployment/prod-pachd spec.template.spec.containers[pachd].env[POSTGRES_HOST]"
+                ".value: \"old\" -> \"db\"\n");
+}
+
 static void the_bucket_of_minio_and_azure(void **state)
 {
     (void)state;
@@ -521,6 +566,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_bucket_up_to_2_8),
         cmocka_unit_test(the_bucket_since_2_11),
+        cmocka_unit_test(the_bucket_by_the_switch_of_2_9),
+        cmocka_unit_test(pachd_by_any_name),
         cmocka_unit_test(the_bucket_of_minio_and_azure),
         cmocka_unit_test(urls_that_are_none),
         cmocka_unit_test(cloud_sql_by_argument_and_by_variable),

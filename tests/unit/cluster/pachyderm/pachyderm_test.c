@@ -526,6 +526,21 @@ static void writers_come_in_the_order_of_the_suspend(void **state)
     pb_pachyderm_free(&pachyderm);
 }
 
+/* pachd's own variable comes before what the ConfigMap says, and a restore takes it back as well.
+ */
+static void a_variable_of_pachd_pauses_too(void **state)
+{
+    (void)state;
+    json_t *pachd = add_pachd("2.8.1");
+    pb_pachyderm pachyderm = parse();
+    assert_false(pachyderm.paused);
+    pb_pachyderm_free(&pachyderm);
+    set(pachd, "MODE", "paused");
+    pachyderm = parse();
+    assert_true(pachyderm.paused);
+    pb_pachyderm_free(&pachyderm);
+}
+
 static void a_namespace_without_pachd_has_no_pachyderm(void **state)
 {
     (void)state;
@@ -711,6 +726,7 @@ int main(void)
         TEST(a_port_is_a_port),
         TEST(the_password_is_named_by_pachd),
         TEST(writers_come_in_the_order_of_the_suspend),
+        TEST(a_variable_of_pachd_pauses_too),
         TEST(a_namespace_without_pachd_has_no_pachyderm),
         TEST(odd_members_are_passed_over),
         TEST_STAND_IN(the_bucket_is_known_without_rights_to_secrets),

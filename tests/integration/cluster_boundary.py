@@ -4,7 +4,6 @@ nothing into the cluster that was not asked for; and the bucket of a cluster tha
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 
@@ -93,14 +92,9 @@ class Boundary(ClusterScenario):
         self.assertNotIn("does not know", run.stderr)
         self.assertIn("(not encrypted)", run.stderr)
         # An old psql cannot restrict itself: that is said.
-        programs = os.path.join(self.folder, "programs")
-        os.mkdir(programs)
-        with open(os.path.join(programs, "psql"), "w", encoding="ascii") as file:
-            file.write('#!/bin/bash\nif [[ $1 == --version ]]; then echo "psql (PostgreSQL) 15.8"; else '
-                       f'exec {shutil.which("psql")} "$@"; fi\n')
-        os.chmod(file.name, 0o755)
+        self.program("psql", 'if [[ $1 == --version ]]; then echo "psql (PostgreSQL) 15.8"; else exec "$REAL" "$@"; fi')
         run = self.succeed(*self.arguments(here, namespace, there), "--dry-run", PGPASSWORD=there.password,
-                           **self.environment(), PATH=f"{programs}:{os.environ['PATH']}")
+                           **self.environment())
         self.assertIn("psql 15.8 does not know \\restrict", run.stderr)
         self.succeed(*self.arguments(here, namespace, there), "--identity", self.identity, "--plaintext", "--dry-run",
                      PGPASSWORD=there.password, **self.environment())

@@ -46,52 +46,13 @@ static void assert_pages(const char *name, pb_buffer *text, json_t *object)
     json_decref(object);
 }
 
-static void check_backup(const char *name, const pb_backup_result *result,
-                         const pb_options *options)
+static void check(const char *name, const pb_fields *fields, const void *result,
+                  const pb_options *options)
 {
     pb_buffer text = {0};
     json_t *object = json_object();
-    pb_text_backup(&text, result, options);
-    pb_json_add_backup(object, result);
-    assert_pages(name, &text, object);
-}
-
-static void check_restore(const char *name, const pb_restore_result *result,
-                          const pb_options *options)
-{
-    pb_buffer text = {0};
-    json_t *object = json_object();
-    pb_text_restore(&text, result, options);
-    pb_json_add_restore(object, result);
-    assert_pages(name, &text, object);
-}
-
-static void check_verify(const char *name, const pb_verify_result *result,
-                         const pb_options *options)
-{
-    pb_buffer text = {0};
-    json_t *object = json_object();
-    pb_text_verify(&text, result, options);
-    pb_json_add_verify(object, result);
-    assert_pages(name, &text, object);
-}
-
-static void check_copy(const char *name, const pb_copy_result *result, const pb_options *options)
-{
-    pb_buffer text = {0};
-    json_t *object = json_object();
-    pb_text_copy(&text, result, options);
-    pb_json_add_copy(object, result);
-    assert_pages(name, &text, object);
-}
-
-static void check_show(const char *name, const pb_snapshot_file *file, const pb_options *options)
-{
-    (void)options;
-    pb_buffer text = {0};
-    json_t *object = json_object();
-    pb_text_snapshot(&text, file);
-    json_object_set_new(object, "snapshot", pb_json_of_snapshot(file, true));
+    pb_result_text(&text, fields, result, options);
+    pb_result_json(object, fields, result, options);
     assert_pages(name, &text, object);
 }
 
@@ -100,7 +61,7 @@ static void a_backup(void **state)
     (void)state;
     pb_options options = {.command = PB_COMMAND_BACKUP};
     pb_backup_result result = sample_backup();
-    check_backup("backup", &result, &options);
+    check("backup", &pb_backup_fields, &result, &options);
     result.resumed = false;
     result.server_side = false;
     result.snapshot.cluster = NULL;
@@ -108,12 +69,12 @@ static void a_backup(void **state)
     result.snapshot.copied_bytes = result.snapshot.bytes;
     result.snapshot.base[0] = '\0';
     result.snapshot.prefix = empty;
-    check_backup("backup_full", &result, &options);
+    check("backup_full", &pb_backup_fields, &result, &options);
     result.snapshot.objects = result.snapshot.copied_objects = 0;
-    check_backup("backup_of_nothing", &result, &options);
+    check("backup_of_nothing", &pb_backup_fields, &result, &options);
     result = (pb_backup_result){.elapsed_ms = 5};
     json_t *object = json_object();
-    pb_json_add_backup(object, &result);
+    pb_result_json(object, &pb_backup_fields, &result, &options);
     char *json = json_dumps(object, JSON_INDENT(1) | JSON_SORT_KEYS);
     assert_page("backup_that_failed", "json", json);
     free(json);
@@ -126,7 +87,7 @@ static void a_dry_run_of_a_backup(void **state)
     pb_options options = {.command = PB_COMMAND_BACKUP, .dry_run = true};
     pb_backup_result result = sample_backup();
     result.downtime_expected_ms = 48000;
-    check_backup("backup_dry_run", &result, &options);
+    check("backup_dry_run", &pb_backup_fields, &result, &options);
 }
 
 static void a_restore(void **state)
@@ -137,9 +98,9 @@ static void a_restore(void **state)
                           .name_space = "again",
                           .is_cluster = true};
     pb_restore_result result = sample_restore();
-    check_restore("restore", &result, &options);
+    check("restore", &pb_restore_fields, &result, &options);
     options.dry_run = true;
-    check_restore("restore_dry_run", &result, &options);
+    check("restore_dry_run", &pb_restore_fields, &result, &options);
     options = (pb_options){.command = PB_COMMAND_RESTORE};
     result = (pb_restore_result){.snapshot = sample_snapshot(),
                                  .objects = 5,
@@ -147,7 +108,7 @@ static void a_restore(void **state)
                                  .written_bytes = 7 << 20,
                                  .elapsed_ms = 1000};
     result.snapshot.cluster = NULL;
-    check_restore("restore_of_a_bucket", &result, &options);
+    check("restore_of_a_bucket", &pb_restore_fields, &result, &options);
 }
 
 static void a_verify(void **state)
@@ -155,13 +116,13 @@ static void a_verify(void **state)
     (void)state;
     pb_options options = {.command = PB_COMMAND_VERIFY, .prefix = "a\tb/", .read = true};
     pb_verify_result result = sample_verify();
-    check_verify("verify_read", &result, &options);
+    check("verify_read", &pb_verify_fields, &result, &options);
     options = (pb_options){.command = PB_COMMAND_VERIFY};
     result = (pb_verify_result){.snapshot = sample_snapshot(), .objects = 5553, .elapsed_ms = 100};
     result.snapshot.cluster = NULL;
-    check_verify("verify", &result, &options);
+    check("verify", &pb_verify_fields, &result, &options);
     options.read = true;
-    check_verify("verify_read_of_nothing", &result, &options);
+    check("verify_read_of_nothing", &pb_verify_fields, &result, &options);
 }
 
 static void a_copy(void **state)
@@ -169,13 +130,13 @@ static void a_copy(void **state)
     (void)state;
     pb_options options = {.command = PB_COMMAND_COPY, .prefix = "a\tb/"};
     pb_copy_result result = sample_copy();
-    check_copy("copy", &result, &options);
+    check("copy", &pb_copy_fields, &result, &options);
     options = (pb_options){.command = PB_COMMAND_COPY, .dry_run = true};
-    check_copy("copy_dry_run", &result, &options);
+    check("copy_dry_run", &pb_copy_fields, &result, &options);
     options.dry_run = false;
     result = (pb_copy_result){
         .objects = 3, .copied_objects = 3, .copied_bytes = 9 << 20, .elapsed_ms = 3000};
-    check_copy("copy_of_all", &result, &options);
+    check("copy_of_all", &pb_copy_fields, &result, &options);
 }
 
 static void a_snapshot(void **state)
@@ -183,7 +144,7 @@ static void a_snapshot(void **state)
     (void)state;
     pb_options options = {.command = PB_COMMAND_SHOW};
     pb_snapshot_file file = sample_snapshot();
-    check_show("show", &file, &options);
+    check("show", &pb_show_fields, &file, &options);
     pb_cluster_record bare = {
         .name_space = name_space,
         .pachyderm_version = empty,
@@ -194,15 +155,16 @@ static void a_snapshot(void **state)
     };
     file.cluster = &bare;
     file.base[0] = '\0';
-    check_show("show_bare_cluster", &file, &options);
+    check("show_bare_cluster", &pb_show_fields, &file, &options);
     file.cluster = NULL;
     file.prefix = empty;
-    check_show("show_bucket", &file, &options);
+    check("show_bucket", &pb_show_fields, &file, &options);
 }
 
 static void the_entries_of_a_catalogue(void **state)
 {
     (void)state;
+    const pb_options options = {.command = PB_COMMAND_SNAPSHOTS};
     pb_snapshot_file file = sample_snapshot(), nothing = {.id = "20261124T052049Z-0000"};
     const pb_catalogue_entry entries[] = {
         {.file = &file, .committed = true, .name_space = "prod"},
@@ -211,8 +173,11 @@ static void the_entries_of_a_catalogue(void **state)
         {.file = &nothing, .committed = true, .flaw = "not JSON"},
     };
     json_t *array = json_array();
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
-        json_array_append_new(array, pb_json_of_entry(&entries[i]));
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        json_t *object = json_object();
+        pb_result_json(object, &pb_entry_fields, &entries[i], &options);
+        json_array_append_new(array, object);
+    }
     char *json = json_dumps(array, JSON_INDENT(1) | JSON_SORT_KEYS);
     assert_page("snapshots", "json", json);
     free(json);

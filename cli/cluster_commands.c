@@ -1,9 +1,7 @@
 #include "cli/cluster_commands.h"
 
 #include "base/yaml.h"
-#include "cli/result_cluster.h"
 #include "cli/result_json.h"
-#include "cli/result_text.h"
 #include "cluster/edits/credentials.h"
 #include "cluster/pachyderm/pachctl.h"
 #include "snapshot/cluster_backup.h"
@@ -159,23 +157,9 @@ int pb_cluster_command_backup(pb_invocation *self, pb_error *error)
         return -1;
     int failed = pb_cluster_backup(self->session, &wanted, &cluster, (unsigned)options->passes,
                                    &result, error);
-    if (!failed) {
-        pb_text_backup(&self->scratch, &result, options);
-        pb_invocation_summary(self);
-    }
-    if (self->output.document)
-        pb_json_add_backup(self->output.document, &result);
+    pb_invocation_result(self, &pb_backup_fields, &result, !failed);
     pb_backup_result_free(&result);
     return failed;
-}
-
-static void add_helm_hint(json_t *document, const pb_restore_result *result, const char *name_space)
-{
-    pb_buffer hint = {0};
-    if (result->helm_objects)
-        pb_text_helm(&hint, result->helm_objects, name_space);
-    json_object_set_new(document, "helm_hint", pb_json_of_text(hint.data));
-    pb_buffer_free(&hint);
 }
 
 int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
@@ -208,14 +192,8 @@ int pb_cluster_command_restore(pb_invocation *self, pb_error *error)
         return -1;
     more.edits.credentials = credentials;
     int failed = pb_cluster_restore(self->session, &wanted, &cluster, &more, &result, error);
-    if (!failed || result.failed_objects || result.differing_objects) {
-        pb_text_restore(&self->scratch, &result, options);
-        pb_invocation_summary(self);
-    }
-    if (self->output.document) {
-        pb_json_add_restore(self->output.document, &result);
-        add_helm_hint(self->output.document, &result, options->name_space);
-    }
+    pb_invocation_result(self, &pb_restore_fields, &result,
+                         !failed || result.failed_objects || result.differing_objects);
     pb_restore_result_free(&result);
     json_decref(credentials);
     return failed;

@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/result_fields.h"
 
 enum { PB_INVOCATION_SIGNALS = 4 };
 
@@ -20,5 +21,9 @@ typedef struct pb_invocation {
 
 /* Prints a summary, which the caller has appended to the scratch buffer, unless --quiet. */
 void pb_invocation_summary(pb_invocation *invocation);
+/* Adds a result of the structure that the fields are of to the JSON, and, `with_text`, prints it as
+ * a summary. */
+void pb_invocation_result(pb_invocation *invocation, const pb_fields *fields, const void *result,
+                          bool with_text);
 
 #endif

@@ -5,8 +5,13 @@
 #include "cli/man.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
+#include "cli/snapshot_table.h"
 #include "copier/http/http.h"
 #include "manifest/record.h"
+#include "snapshot/backup.h"
+#include "snapshot/copy.h"
+#include "snapshot/restore.h"
+#include "snapshot/verify.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -128,12 +133,7 @@ static int backup(pb_invocation *self, pb_error *error)
         .allow_gone = options->allow_gone,
     };
     int failed = pb_backup(self->session, &wanted, &result, error);
-    if (!failed) {
-        pb_text_backup(&self->scratch, &result, options);
-        pb_invocation_summary(self);
-    }
-    if (self->output.document)
-        pb_json_add_backup(self->output.document, &result);
+    pb_invocation_result(self, &pb_backup_fields, &result, !failed);
     pb_backup_result_free(&result);
     return failed;
 }
@@ -150,12 +150,8 @@ static int restore(pb_invocation *self, pb_error *error)
         .overwrite = options->overwrite,
     };
     int failed = pb_restore(self->session, &wanted, &result, error);
-    if (!failed || result.failed_objects || result.differing_objects) {
-        pb_text_restore(&self->scratch, &result, options);
-        pb_invocation_summary(self);
-    }
-    if (self->output.document)
-        pb_json_add_restore(self->output.document, &result);
+    pb_invocation_result(self, &pb_restore_fields, &result,
+                         !failed || result.failed_objects || result.differing_objects);
     pb_restore_result_free(&result);
     return failed;
 }
@@ -173,12 +169,7 @@ static int verify(pb_invocation *self, pb_error *error)
         .identity = options->identity,
     };
     int failed = pb_verify(self->session, &wanted, &result, error);
-    if (!failed || result.findings) {
-        pb_text_verify(&self->scratch, &result, options);
-        pb_invocation_summary(self);
-    }
-    if (self->output.document)
-        pb_json_add_verify(self->output.document, &result);
+    pb_invocation_result(self, &pb_verify_fields, &result, !failed || result.findings);
     pb_verify_result_free(&result);
     return failed;
 }
@@ -194,17 +185,12 @@ static int copy(pb_invocation *self, pb_error *error)
         .checksum = options->checksum,
     };
     int failed = pb_copy(self->session, &wanted, &result, error);
-    if (!failed || result.failed_objects) {
-        pb_text_copy(&self->scratch, &result, options);
-        pb_invocation_summary(self);
-    }
-    if (self->output.document)
-        pb_json_add_copy(self->output.document, &result);
+    pb_invocation_result(self, &pb_copy_fields, &result, !failed || result.failed_objects);
     return failed;
 }
 
 typedef struct listing {
-    pb_table table;
+    pb_snapshot_table table;
     json_t *array;
     pb_invocation *owner;
 } listing;
@@ -214,8 +200,10 @@ static void on_snapshot(void *context, const pb_catalogue_entry *entry)
     listing *all = context;
     if (entry->abandoned && !all->owner->options.all)
         return;
-    pb_table_add(&all->table, entry);
-    json_array_append_new(all->array, pb_json_of_entry(entry));
+    pb_snapshot_table_add(&all->table, entry);
+    json_t *object = json_object();
+    pb_result_json(object, &pb_entry_fields, entry, &all->owner->options);
+    json_array_append_new(all->array, object);
     if (entry->flaw) {
         pb_buffer text = {0};
         pb_buffer_append_format(&text, "snapshot %s: %s", entry->file->id, entry->flaw);
@@ -232,7 +220,7 @@ static int list_snapshots(pb_invocation *self, pb_error *error)
                                         &choice, error);
     pb_progress_end(&self->progress);
     if (all.table.count)
-        pb_table_append(&all.table, &self->scratch);
+        pb_snapshot_table_append(&all.table, &self->scratch);
     else if (!failed)
         pb_buffer_append_text(&self->scratch, "no snapshots\n");
     pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
@@ -242,7 +230,7 @@ static int list_snapshots(pb_invocation *self, pb_error *error)
     }
     pb_choice_free(&choice);
     json_decref(all.array);
-    pb_table_free(&all.table);
+    pb_snapshot_table_free(&all.table);
     return failed;
 }
 
@@ -269,11 +257,11 @@ static int show(pb_invocation *self, pb_error *error)
         failed = 0;
     }
     if (!failed && !options->records) {
-        pb_text_snapshot(&self->scratch, &file);
+        pb_result_text(&self->scratch, &pb_show_fields, &file, options);
         pb_output_text(&self->output, pb_buffer_slice(&self->scratch));
     }
     if (self->output.document) {
-        json_object_set_new(self->output.document, "snapshot", pb_json_of_snapshot(&file, true));
+        pb_result_json(self->output.document, &pb_show_fields, &file, options);
         pb_json_add_choice(self->output.document, &choice);
     }
     pb_choice_free(&choice);

@@ -1,7 +1,7 @@
 #include "cli/output.h"
 
-#include "base/clock.h"
 #include "base/codec.h"
+#include "cli/cluster_state.h"
 #include "cli/result_json.h"
 #include <errno.h>
 #include <stdio.h>
@@ -98,42 +98,14 @@ static void print_cluster(pb_output *output)
 {
     const pb_cluster_state *state = &output->cluster;
     bool stays = output->options->command == PB_COMMAND_SUSPEND;
-    bool is_down = state->stand == PB_CLUSTER_SUSPENDED;
-    if (state->stand == PB_CLUSTER_UNTOUCHED ||
-        (output->options->quiet && (state->stand == PB_CLUSTER_RUNNING || (is_down && stays))))
+    bool is_well =
+        state->stand == PB_CLUSTER_RUNNING || (state->stand == PB_CLUSTER_SUSPENDED && stays);
+    if (state->stand == PB_CLUSTER_UNTOUCHED || (output->options->quiet && is_well))
         return;
-    char suspended[PB_TIME_TEXT_MAX], resumed[PB_TIME_TEXT_MAX];
     pb_buffer line = {0};
-    pb_time_format_of_day(state->suspended_ms, suspended);
-    pb_time_format_of_day(state->resumed_ms, resumed);
-    pb_buffer_append_format(&line, "%s: %s%s", state->name_space,
-                            is_down && !stays ? "STILL SUSPENDED since " : "suspended ", suspended);
-    if (is_down) {
-        pb_buffer_append_format(&line, ": %spbcopy resume --namespace %s%s", stays ? "`" : "run ",
-                                state->name_space, stays ? "` brings it back" : "");
-    } else if (state->stand == PB_CLUSTER_RUNNING) {
-        pb_buffer_append_format(&line, ", running again %s (%lld s)", resumed,
-                                (long long)(state->resumed_ms - state->suspended_ms + 500) / 1000);
-    } else {
-        pb_buffer_append_format(&line,
-                                ", taken over by another run: `pbcopy doctor --namespace %s` tells "
-                                "how it stands",
-                                state->name_space);
-    }
+    pb_cluster_state_text(&line, state, stays);
     pb_console_line(output->console, output->console->stream, "cluster ", line.data);
     pb_buffer_free(&line);
-}
-
-static json_t *json_of_cluster(const pb_cluster_state *state)
-{
-    static const char *const stands[] = {
-        [PB_CLUSTER_SUSPENDED] = "suspended",
-        [PB_CLUSTER_RUNNING] = "running",
-        [PB_CLUSTER_TAKEN_OVER] = "taken-over",
-    };
-    return json_pack("{s:s, s:s, s:o, s:o}", "namespace", state->name_space, "state",
-                     stands[state->stand], "suspended", pb_json_of_time(state->suspended_ms),
-                     "resumed", pb_json_of_time(state->resumed_ms));
 }
 
 static void print_document(pb_output *output, const pb_error *error)
@@ -142,7 +114,8 @@ static void print_document(pb_output *output, const pb_error *error)
     json_object_set(output->document, "notes", output->notes);
     json_object_set_new(output->document, "error", pb_json_of_error(error));
     if (output->cluster.stand != PB_CLUSTER_UNTOUCHED)
-        json_object_set_new(output->document, "cluster_state", json_of_cluster(&output->cluster));
+        json_object_set_new(output->document, "cluster_state",
+                            pb_cluster_state_json(&output->cluster));
     json_object_set_new(output->document, "exit_code",
                         json_integer(pb_error_exit_code(error->kind)));
     json_dumpf(output->document, stdout, JSON_INDENT(2));

@@ -2,8 +2,6 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
-#include "cli/result_cluster.h"
-#include "cli/result_text.h"
 #include <stdlib.h>
 
 /* ---- values ---- */
@@ -36,11 +34,6 @@ static void add(json_t *object, const char *name, json_t *value)
         abort(); /* out of memory */
 }
 
-static void add_number(json_t *object, const char *name, uint64_t number)
-{
-    add(object, name, json_integer((json_int_t)number));
-}
-
 static void add_text(json_t *object, const char *name, const char *text)
 {
     add(object, name, pb_json_of_text(text));
@@ -52,72 +45,7 @@ static void add_text_if(json_t *object, const char *name, const char *text)
     add_text(object, name, text && text[0] ? text : NULL);
 }
 
-static void add_time(json_t *object, const char *name, int64_t utc_ms)
-{
-    json_object_set_new(object, name, pb_json_of_time(utc_ms));
-}
-
-/* ---- snapshots ---- */
-
-static json_t *part_value(const pb_part *part)
-{
-    json_t *object = json_object();
-    add_text(object, "name", part->name);
-    add_text(object, "after", part->range.after ? part->range.after : "");
-    add_text(object, "through", part->range.through);
-    add_number(object, "records", part->records);
-    add_number(object, "bytes", part->bytes);
-    add_number(object, "stored_bytes", part->stored_bytes);
-    return object;
-}
-
-static json_t *assurance_value(const pb_snapshot_file *file)
-{
-    json_t *object = json_object();
-    add_number(object, "size", file->proofs_size);
-    add_number(object, "etag", file->proofs_etag);
-    add_number(object, "checksum", file->proofs_checksum);
-    add_number(object, "sha256", file->proofs_sha256);
-    add_number(object, "key", file->proofs_key);
-    return object;
-}
-
-static void add_figures(json_t *object, const pb_snapshot_file *file)
-{
-    add_text_if(object, "base", file->base);
-    add_time(object, "committed", file->committed_ms);
-    add_text_if(object, "program", file->program);
-    add_number(object, "objects", file->objects);
-    add_number(object, "bytes", file->bytes);
-    add_number(object, "copied_objects", file->copied_objects);
-    add_number(object, "copied_bytes", file->copied_bytes);
-    add(object, "assurance", assurance_value(file));
-    add(object, "cluster", pb_json_of_cluster(file->cluster));
-}
-
-static void add_names(json_t *object, const pb_snapshot_file *file)
-{
-    add_text_if(object, "id", file->id);
-    add_text(object, "source", file->source);
-    add_text(object, "prefix", file->prefix);
-    add_time(object, "started", file->started_ms);
-}
-
-json_t *pb_json_of_snapshot(const pb_snapshot_file *file, bool parts)
-{
-    if (!file->source)
-        return json_null();
-    json_t *object = json_object();
-    add_names(object, file);
-    add_figures(object, file);
-    if (parts) {
-        json_t *array = json_array();
-        for (size_t i = 0; i < file->part_count; i++)
-            json_array_append_new(array, part_value(&file->parts[i]));
-        add(object, "parts", array);
-    }
-    return object;
-}
+/* ---- which snapshot ---- */
 
 void pb_json_add_choice(json_t *object, const pb_choice *choice)
 {
@@ -138,80 +66,93 @@ void pb_json_add_choice(json_t *object, const pb_choice *choice)
     json_decref(sources);
 }
 
-json_t *pb_json_of_entry(const pb_catalogue_entry *entry)
-{
-    json_t *object = json_object();
-    add_names(object, entry->file);
-    add_text(object, "namespace", entry->name_space);
-    add_text(object, "state", pb_text_state(entry));
-    if (entry->committed && !entry->flaw)
-        add_figures(object, entry->file);
-    add_text(object, "flaw", entry->flaw);
-    return object;
-}
-
 /* ---- results ---- */
 
-void pb_json_add_backup(json_t *object, const pb_backup_result *result)
+static json_t *list_value(const pb_field *field, const pb_field_value *value,
+                          const pb_options *options)
 {
-    add(object, "snapshot", pb_json_of_snapshot(&result->snapshot, false));
-    add(object, "resumed", json_boolean(result->resumed));
-    add_number(object, "resumed_objects", result->resumed_objects);
-    add(object, "server_side", json_boolean(result->server_side));
-    add_number(object, "gone_objects", result->gone_objects);
-    add_number(object, "failed_objects", result->failed_objects);
-    add_number(object, "vanished_objects", result->vanished_objects);
-    if (result->downtime_expected_ms)
-        add_number(object, "downtime_expected_ms", (uint64_t)result->downtime_expected_ms);
-    add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
+    json_t *array = json_array();
+    for (size_t i = 0; i < value->number; i++) {
+        json_t *item = json_object();
+        pb_result_json(item, field->fields, (const char *)value->at + i * field->item_size,
+                       options);
+        json_array_append_new(array, item);
+    }
+    return array;
 }
 
-void pb_json_add_restore(json_t *object, const pb_restore_result *result)
+static json_t *sentence_value(const pb_field *field, const void *result, const pb_options *options)
 {
-    pb_json_add_choice(object, &result->choice);
-    add(object, "snapshot", pb_json_of_snapshot(&result->snapshot, false));
-    add_number(object, "objects", result->objects);
-    add_number(object, "written_objects", result->written_objects);
-    add_number(object, "written_bytes", result->written_bytes);
-    add_number(object, "present_objects", result->present_objects);
-    add_number(object, "extra_objects", result->extra_objects);
-    add_number(object, "differing_objects", result->differing_objects);
-    add_number(object, "failed_objects", result->failed_objects);
-    add(object, "server_side", json_boolean(result->server_side));
-    add_number(object, "databases", result->databases);
-    add_number(object, "kubernetes_objects", result->kubernetes_objects);
-    add_number(object, "helm_objects_left_out", result->helm_objects);
-    add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
+    pb_buffer text = {0};
+    field->append(&text, result, options);
+    json_t *value = pb_json_of_text(text.data);
+    pb_buffer_free(&text);
+    return value;
 }
 
-void pb_json_add_verify(json_t *object, const pb_verify_result *result)
+static json_t *value_of(const pb_field *field, const pb_field_value *value, const void *result,
+                        const pb_options *options)
 {
-    pb_json_add_choice(object, &result->choice);
-    add(object, "snapshot", pb_json_of_snapshot(&result->snapshot, false));
-    add_number(object, "objects", result->objects);
-    add_number(object, "bytes_read", result->bytes_read);
-    add_number(object, "proven_sha256", result->proven_sha256);
-    add_number(object, "proven_checksum", result->proven_checksum);
-    add_number(object, "proven_etag", result->proven_etag);
-    add_number(object, "proven_key", result->proven_key);
-    add_number(object, "unproven", result->unproven);
-    add_number(object, "artifacts", result->artifacts);
-    add_number(object, "chunks_needed", result->chunks_needed);
-    add_number(object, "orphans", result->orphans);
-    add_number(object, "findings_total", result->findings);
-    add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
+    switch (field->kind) {
+    case PB_FIELD_COUNT:
+    case PB_FIELD_BYTES:
+        return json_integer((json_int_t)value->number);
+    case PB_FIELD_DURATION:
+        return (int64_t)value->number < 0 ? json_null() : json_integer((json_int_t)value->number);
+    case PB_FIELD_TIME:
+        return pb_json_of_time((int64_t)value->number);
+    case PB_FIELD_TEXT:
+    case PB_FIELD_NAME:
+        return field->flags & PB_FIELD_EMPTY_IS_NULL && !value->is_set
+                   ? json_null()
+                   : pb_json_of_text(value->text);
+    case PB_FIELD_FLAG:
+        return json_boolean(value->number);
+    case PB_FIELD_SENTENCE:
+        return value->is_set ? sentence_value(field, result, options) : json_null();
+    case PB_FIELD_LIST:
+    case PB_FIELD_LINES:
+        return list_value(field, value, options);
+    case PB_FIELD_WORKLOADS:
+        return pb_workloads_json(value->at);
+    case PB_FIELD_PROOFS:
+    case PB_FIELD_GROUP_AT:
+    case PB_FIELD_SNAPSHOT:
+    case PB_FIELD_CHOICE:
+        break;
+    }
+    return json_null(); /* a group that there is none of */
 }
 
-void pb_json_add_copy(json_t *object, const pb_copy_result *result)
+static bool is_group(pb_field_kind kind)
 {
-    add_number(object, "objects", result->objects);
-    add_number(object, "copied_objects", result->copied_objects);
-    add_number(object, "copied_bytes", result->copied_bytes);
-    add_number(object, "unchanged_objects", result->unchanged_objects);
-    add_number(object, "extra_objects", result->extra_objects);
-    add_number(object, "failed_objects", result->failed_objects);
-    add(object, "server_side", json_boolean(result->server_side));
-    add_number(object, "elapsed_ms", (uint64_t)result->elapsed_ms);
+    return kind == PB_FIELD_PROOFS || kind == PB_FIELD_GROUP_AT || kind == PB_FIELD_SNAPSHOT;
+}
+
+/* The object that a group's members go into: several groups of one name share it. */
+static json_t *object_of(json_t *around, const char *name)
+{
+    if (name && !json_object_get(around, name))
+        add(around, name, json_object());
+    return name ? json_object_get(around, name) : around;
+}
+
+void pb_result_json(json_t *object, const pb_fields *fields, const void *result,
+                    const pb_options *options)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        const pb_field *field = &fields->items[i];
+        pb_field_value value = pb_field_value_of(field, result, options);
+        if ((field->flags & PB_FIELD_JSON_IF_SET && !value.is_set) ||
+            (field->flags & PB_FIELD_OF_CLUSTER_RUN && !options->is_cluster))
+            continue;
+        if (field->kind == PB_FIELD_CHOICE)
+            pb_json_add_choice(object, value.at);
+        else if (is_group(field->kind) && value.at)
+            pb_result_json(object_of(object, field->name), field->fields, value.at, options);
+        else if (field->name)
+            add(object, field->name, value_of(field, &value, result, options));
+    }
 }
 
 /* ---- errors ---- */

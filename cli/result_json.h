@@ -6,23 +6,17 @@
 #ifndef PB_CLI_RESULT_JSON_H
 #define PB_CLI_RESULT_JSON_H
 
-#include "snapshot/backup.h"
-#include "snapshot/catalogue.h"
-#include "snapshot/copy.h"
-#include "snapshot/restore.h"
-#include "snapshot/verify.h"
+#include "base/error.h"
+#include "cli/result_fields.h"
+#include "snapshot/choice.h"
 #include <jansson.h>
 
-void pb_json_add_backup(json_t *object, const pb_backup_result *result);
-void pb_json_add_restore(json_t *object, const pb_restore_result *result);
-void pb_json_add_verify(json_t *object, const pb_verify_result *result);
-void pb_json_add_copy(json_t *object, const pb_copy_result *result);
+/* Of a result of the structure that the fields are of. */
+void pb_result_json(json_t *object, const pb_fields *fields, const void *result,
+                    const pb_options *options);
 /* "newer_attempts", and "sources" where more than one could be meant. */
 void pb_json_add_choice(json_t *object, const pb_choice *choice);
 
-/* null for one without an id. With `parts`, an array of the manifest's parts. */
-json_t *pb_json_of_snapshot(const pb_snapshot_file *file, bool parts);
-json_t *pb_json_of_entry(const pb_catalogue_entry *entry);
 /* null for kind NONE. */
 json_t *pb_json_of_error(const pb_error *error);
 /* null for 0. */

@@ -35,8 +35,10 @@ void pb_cluster_note_suspended(pb_session *session, const pb_cluster_options *op
 {
     if (!suspension->holder)
         return;
-    session->cluster =
-        (pb_cluster_state){.stand = PB_CLUSTER_SUSPENDED, .suspended_ms = suspension->started_ms};
+    session->cluster = (pb_cluster_state){
+        .stand = suspension->scaled_ms ? PB_CLUSTER_SUSPENDED : PB_CLUSTER_LOCKED,
+        .suspended_ms = suspension->scaled_ms,
+    };
     snprintf(session->cluster.name_space, sizeof session->cluster.name_space, "%s",
              options->name_space);
 }
@@ -51,7 +53,8 @@ int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
     pb_session_phase(session, "resuming");
     pb_cluster_note_suspended(session, options, suspension);
     int failed = pb_resume(&kubectl, suspension, on_told, session, error);
-    session->cluster.resumed_ms = suspension->resumed_ms;
+    if (suspension->scaled_ms)
+        session->cluster.resumed_ms = suspension->resumed_ms;
     if (!failed) {
         session->cluster.stand = PB_CLUSTER_RUNNING;
         return 0;
@@ -60,7 +63,11 @@ int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
         session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
         return -1;
     }
-    pb_error_context(error, "namespace %s is still suspended", options->name_space);
+    pb_error_context(error,
+                     suspension->scaled_ms
+                         ? "namespace %s is still suspended"
+                         : "namespace %s was not suspended, but the record of it is left",
+                     options->name_space);
     return pb_error_hint(error, "run `pbcopy resume --namespace %s` as soon as the cluster answers",
                          options->name_space);
 }

@@ -63,14 +63,17 @@ void pb_session_close(pb_session *session); /* NULL allowed */
 typedef enum pb_cluster_stand {
     PB_CLUSTER_UNTOUCHED,
     PB_CLUSTER_SUSPENDED,
-    PB_CLUSTER_RUNNING,    /* again */
+    PB_CLUSTER_LOCKED,     /* nothing was scaled, but the record of the suspension is there */
+    PB_CLUSTER_RUNNING,    /* again, or still: where nothing was scaled */
     PB_CLUSTER_TAKEN_OVER, /* another run has it */
 } pb_cluster_stand;
 
 typedef struct pb_cluster_state {
     pb_cluster_stand stand;
     char name_space[64];
-    int64_t suspended_ms, resumed_ms; /* by this clock; 0: not yet */
+    /* By this clock: the first scaling (of a suspension that was found: when its run began), and
+     * its end. 0: not yet; both, where nothing was scaled. */
+    int64_t suspended_ms, resumed_ms;
 } pb_cluster_state;
 
 pb_cluster_state pb_session_cluster_state(const pb_session *session);

@@ -75,6 +75,9 @@ int pb_suspension_parse(const json_t *object, pb_suspension *ret_suspension, pb_
         return pb_error_set(error, PB_ERROR_DAMAGED, "%s: \"token\" is too long", what);
     }
     memcpy(read.token, token, strlen(token) + 1);
+    if (read.workloads
+            .count) /* they were written before the first scaling, which no record times */
+        read.scaled_ms = read.started_ms;
     *ret_suspension = read;
     return 0;
 }

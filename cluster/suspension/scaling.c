@@ -218,7 +218,7 @@ static const json_t *find_object(const json_t *items, const char *kind, const ch
 /* pachd, or all that it scales, where they are not at 0 yet. One that is gone meanwhile is no loss.
  */
 static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, bool pachd,
-                             pb_error *error)
+                             pb_suspension *suspension, pb_error *error)
 {
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *object = json_array_get(items, i);
@@ -227,11 +227,18 @@ static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, boo
         if (writer == PB_WRITER_NONE || (writer == PB_WRITER_PACHD) != pachd ||
             pb_object_replicas(object) == 0)
             continue;
-        if (scale(kubectl, object, 0, &wrong) && wrong.kind != PB_ERROR_NOT_FOUND) {
-            *error = wrong;
-            return -1;
-        }
+        int64_t before_ms = suspension->scaled_ms;
+        if (!before_ms)
+            suspension->scaled_ms = pb_clock_utc_ms();
+        if (!scale(kubectl, object, 0, &wrong) || wrong.kind == PB_ERROR_NOT_FOUND)
+            continue;
+        if (wrong.kind == PB_ERROR_REFUSED) /* any other may have arrived */
+            suspension->scaled_ms = before_ms;
+        *error = wrong;
+        return -1;
     }
+    if (!suspension->scaled_ms) /* all are at 0 */
+        suspension->scaled_ms = pb_clock_utc_ms();
     return 0;
 }
 
@@ -277,9 +284,7 @@ static int scale_down(const pb_kubectl *kubectl, bool pachd, const pb_suspend_op
             json_decref(items);
             return -1;
         }
-        if (!suspension->scaled_ms)
-            suspension->scaled_ms = pb_clock_utc_ms();
-        int failed = scale_down_listed(kubectl, items, pachd, &wrong);
+        int failed = scale_down_listed(kubectl, items, pachd, suspension, &wrong);
         json_decref(items);
         if (!failed)
             return 0;

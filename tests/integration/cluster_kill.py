@@ -126,7 +126,8 @@ class Kill(ClusterScenario):
         here.start_simulation()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             run = self.begin("backup", "--config", self.configuration(here), **self.environment())
-            scenario.wait_until(here.is_suspended, 60, "the window", poll_s=0.05)
+            scenario.wait_until(lambda: not self.cluster.replicas(here.namespace)["deployments/pachd"], 60,
+                                "pachd to be scaled to 0", poll_s=0.05)
             time.sleep(1)
             run.kill(number)
             ended = run.wait()

@@ -2,6 +2,7 @@
 that arrive late. The counts come back, or the record stays and the exit code says so."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,12 @@ class Suspension(ClusterScenario):
     def assert_up(self, here):
         self.assertFalse(here.is_suspended())
         self.assertTrue(here.is_scaled_up(), self.cluster.replicas(here.namespace))
+
+    def seconds_of(self, run, pattern):
+        """The time of the day that a line on standard error tells."""
+        self.assertRegex(run.stderr, pattern)
+        hours, minutes, seconds = map(int, re.search(pattern, run.stderr).group(1).split(":"))
+        return hours * 3600 + minutes * 60 + seconds
 
     # ---- what the API server does not say ----
 
@@ -96,6 +103,29 @@ class Suspension(ClusterScenario):
         print(f"{tried} requests failed; exit codes: {ended}", flush=True)
         self.assertGreater(tried, 5)
 
+    def test_a_cluster_that_was_not_scaled_was_not_suspended(self):
+        here = self.pachyderm(chunks=10, workers=1)
+        proxy = ApiProxy(self.cluster, self.folder)
+        self.addCleanup(proxy.stop)
+        through = self.configuration(here, kubeconfig=proxy.kubeconfig)
+        proxy.reset(lambda number, method, path: 403 if method == "PATCH" else None)
+        run = self.pbcopy("suspend", "--config", through, "--json", timeout_s=280, **self.environment())
+        self.assertEqual(run.exit_code, scenario.REFUSED, run)
+        self.assertEqual(run.stderr.splitlines()[-1],
+                         f"cluster {here.namespace}: was not suspended: nothing was scaled down")
+        self.assertEqual([run.json()["cluster_state"][name] for name in ("state", "suspended", "resumed")],
+                         ["running", None, None])
+        self.assert_up(here)
+        # The record can be made, and not be deleted.
+        proxy.reset(lambda number, method, path: 403 if method in ("PATCH", "DELETE") else None)
+        run = self.pbcopy("suspend", "--config", through, timeout_s=280, **self.environment())
+        self.assert_failed(run, scenario.REFUSED, "was not suspended", hint="pbcopy resume")
+        self.assertIn("ConfigMap pbcopy-suspension is left: run pbcopy resume", run.stderr.splitlines()[-1])
+        self.assertTrue(here.is_suspended())
+        self.assertTrue(here.is_scaled_up())
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assert_up(here)
+
     # ---- other hands ----
 
     def test_counts_are_read_after_the_lock_is_taken(self):
@@ -106,8 +136,13 @@ class Suspension(ClusterScenario):
         run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
         scenario.wait_until(lambda: os.path.exists(mark), 60, "the record to be made")
         self.cluster.scale(here.namespace, "deployments", "pachd", 2)
-        self.assertEqual(run.wait().exit_code, scenario.OK)
+        ended = run.wait()
+        self.assertEqual(ended.exit_code, scenario.OK)
         self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 0)
+        # It is suspended from the first scaling, not from when the run asked for the lock, four seconds before.
+        made = self.seconds_of(ended, "([0-9:]{8}) made ConfigMap pbcopy-suspension")
+        suspended = self.seconds_of(ended, f"cluster {here.namespace}: suspended ([0-9:]{{8}})")
+        self.assertLess((suspended - made) % 86400, 43200, ended)
         self.succeed("resume", "--config", self.configuration(here), **self.environment())
         self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 2)
 

@@ -1,6 +1,11 @@
 #include "cli/help.h"
 #include "cli/result_json.h"
 #include "cli/result_text.h"
+#include "cli/snapshot_table.h"
+#include "snapshot/backup.h"
+#include "snapshot/copy.h"
+#include "snapshot/restore.h"
+#include "snapshot/verify.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,9 +46,9 @@ static void a_backup(void **state)
 {
     (void)state;
     pb_buffer buffer = {0};
-    pb_options options = {0};
+    pb_options options = {.command = PB_COMMAND_BACKUP};
     pb_backup_result result = {.snapshot = snapshot(), .gone_objects = 7, .elapsed_ms = 1500};
-    pb_text_backup(&buffer, &result, &options);
+    pb_result_text(&buffer, &pb_backup_fields, &result, &options);
     assert_lines(&buffer, "snapshot    20261123T052049Z-3f9a\n"
                           "source      s3://host/b?ucket/\n"
                           "base        none: everything is new\n"
@@ -55,7 +60,7 @@ static void a_backup(void **state)
                           "moved       through this machine\n"
                           "took        1.5 s\n");
     options.dry_run = true;
-    pb_text_backup(&buffer, &result, &options);
+    pb_result_text(&buffer, &pb_backup_fields, &result, &options);
     assert_non_null(strstr(buffer.data, "snapshot    none: --dry-run wrote nothing\n"));
     assert_non_null(strstr(buffer.data, "  to copy   200, 1.00 MiB\n"));
     assert_null(strstr(buffer.data, "assurance"));
@@ -68,7 +73,7 @@ static void a_verify_claims_what_it_did(void **state)
     pb_buffer buffer = {0};
     pb_options options = {0};
     pb_verify_result result = {.snapshot = snapshot(), .objects = 1200, .elapsed_ms = 100};
-    pb_text_verify(&buffer, &result, &options);
+    pb_result_text(&buffer, &pb_verify_fields, &result, &options);
     assert_lines(&buffer,
                  "snapshot    20261123T052049Z-3f9a\n"
                  "source      s3://host/b?ucket/\n"
@@ -83,7 +88,7 @@ static void a_verify_claims_what_it_did(void **state)
     result.unproven = 48;
     result.bytes_read = 2 << 20;
     result.findings = 2;
-    pb_text_verify(&buffer, &result, &options);
+    pb_result_text(&buffer, &pb_verify_fields, &result, &options);
     assert_non_null(strstr(
         buffer.data, "every byte of 1,198 objects, 2.00 MiB: 900 by SHA-256, 100 by CRC32C, 150 by "
                      "the key's BLAKE2b, 48 of the right size but with nothing to hold them "
@@ -105,7 +110,7 @@ static void a_restore_and_a_copy(void **state)
                                   .failed_objects = 1,
                                   .server_side = true,
                                   .elapsed_ms = 2000};
-    pb_text_restore(&buffer, &restored, &options);
+    pb_result_text(&buffer, &pb_restore_fields, &restored, &options);
     assert_lines(&buffer, "snapshot    20261123T052049Z-3f9a\n"
                           "source      s3://host/b?ucket/\n"
                           "prefix      a?b/\n"
@@ -122,7 +127,7 @@ static void a_restore_and_a_copy(void **state)
                              .extra_objects = 1,
                              .elapsed_ms = 2000};
     options.prefix = NULL;
-    pb_text_copy(&buffer, &copied, &options);
+    pb_result_text(&buffer, &pb_copy_fields, &copied, &options);
     assert_lines(&buffer, "objects     4\n"
                           "  copied    4, 8 B\n"
                           "  unchanged 0\n"
@@ -135,17 +140,17 @@ static void the_table_of_snapshots(void **state)
 {
     (void)state;
     pb_buffer buffer = {0};
-    pb_table table = {0};
+    pb_snapshot_table table = {0};
     pb_snapshot_file file = snapshot(), unfinished = {.id = "20261124T052049Z-0000"};
-    pb_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
-    pb_table_add(&table, &(pb_catalogue_entry){.file = &unfinished});
-    pb_table_add(&table,
-                 &(pb_catalogue_entry){.file = &unfinished, .committed = true, .flaw = "not JSON"});
-    pb_table_add(&table,
-                 &(pb_catalogue_entry){.file = &file, .committed = true, .name_space = "prod"});
-    pb_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
-    pb_table_append(&table, &buffer);
-    pb_table_free(&table);
+    pb_snapshot_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
+    pb_snapshot_table_add(&table, &(pb_catalogue_entry){.file = &unfinished});
+    pb_snapshot_table_add(
+        &table, &(pb_catalogue_entry){.file = &unfinished, .committed = true, .flaw = "not JSON"});
+    pb_snapshot_table_add(
+        &table, &(pb_catalogue_entry){.file = &file, .committed = true, .name_space = "prod"});
+    pb_snapshot_table_add(&table, &(pb_catalogue_entry){.file = &file, .committed = true});
+    pb_snapshot_table_append(&table, &buffer);
+    pb_snapshot_table_free(&table);
     assert_lines(&buffer,
                  "source s3://host/b?ucket/\n"
                  "SNAPSHOT               STARTED (UTC)        STATE       OBJECTS      SIZE"
@@ -192,21 +197,26 @@ static void errors_as_json(void **state)
 static void snapshots_as_json(void **state)
 {
     (void)state;
+    const pb_options options = {.command = PB_COMMAND_SHOW};
     pb_snapshot_file file = snapshot(), nothing = {.id = ""};
-    json_t *value = pb_json_of_snapshot(&nothing, true);
-    assert_true(json_is_null(value));
-    value = pb_json_of_snapshot(&file, true);
+    json_t *object = json_object();
+    pb_result_json(object, &pb_show_fields, &nothing, &options);
+    assert_true(json_is_null(json_object_get(object, "snapshot")));
+    json_object_clear(object);
+    pb_result_json(object, &pb_show_fields, &file, &options);
+    const json_t *value = json_object_get(object, "snapshot");
     assert_string_equal(json_string_value(json_object_get(value, "source")), source);
     assert_string_equal(json_string_value(json_object_get(value, "started")),
                         "2026-11-23T05:20:49.000Z");
     assert_true(json_is_null(json_object_get(value, "base")));
     assert_int_equal(json_integer_value(json_object_get(value, "objects")), 1200);
     assert_true(json_is_array(json_object_get(value, "parts")));
-    json_decref(value);
-    value = pb_json_of_entry(&(pb_catalogue_entry){.file = &nothing, .flaw = "gone"});
-    assert_string_equal(json_string_value(json_object_get(value, "state")), "unfinished");
-    assert_string_equal(json_string_value(json_object_get(value, "flaw")), "gone");
-    json_decref(value);
+    json_object_clear(object);
+    pb_result_json(object, &pb_entry_fields,
+                   &(pb_catalogue_entry){.file = &nothing, .flaw = "gone"}, &options);
+    assert_string_equal(json_string_value(json_object_get(object, "state")), "unfinished");
+    assert_string_equal(json_string_value(json_object_get(object, "flaw")), "gone");
+    json_decref(object);
 }
 
 static void help_pages_fit_a_terminal(void **state)

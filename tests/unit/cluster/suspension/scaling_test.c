@@ -176,6 +176,26 @@ static void test_record_round_trip(void **state)
     pb_suspension_record_free(&read);
 }
 
+/* A record has no time of the first scaling, but its counts were written before that. */
+static void test_when_a_record_was_scaled(void **state)
+{
+    (void)state;
+    pb_suspension suspension = {0}, read;
+    pb_error error = {0};
+    fill(&suspension);
+    json_t *object = pb_suspension_json(&suspension);
+    assert_int_equal(pb_suspension_parse(object, &read, &error), 0);
+    assert_true(read.started_ms != 0);
+    assert_int_equal(read.scaled_ms, read.started_ms);
+    pb_suspension_record_free(&read);
+    json_object_set_new(object, "workloads", json_array());
+    assert_int_equal(pb_suspension_parse(object, &read, &error), 0);
+    assert_int_equal(read.scaled_ms, 0);
+    pb_suspension_record_free(&read);
+    json_decref(object);
+    pb_suspension_record_free(&suspension);
+}
+
 static void test_damaged_records(void **state)
 {
     (void)state;
@@ -210,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_selectors),
         cmocka_unit_test(test_settled),
         cmocka_unit_test(test_record_round_trip),
+        cmocka_unit_test(test_when_a_record_was_scaled),
         cmocka_unit_test(test_damaged_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

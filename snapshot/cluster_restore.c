@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "cluster/boundary/restore_policy.h"
 #include "cluster/edits/helm.h"
+#include "cluster/kubernetes/at_once.h"
 #include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/velero.h"
 #include "cluster/pachyderm/pachctl.h"
@@ -478,20 +479,31 @@ static void on_waiting(void *context, const char *text)
     pb_session_tell(context, &(pb_event){.kind = PB_EVENT_WAITING, .text = text});
 }
 
-/* What pachd needs comes first: it is the last. */
+/* What does not write, as pachd needs it, or what does: at once. */
+static int scale_up_those(cluster_restore *self, const pb_workloads *workloads, bool writers,
+                          pb_error *error)
+{
+    pb_scaling *scalings = pb_allocate_zeroed(workloads->count + 1, sizeof *scalings);
+    size_t count = 0;
+    for (size_t i = 0; i < workloads->count; i++) {
+        const pb_workload *workload = &workloads->items[i];
+        bool writes = pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
+        if (writes == writers)
+            scalings[count++] = (pb_scaling){
+                .kind = workload->kind, .name = workload->name, .replicas = workload->replicas};
+    }
+    pb_kubectl_scale(&self->kubectl, scalings, count);
+    int failed = pb_scalings_judge(scalings, count, false, error);
+    free(scalings);
+    return failed;
+}
+
 static int scale_up(cluster_restore *self, const pb_workloads *workloads, pb_error *error)
 {
     pb_session_phase(self->session, "scaling up");
-    for (int writers = 0; writers < 2; writers++)
-        for (size_t i = 0; i < workloads->count; i++) {
-            const pb_workload *workload = &workloads->items[i];
-            bool writes =
-                pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
-            if (writes == (writers == 1) &&
-                pb_kubectl_scale(&self->kubectl, workload->kind, workload->name, workload->replicas,
-                                 NULL, error))
-                return -1;
-        }
+    if (scale_up_those(self, workloads, false, error) ||
+        scale_up_those(self, workloads, true, error))
+        return -1;
     if (pb_wait_ready(&self->kubectl, workloads, self->cluster->wait_ms, on_waiting, self->session,
                       error))
         return pb_error_hint(error,

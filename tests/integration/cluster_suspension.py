@@ -96,6 +96,48 @@ class Suspension(ClusterScenario):
         print(f"{tried} requests failed; exit codes: {ended}", flush=True)
         self.assertGreater(tried, 5)
 
+    def test_a_watch_that_fails(self):
+        """It is refused, ends at once, or hangs while the pods go: lists tell, and the suspension is a whole one."""
+        here = self.pachyderm(chunks=10, workers=1)
+        proxy = ApiProxy(self.cluster, self.folder)
+        self.addCleanup(proxy.stop)
+        ends = self.kubectl_in_front('[[ " $* " != *watch=true* ]] || exit 0')
+        for name, fault, path in (("refused", 403, None), ("ends", None, ends), ("hangs", HANG, None)):
+            with self.subTest(name):
+                proxy.reset(lambda number, method, path: fault if "watch=true" in path else None)
+                run = self.succeed("suspend", "--config", self.configuration(here, kubeconfig=proxy.kubeconfig),
+                                   **{**self.environment(), **({"PATH": path} if path else {})})
+                self.assertEqual(proxy.faults, 0 if path else 3, proxy.requests)
+                self.assertEqual(run.stderr.count("the watch of"), 3 if fault == 403 else 0, run)
+                self.assertTrue(here.is_suspended())
+                for label in {"app": "pachd"}, {"app": "pachw"}, {"component": "worker"}:
+                    self.assertEqual(self.cluster.pods(here.namespace, **label), [], name)
+                self.succeed("resume", "--config", self.configuration(here), **self.environment())
+                self.assert_up(here)
+
+    # ---- pods that need long ----
+
+    def test_a_grace_period(self):
+        """Pods that would take 100 s to end have 3."""
+        here = self.pachyderm(chunks=10, workers=1)
+        self.cluster.merge(f"/apis/apps/v1/namespaces/{here.namespace}/deployments/pachd", {"spec": {"template": {
+            "metadata": {"annotations": {"node/ends-after-s": "100"}}, "spec": {"terminationGracePeriodSeconds": 100}}}})
+
+        def is_slow():
+            pods = self.cluster.api("GET", f"/api/v1/namespaces/{here.namespace}/pods?labelSelector=app%3Dpachd")["items"]
+            return [pod["spec"]["terminationGracePeriodSeconds"] for pod in pods
+                    if pod["status"]["phase"] == "Running"] == [100]
+
+        scenario.wait_until(is_slow, 60, "the slow pod alone")
+        pod, = self.cluster.pods(here.namespace, app="pachd")
+        run = self.succeed("suspend", "--config", self.configuration(here, grace=3), **self.environment())
+        self.assertLess(run.seconds, 80)
+        self.assertIn(f"shortened the grace period of Pod {pod} to 3 s\n", run.stderr)
+        self.assertEqual(run.stderr.count("shortened"), 1, run)  # of the others none is longer
+        self.assertEqual(self.cluster.pods(here.namespace, app="pachd"), [])
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assert_up(here)
+
     # ---- other hands ----
 
     def test_counts_are_read_after_the_lock_is_taken(self):

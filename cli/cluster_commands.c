@@ -48,6 +48,7 @@ static pb_cluster_options cluster_options(const pb_options *options)
         .plaintext = options->plaintext,
         .identity = options->identity,
         .wait_ms = (int64_t)options->wait_s * 1000,
+        .grace_s = (unsigned)options->grace_s,
         .max_downtime_ms = (int64_t)options->max_downtime_s * 1000,
         .take_over = options->take_over,
     };

@@ -419,6 +419,11 @@ static const pb_option_entry options[] = {
     {"wait", 0, "SECONDS", PB_OPTION_NUMBER, AT(wait_s), 600, 1, 86400, NULL, true,
      BACKUP | RESTORE | SUSPEND,
      "how long pods, or Velero, are waited for before the run fails; 600 unless given"},
+    {"grace", 0, "SECONDS", PB_OPTION_GRACE, AT(grace_s), 0, 1, 86400, NULL, true,
+     BACKUP | SUSPEND | DOCTOR,
+     "how long the pods that a suspension ends may take for it, where their own specs give them "
+     "longer; it shortens the downtime, needs the right to delete pods, and ends what is not done "
+     "by then as a crash does; the specs' own time unless given"},
     {"max-downtime", 0, "DURATION", PB_OPTION_DURATION, AT(max_downtime_s), 1800, 0, 7 * 86400,
      NULL, true, BACKUP,
      "how long the cluster may be suspended, in seconds, or as 30m or 2h: when it is over, the "

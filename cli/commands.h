@@ -89,6 +89,7 @@ typedef struct pb_options {
     bool plaintext;
     const char *identity;
     uint64_t wait_s;
+    uint64_t grace_s;        /* 0: as the pods have it */
     uint64_t max_downtime_s; /* 0: no end */
     uint64_t passes;         /* before the pause */
     bool database;           /* verify holds the dump's chunks against the manifest */
@@ -148,6 +149,7 @@ typedef enum pb_option_kind {
     PB_OPTION_FLAG,      /* bool */
     PB_OPTION_COUNTED,   /* uint64_t: how often */
     PB_OPTION_NUMBER,    /* uint64_t, from least to most */
+    PB_OPTION_GRACE,     /* uint64_t seconds, likewise, and 0 has a reason of its own */
     PB_OPTION_SIZE,      /* uint64_t bytes, likewise */
     PB_OPTION_DURATION,  /* uint64_t seconds, likewise */
     PB_OPTION_TEXT,      /* const char *, not empty */

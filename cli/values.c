@@ -42,6 +42,20 @@ static int take_number(const pb_option_entry *option, const char *where, const c
     return 0;
 }
 
+static int take_grace(const pb_option_entry *option, const char *where, const char *value,
+                      uint64_t *ret_seconds, pb_error *error)
+{
+    uint64_t seconds;
+    if (!pb_parse_unsigned(pb_slice_of(value), &seconds) || seconds)
+        return take_number(option, where, value, ret_seconds, error);
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "%s: 0 leaves a pod no time to write what it holds, and Kubernetes does not even "
+                 "wait until it has ended",
+                 where);
+    return pb_error_hint(error, "give at least 1, or leave it out: then pods have the time that "
+                                "their own specs give them");
+}
+
 static int take_size(const pb_option_entry *option, const char *where, const char *value,
                      uint64_t *ret_bytes, pb_error *error)
 {
@@ -154,6 +168,8 @@ int pb_options_take(pb_options *options, const pb_option_entry *option, const ch
         return 0;
     case PB_OPTION_NUMBER:
         return take_number(option, where, value, member, error);
+    case PB_OPTION_GRACE:
+        return take_grace(option, where, value, member, error);
     case PB_OPTION_SIZE:
         return take_size(option, where, value, member, error);
     case PB_OPTION_DURATION:

@@ -155,6 +155,7 @@ int pb_cluster_suspend(pb_session *session, const pb_cluster_options *options,
     const pb_suspend_options wanted = {
         .holder = PB_SUSPENSION_STANDING,
         .wait_ms = options->wait_ms,
+        .grace_s = options->grace_s,
         .waiting = on_told,
         .context = session,
     };

@@ -36,6 +36,7 @@ typedef struct pb_cluster_options {
     bool plaintext;     /* they may be stored unencrypted, or read so though an identity is given */
     const char *identity;    /* age's key file, to read them */
     int64_t wait_ms;         /* for pods to go, and to be ready */
+    unsigned grace_s;        /* for pods to end; 0: as long as their specs give them */
     int64_t max_downtime_ms; /* of a backup; 0: no end */
     bool take_over;          /* a suspension whose run seems to be alive is undone */
 } pb_cluster_options;

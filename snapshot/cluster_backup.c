@@ -228,6 +228,7 @@ static int suspend(cluster_backup *self, pb_error *error)
     const pb_suspend_options options = {
         .holder = self->run.intent.id,
         .wait_ms = self->cluster->wait_ms,
+        .grace_s = self->cluster->grace_s,
         .recorded = on_recorded,
         .waiting = on_waiting,
         .context = self,

@@ -169,6 +169,9 @@ static void check_rights(doctor *self)
         {"list", "deployments.apps", ""},
         {"list", "replicationcontrollers", ""},
         {"list", "pods", ""},
+        {"watch", "deployments.apps", ""},
+        {"watch", "replicationcontrollers", ""},
+        {"watch", "pods", ""},
         {"list", "services", ""},
         {"list", "configmaps", ""},
         {"create", "configmaps", ""},
@@ -204,11 +207,14 @@ static void check_rights_of_options(doctor *self)
         snprintf(resource, sizeof resource, "secrets/%s", password);
         check_right(self, &self->kubectl, "get", resource, "");
     }
+    if (cluster->grace_s)
+        check_right(self, &self->kubectl, "delete", "pods", "");
     if (cluster->kubernetes == PB_KUBERNETES_VELERO) {
         pb_kubectl velero = self->kubectl;
         velero.name_space = cluster->velero_namespace;
         check_right(self, &velero, "create", "backups.velero.io", "");
         check_right(self, &velero, "get", "backups.velero.io", "");
+        check_right(self, &velero, "watch", "backups.velero.io", "");
     }
 }
 

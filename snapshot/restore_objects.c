@@ -2,10 +2,13 @@
 #include "cluster/boundary/restore_policy.h"
 #include "cluster/edits/helm.h"
 #include "cluster/edits/rights.h"
+#include "cluster/kubernetes/at_once.h"
 #include "cluster/kubernetes/capture.h"
 #include "cluster/kubernetes/object.h"
 #include "cluster/pachyderm/layout.h"
 #include "snapshot/restore_steps.h"
+
+#include <stdlib.h>
 
 enum { CAPTURE_BYTES_MAX = PB_KUBECTL_OUTPUT_MAX };
 
@@ -225,20 +228,31 @@ int pb_restoring_apply(pb_restoring *self, json_t *objects, pb_error *error)
     return failed;
 }
 
-/* What pachd needs comes first: it is the last. */
+/* What does not write, as pachd needs it, or what does: at once. */
+static int scale_up_those(pb_restoring *self, const pb_workloads *workloads, bool writers,
+                          pb_error *error)
+{
+    pb_scaling *scalings = pb_allocate_zeroed(workloads->count + 1, sizeof *scalings);
+    size_t count = 0;
+    for (size_t i = 0; i < workloads->count; i++) {
+        const pb_workload *workload = &workloads->items[i];
+        bool writes = pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
+        if (writes == writers)
+            scalings[count++] = (pb_scaling){
+                .kind = workload->kind, .name = workload->name, .replicas = workload->replicas};
+    }
+    pb_kubectl_scale(&self->kubectl, scalings, count);
+    int failed = pb_scalings_judge(scalings, count, false, error);
+    free(scalings);
+    return failed;
+}
+
 int pb_restoring_scale_up(pb_restoring *self, const pb_workloads *workloads, pb_error *error)
 {
     pb_session_phase(self->session, "scaling up");
-    for (int writers = 0; writers < 2; writers++)
-        for (size_t i = 0; i < workloads->count; i++) {
-            const pb_workload *workload = &workloads->items[i];
-            bool writes =
-                pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
-            if (writes == (writers == 1) &&
-                pb_kubectl_scale(&self->kubectl, workload->kind, workload->name, workload->replicas,
-                                 NULL, error))
-                return -1;
-        }
+    if (scale_up_those(self, workloads, false, error) ||
+        scale_up_those(self, workloads, true, error))
+        return -1;
     if (pb_restoring_end_suspension(self, false, error))
         return -1;
     if (pb_wait_ready(&self->kubectl, workloads, self->cluster->wait_ms, pb_restoring_tell_waiting,

@@ -54,6 +54,7 @@ int pb_restoring_suspend(pb_restoring *self, pb_error *error)
     const pb_suspend_options options = {
         .holder = PB_SUSPENSION_RESTORE,
         .wait_ms = self->cluster->wait_ms,
+        .grace_s = self->cluster->grace_s,
         .waiting = pb_restoring_tell_waiting,
         .context = self->session,
     };

@@ -10,12 +10,13 @@
 
 enum {
     ARGUMENTS_MAX = 32,
-    REQUEST_TIMEOUT_S = 30, /* of one answer; for a list of what there is it is asked five times */
-    CALL_DEADLINE_MS = 5 * 60 * 1000,
     DELETE_TIMEOUT_S = 4 * 60,
     PAUSE_FIRST_MS = 500,
     PAUSE_MOST_MS = 8 * 1000,
 };
+
+/* Of one answer; for a list of what there is it is asked five times. */
+#define REQUEST_TIMEOUT "--request-timeout=30s"
 
 /* ---- what its errors mean ---- */
 
@@ -167,7 +168,7 @@ static pb_slice without_quotes(pb_slice line)
     return line;
 }
 
-static void add_hint(const pb_kubectl *kubectl, pb_error *error)
+void pb_kubectl_hint(const pb_kubectl *kubectl, pb_error *error)
 {
     if (error->hint[0])
         return;
@@ -223,6 +224,18 @@ static const char **login_environment(void)
     return all;
 }
 
+/* Only an exit status is kubectl's own word; the rest is known already. */
+static void judge(pb_slice said, pb_error *error)
+{
+    pb_slice line;
+    if (error->kind != PB_ERROR_FAILED || strncmp(error->code, "exit-", 5) != 0)
+        return;
+    pb_error_kind kind = pb_kubectl_kind_of(said, &line);
+    line = line.size ? without_quotes(line) : line;
+    if (line.size)
+        pb_error_set(error, kind, "kubectl: %.*s", PB_SLICE_FORMAT(line));
+}
+
 static int attempt(const pb_kubectl *kubectl, const command *line, pb_slice input,
                    pb_buffer *output, pb_error *error)
 {
@@ -230,20 +243,14 @@ static int attempt(const pb_kubectl *kubectl, const command *line, pb_slice inpu
     const pb_child_options options = {
         .arguments = line->arguments,
         .environment = environment,
-        .deadline_ms = CALL_DEADLINE_MS,
+        .deadline_ms = PB_KUBECTL_DEADLINE_MS,
     };
     pb_buffer said = {0};
     int failed = pb_child_run(kubectl->loop, &options, input, kubectl->cancelled,
                               PB_KUBECTL_OUTPUT_MAX, output, &said, error);
     free(environment);
-    /* Only an exit status is kubectl's own word; the rest is known here already. */
-    if (failed && error->kind == PB_ERROR_FAILED && strncmp(error->code, "exit-", 5) == 0) {
-        pb_slice said_line;
-        pb_error_kind kind = pb_kubectl_kind_of(pb_buffer_slice(&said), &said_line);
-        said_line = said_line.size ? without_quotes(said_line) : said_line;
-        if (said_line.size)
-            pb_error_set(error, kind, "kubectl: %.*s", PB_SLICE_FORMAT(said_line));
-    }
+    if (failed)
+        judge(pb_buffer_slice(&said), error);
     pb_buffer_free(&said);
     return failed;
 }
@@ -258,7 +265,8 @@ static void on_closed(uv_handle_t *handle)
     handle->data = NULL;
 }
 
-int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error)
+int pb_kubectl_rest_until(const pb_kubectl *kubectl, int64_t rest_ms, const bool *over,
+                          pb_error *error)
 {
     enum {
         LOOK_MS = 100
@@ -269,7 +277,7 @@ int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error)
     uv_timer_init(kubectl->loop, &timer);
     timer.data = &awake;
     uv_timer_start(&timer, on_awake, rest_ms < LOOK_MS ? (uint64_t)rest_ms : LOOK_MS, LOOK_MS);
-    while ((!awake || pb_clock_monotonic_ms() < until_ms) &&
+    while ((!awake || pb_clock_monotonic_ms() < until_ms) && !(over && *over) &&
            !(kubectl->cancelled && *kubectl->cancelled))
         uv_run(kubectl->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&timer, on_closed);
@@ -280,20 +288,50 @@ int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error)
     return 0;
 }
 
+int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error)
+{
+    return pb_kubectl_rest_until(kubectl, rest_ms, NULL, error);
+}
+
+static void make_command(const pb_kubectl *kubectl, const char *timeout,
+                         const char *const *arguments, command *line)
+{
+    *line = (command){0};
+    add(line, "kubectl");
+    add_flag(line, "--kubeconfig", kubectl->kubeconfig);
+    add_flag(line, "--context", kubectl->context);
+    add_flag(line, "--namespace", kubectl->name_space);
+    add(line, timeout);
+    for (const char *const *argument = arguments; *argument; argument++)
+        add(line, *argument);
+}
+
+int pb_kubectl_start(const pb_kubectl *kubectl, const char *const *arguments,
+                     const pb_child_options *options, pb_child **ret_child, pb_error *error)
+{
+    const char **environment = login_environment();
+    pb_child_options all = *options;
+    command line;
+    make_command(kubectl, options->deadline_ms ? REQUEST_TIMEOUT : "--request-timeout=0", arguments,
+                 &line);
+    all.arguments = line.arguments;
+    all.environment = environment;
+    int failed = pb_child_start(kubectl->loop, &all, ret_child, error);
+    free(environment);
+    return failed;
+}
+
+void pb_kubectl_judge(const pb_child *child, pb_error *error)
+{
+    judge(pb_child_stderr(child), error);
+}
+
 /* pb_kubectl_run; *ret_attempts is how often it was tried. */
 static int call(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
                 pb_buffer *ret_output, unsigned *ret_attempts, pb_error *error)
 {
-    command line = {0};
-    char timeout[32];
-    snprintf(timeout, sizeof timeout, "--request-timeout=%ds", REQUEST_TIMEOUT_S);
-    add(&line, "kubectl");
-    add_flag(&line, "--kubeconfig", kubectl->kubeconfig);
-    add_flag(&line, "--context", kubectl->context);
-    add_flag(&line, "--namespace", kubectl->name_space);
-    add(&line, timeout);
-    for (const char *const *argument = arguments; *argument; argument++)
-        add(&line, *argument);
+    command line;
+    make_command(kubectl, REQUEST_TIMEOUT, arguments, &line);
     int64_t started_ms = pb_clock_monotonic_ms(), pause_ms = PAUSE_FIRST_MS;
     pb_error wrong = {0};
     for (*ret_attempts = 1;; ++*ret_attempts) {
@@ -309,7 +347,7 @@ static int call(const pb_kubectl *kubectl, const char *const *arguments, pb_slic
         pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
     }
     *error = wrong;
-    add_hint(kubectl, error);
+    pb_kubectl_hint(kubectl, error);
     return -1;
 }
 
@@ -507,61 +545,17 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
     return change_object(kubectl, arguments, list, "deleted", error);
 }
 
-/* With a further argument, or NULL. */
-static int patch_object(const pb_kubectl *kubectl, const char *kind, const char *name,
-                        const json_t *patch, const char *option, pb_error *error)
+int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
+                     const json_t *patch, pb_error *error)
 {
     pb_buffer text = {0};
     pb_json_append(&text, patch);
     text.data[text.size - 1] = '\0'; /* its newline */
-    const char *const arguments[] = {"patch",   kind,      name,   "--type=merge",
-                                     "--patch", text.data, option, NULL};
+    const char *const arguments[] = {"patch",   kind,      name, "--type=merge",
+                                     "--patch", text.data, NULL};
     int failed = pb_kubectl_run(kubectl, arguments, (pb_slice){NULL, 0}, NULL, error);
     pb_buffer_free(&text);
-    return failed;
-}
-
-int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
-                     const json_t *patch, pb_error *error)
-{
-    if (patch_object(kubectl, kind, name, patch, NULL, error))
-        return -1;
-    pb_kubectl_tell(kubectl, "patched %s %s", kind, name);
-    return 0;
-}
-
-static int patch_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
-                       const json_t *patch, pb_error *error)
-{
-    pb_error wrong = {0};
-    if (!kubectl->is_old || !*kubectl->is_old) {
-        if (!patch_object(kubectl, kind, name, patch, "--subresource=scale", &wrong))
-            return 0;
-        if (!strstr(wrong.message, "unknown flag: --subresource")) {
-            *error = wrong;
-            return -1;
-        }
-        pb_log_line(kubectl->log, PB_LOG_WARNING,
-                    "kubectl is older than 1.24: whole objects are patched to scale them, and not "
-                    "their subresource scale");
-        if (kubectl->is_old)
-            *kubectl->is_old = true;
-    }
-    return patch_object(kubectl, kind, name, patch, NULL, error);
-}
-
-int pb_kubectl_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
-                     uint64_t replicas, const json_t *seen, pb_error *error)
-{
-    json_t *patch = json_pack("{s:{s:I}}", "spec", "replicas", (json_int_t)replicas);
-    if (seen)
-        json_object_set_new(patch, "metadata",
-                            json_pack("{s:O?, s:O?}", "uid", pb_object_at(seen, "metadata.uid"),
-                                      "resourceVersion",
-                                      pb_object_at(seen, "metadata.resourceVersion")));
-    int failed = patch_scale(kubectl, kind, name, patch, error);
-    json_decref(patch);
     if (!failed)
-        pb_kubectl_tell(kubectl, "scaled %s %s to %llu", kind, name, (unsigned long long)replicas);
+        pb_kubectl_tell(kubectl, "patched %s %s", kind, name);
     return failed;
 }

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cluster/process/child.h"
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -27,7 +28,7 @@ typedef struct pb_kubectl {
     atomic_bool *is_old; /* set where it shows that kubectl is older than 1.24; NULL: not kept */
 } pb_kubectl;
 
-enum { PB_KUBECTL_OUTPUT_MAX = 256 * 1024 * 1024 };
+enum { PB_KUBECTL_OUTPUT_MAX = 256 * 1024 * 1024, PB_KUBECTL_DEADLINE_MS = 5 * 60 * 1000 };
 
 /* kubectl ARGUMENTS... (NULL at the end) with the connection's flags in front; `input` for -f -. */
 int pb_kubectl_run(const pb_kubectl *kubectl, const char *const *arguments, pb_slice input,
@@ -60,13 +61,6 @@ int pb_kubectl_delete(const pb_kubectl *kubectl, const json_t *list, const char 
  * large. */
 int pb_kubectl_patch(const pb_kubectl *kubectl, const char *kind, const char *name,
                      const json_t *patch, pb_error *error);
-/* Sets the count of replicas by the object's subresource `scale`: a right of its own, with which
- * nobody can change what runs. A kubectl older than 1.24 cannot: then the whole object is patched,
- * and a warning says so once. Where `seen` is not NULL, only if the object is still as it was there
- * (uid, resourceVersion): else UNREACHABLE. */
-int pb_kubectl_scale(const pb_kubectl *kubectl, const char *kind, const char *name,
-                     uint64_t replicas, const json_t *seen, pb_error *error);
-
 /* Tells of a change, with the time of day: "02:13:04 scaled Deployment pachd to 0". The calls above
  * do it by themselves, but for pb_kubectl_run and pb_kubectl_send. */
 void pb_kubectl_tell(const pb_kubectl *kubectl, const char *format, ...)
@@ -74,6 +68,18 @@ void pb_kubectl_tell(const pb_kubectl *kubectl, const char *format, ...)
 
 /* Lets the loop run for so long. -1: CANCELLED, soon after `cancelled` was set. */
 int pb_kubectl_rest(const pb_kubectl *kubectl, int64_t rest_ms, pb_error *error);
+/* The same, but no longer than until a callback of the loop sets *over (NULL: none). */
+int pb_kubectl_rest_until(const pb_kubectl *kubectl, int64_t rest_ms, const bool *over,
+                          pb_error *error);
+
+/* Starts one kubectl, which the caller attends to: of the options all but arguments and environment
+ * count. Without a deadline its request has none either. `cancelled` does not end it. */
+int pb_kubectl_start(const pb_kubectl *kubectl, const char *const *arguments,
+                     const pb_child_options *options, pb_child **ret_child, pb_error *error);
+/* Inside `done`: gives the error of a child the kind and the words of kubectl's standard error. */
+void pb_kubectl_judge(const pb_child *child, pb_error *error);
+/* What to do about an error of kubectl, where it has no hint yet. */
+void pb_kubectl_hint(const pb_kubectl *kubectl, pb_error *error);
 
 /* What kubectl's standard error means, and the line that says so (borrowed); FAILED where there is
  * none that is known, with the line of an error or an empty one. A line may quote a secret. Pure.

@@ -1,73 +1,59 @@
 #include "cluster/kubernetes/velero.h"
 
-#include "base/clock.h"
 #include "base/codec.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/kubernetes/watch.h"
 
 #include <stdlib.h>
 
-enum { LOOK_EVERY_MS = 2000 };
-
-typedef struct velero_watch {
+typedef struct velero_run {
     const pb_kubectl *kubectl;
     const char *kinds; /* "backups.velero.io" */
     const char *name;
     int64_t wait_ms;
     void (*waiting)(void *context, const char *text);
     void *context;
-} velero_watch;
+} velero_run;
 
-/* With each look, so that who hears it can show that it lives. */
-static void tell(const velero_watch *watch, const json_t *object, pb_buffer *told)
+static int judge(void *context, const json_t *items, pb_buffer *what, pb_error *error)
 {
-    pb_buffer text = {0};
-    pb_buffer_append_format(&text, "Velero's %s %s: ", pb_object_kind(object), watch->name);
-    pb_velero_progress(object, &text);
-    pb_text_make_line(text.data);
-    if (watch->waiting)
-        watch->waiting(watch->context, text.data);
-    pb_buffer_free(told);
-    *told = text;
+    const velero_run *run = context;
+    const json_t *object = json_array_get(items, 0);
+    if (!object) /* somebody deleted it; a list says so */
+        return pb_error_set(error, PB_ERROR_NOT_FOUND, "%s is gone", run->name);
+    pb_buffer_append_format(what, "Velero's %s %s: ", pb_object_kind(object), run->name);
+    pb_velero_progress(object, what);
+    pb_text_make_line(what->data);
+    return pb_velero_judge(object, error);
 }
 
-static int look(const velero_watch *watch, pb_buffer *told, pb_error *error)
+static int await_end(velero_run *run, pb_error *error)
 {
-    const char *const arguments[] = {"get", watch->kinds, watch->name, NULL};
-    json_t *object;
-    if (pb_kubectl_json(watch->kubectl, arguments, (pb_slice){0}, &object, error) != 0)
-        return -1;
-    tell(watch, object, told);
-    int judged = pb_velero_judge(object, error);
-    json_decref(object);
-    return judged;
-}
-
-static int watch_to_end(const velero_watch *watch, pb_error *error)
-{
-    int64_t start_ms = pb_clock_monotonic_ms();
-    pb_buffer told = {0};
-    int judged = look(watch, &told, error);
-    while (judged == 0) {
-        if (pb_clock_monotonic_ms() - start_ms >= watch->wait_ms) {
-            judged = pb_error_set(error, PB_ERROR_FAILED, "not over after %lld s: %s",
-                                  (long long)(watch->wait_ms / 1000), told.data);
-            pb_error_hint(error, "is Velero's server running in namespace %s?",
-                          watch->kubectl->name_space);
-        } else if (pb_kubectl_rest(watch->kubectl, LOOK_EVERY_MS, error) != 0)
-            judged = -1;
-        else
-            judged = look(watch, &told, error);
+    const pb_awaited awaited = {.wait_ms = run->wait_ms,
+                                .judge = judge,
+                                .context = run,
+                                .waiting = run->waiting,
+                                .caller = run->context};
+    pb_watch *watch = pb_watch_open(run->kubectl, run->kinds, run->name);
+    pb_buffer what = {0};
+    int ended = pb_watch_until(watch, &awaited, &what, error);
+    if (!ended) {
+        pb_error_set(error, PB_ERROR_FAILED, "not over after %lld s: %s",
+                     (long long)(run->wait_ms / 1000), what.data);
+        pb_error_hint(error, "is Velero's server running in namespace %s?",
+                      run->kubectl->name_space);
     }
-    pb_buffer_free(&told);
-    return judged == 1 ? 0 : -1;
+    pb_watch_close(watch);
+    pb_buffer_free(&what);
+    return ended == 1 ? 0 : -1;
 }
 
 /* Takes the object over. */
-static int carry_out(const velero_watch *watch, json_t *object, pb_error *error)
+static int carry_out(velero_run *run, json_t *object, pb_error *error)
 {
-    int done = pb_kubectl_create(watch->kubectl, object, error);
+    int done = pb_kubectl_create(run->kubectl, object, error);
     json_decref(object);
-    return done == 0 ? watch_to_end(watch, error) : -1;
+    return done == 0 ? await_end(run, error) : -1;
 }
 
 int pb_velero_check(const pb_kubectl *kubectl, pb_error *error)
@@ -85,8 +71,8 @@ int pb_velero_backup(const pb_kubectl *kubectl, const char *name, const char *in
                      int64_t wait_ms, void (*waiting)(void *context, const char *text),
                      void *context, pb_error *error)
 {
-    velero_watch watch = {kubectl, "backups.velero.io", name, wait_ms, waiting, context};
-    if (carry_out(&watch, pb_velero_backup_object(kubectl->name_space, name, included), error) != 0)
+    velero_run run = {kubectl, "backups.velero.io", name, wait_ms, waiting, context};
+    if (carry_out(&run, pb_velero_backup_object(kubectl->name_space, name, included), error) != 0)
         return pb_error_context(error, "backing up namespace %s through Velero", included);
     return 0;
 }
@@ -96,11 +82,11 @@ int pb_velero_restore(const pb_kubectl *kubectl, const char *name, const char *b
                       void (*waiting)(void *context, const char *text), void *context,
                       pb_error *error)
 {
-    velero_watch watch = {kubectl, "restores.velero.io", name, wait_ms, waiting, context};
+    velero_run run = {kubectl, "restores.velero.io", name, wait_ms, waiting, context};
     if (pb_velero_check(kubectl, error))
         return -1;
     json_t *object = pb_velero_restore_object(kubectl->name_space, name, backup, included, target);
-    if (carry_out(&watch, object, error) != 0)
+    if (carry_out(&run, object, error) != 0)
         return pb_error_context(error, "restoring namespace %s through Velero", target);
     return 0;
 }

@@ -11,9 +11,10 @@
 /* USAGE where the cluster has no Velero. */
 int pb_velero_check(const pb_kubectl *kubectl, pb_error *error);
 /* Makes a Backup of the namespace `included` in Velero's own namespace (kubectl->name_space) and
- * waits for it: looks every two seconds. Only phase Completed is success; all other ends, and
- * wait_ms gone by, are FAILED with Velero's own words. `waiting` (may be NULL) hears of each change
- * of the progress. The Backup stays whatever its end. EXISTS where there is one of this name. */
+ * waits for it (watch.h). Only phase Completed is success; all other ends, and
+ * wait_ms gone by, are FAILED with Velero's own words. `waiting` (may be NULL) hears of the
+ * progress about once a second. The Backup stays whatever its end. EXISTS where there is one of
+ * this name. */
 int pb_velero_backup(const pb_kubectl *kubectl, const char *name, const char *included,
                      int64_t wait_ms, void (*waiting)(void *context, const char *text),
                      void *context, pb_error *error);

@@ -90,6 +90,7 @@ void pb_suspension_record_free(pb_suspension *suspension)
     free(suspension->uid);
     free(suspension->resource_version);
     json_decref(suspension->generations);
+    json_decref(suspension->listed);
     *suspension = (pb_suspension){0};
 }
 

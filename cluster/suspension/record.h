@@ -27,6 +27,7 @@ typedef struct pb_suspension {
     char former_token[PB_SUSPENSION_TOKEN_SIZE]; /* while `claims`: that of who had it before */
     bool claims;
     json_t *generations; /* of pb_suspend: pb_suspension_check sees by them what was scaled */
+    json_t *listed;      /* of pb_suspension_check: pb_resume begins with it */
     int64_t scaled_ms;   /* when pb_suspend began to scale, by this clock; of a record that was
                             read: started_ms, where it has counts. 0: nothing was scaled */
     int64_t resumed_ms;  /* when pb_resume had brought all counts back, by this clock; 0: not yet */

@@ -1,14 +1,18 @@
 #include "cluster/suspension/scaling.h"
 
 #include "base/clock.h"
+#include "cluster/kubernetes/at_once.h"
 #include "cluster/kubernetes/object.h"
+#include "cluster/kubernetes/watch.h"
 #include "cluster/pachyderm/layout.h"
 #include "cluster/pachyderm/writers.h"
+#include "cluster/suspension/grace.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    POLL_MS = 500,
+    PAUSE_FIRST_MS = 500,
+    PAUSE_MOST_MS = 4 * 1000,
     PODS_NAMED_MAX = 5,
     /* A request that was under way when its kubectl was killed arrives by then. */
     LATE_MS = 2 * 1000,
@@ -17,41 +21,7 @@ enum {
 
 #define WORKLOADS "deployments.apps,replicationcontrollers"
 
-/* ---- waiting ---- */
-
 typedef void (*teller)(void *context, const char *text);
-
-/* Says once a second what is waited for, and since when. */
-typedef struct patience {
-    int64_t started_ms, told_ms, wait_ms;
-    teller tell;
-    void *context;
-} patience;
-
-static patience patience_of(int64_t wait_ms, teller tell, void *context)
-{
-    return (patience){.started_ms = pb_clock_monotonic_ms(),
-                      .wait_ms = wait_ms,
-                      .tell = tell,
-                      .context = context};
-}
-
-static void tell(patience *self, const char *what)
-{
-    int64_t now_ms = pb_clock_monotonic_ms();
-    if (!self->tell || now_ms - self->told_ms < 1000)
-        return;
-    char text[512];
-    self->told_ms = now_ms;
-    snprintf(text, sizeof text, "waiting for %s: %lld s", what,
-             (long long)(now_ms - self->started_ms) / 1000);
-    self->tell(self->context, text);
-}
-
-static bool is_over(const patience *self)
-{
-    return pb_clock_monotonic_ms() - self->started_ms >= self->wait_ms;
-}
 
 /* ---- writers that rise again ---- */
 
@@ -137,72 +107,105 @@ static const json_t *find_scaled_up(const json_t *items, pb_writer kind)
     return NULL;
 }
 
-/* Waits until no pod of a kind is there; NONE: of no writer. *ret_items is the list that shows it,
- * the caller's. */
-static int await_no_pods(const pb_kubectl *kubectl, pb_writer kind,
-                         const pb_suspend_options *options, const pb_suspension *suspension,
-                         json_t **ret_items, pb_error *error)
+typedef struct leaving {
+    const pb_kubectl *kubectl;
+    pb_writer kind;
+    const pb_suspend_options *options;
+    const pb_suspension *suspension;
+    pb_buffer names; /* of pods that are there */
+    json_t *hurried; /* by uid */
+} leaving;
+
+static int shorten_grace(leaving *self, const json_t *items, pb_error *error)
 {
-    patience wait = patience_of(options->wait_ms, options->waiting, options->context);
-    pb_buffer names = {0}, text = {0};
-    int failed = 0;
-    for (;;) {
-        json_t *items;
-        failed = pb_kubectl_list(kubectl, WORKLOADS ",pods", NULL, &items, error);
-        if (failed)
-            break;
-        const json_t *risen = find_scaled_up(items, kind);
-        if (risen) {
-            failed =
-                refuse_writer(error, "%s %s was scaled to %llu", pb_object_kind(risen),
-                              pb_object_name(risen), (unsigned long long)pb_object_replicas(risen));
-            json_decref(items);
-            break;
-        }
-        size_t count = name_pods(items, kind, &names);
-        if (!count) {
-            *ret_items = items;
-            break;
-        }
-        json_decref(items);
-        pb_buffer_clear(&text);
-        pb_buffer_append_format(&text, "%zu pod%s to go (%s)", count, count == 1 ? "" : "s",
-                                names.data);
-        tell(&wait, text.data);
-        if (is_over(&wait)) {
-            pb_error_set(error, PB_ERROR_FAILED, "pods did not go within %lld s: %s",
-                         (long long)options->wait_ms / 1000, names.data);
-            failed = pb_error_hint(error, "`kubectl describe pod` says what holds them: a "
-                                          "finalizer, a node that is gone; --wait SECONDS gives "
-                                          "them longer");
-            break;
-        }
-        failed = pb_kubectl_rest(kubectl, POLL_MS, error);
-        if (failed)
-            break;
-        failed = pb_suspension_is_lost(suspension, error) ? -1 : 0;
-        if (failed)
-            break;
+    json_t *pods = json_array();
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        json_t *object = json_array_get(items, i);
+        if (is_pod_of(items, object, self->kind))
+            json_array_append(pods, object);
     }
-    pb_buffer_free(&names);
-    pb_buffer_free(&text);
+    int failed =
+        pb_grace_shorten(self->kubectl, pods, self->options->grace_s, self->hurried, error);
+    json_decref(pods);
     return failed;
+}
+
+static int judge_pods(void *context, const json_t *items, pb_buffer *what, pb_error *error)
+{
+    leaving *self = context;
+    const json_t *risen = find_scaled_up(items, self->kind);
+    if (pb_suspension_is_lost(self->suspension, error))
+        return -1;
+    if (risen)
+        return refuse_writer(error, "%s %s was scaled to %llu", pb_object_kind(risen),
+                             pb_object_name(risen), (unsigned long long)pb_object_replicas(risen));
+    if (self->options->grace_s && shorten_grace(self, items, error))
+        return -1;
+    size_t count = name_pods(items, self->kind, &self->names);
+    if (!count)
+        return 1;
+    pb_buffer_append_format(what, "%zu pod%s to go (%s)", count, count == 1 ? "" : "s",
+                            self->names.data);
+    return 0;
+}
+
+/* Waits until no pod of a kind is there; NONE: of no writer. The watch's list shows it. */
+static int await_no_pods(pb_watch *watch, const pb_kubectl *kubectl, pb_writer kind,
+                         const pb_suspend_options *options, const pb_suspension *suspension,
+                         pb_error *error)
+{
+    leaving self = {.kubectl = kubectl,
+                    .kind = kind,
+                    .options = options,
+                    .suspension = suspension,
+                    .hurried = json_object()};
+    const pb_awaited awaited = {.wait_ms = options->wait_ms,
+                                .judge = judge_pods,
+                                .waiting = options->waiting,
+                                .caller = options->context,
+                                .context = &self};
+    pb_buffer what = {0};
+    int ended = pb_watch_until(watch, &awaited, &what, error);
+    if (!ended) {
+        pb_error_set(error, PB_ERROR_FAILED, "pods did not go within %lld s: %s",
+                     (long long)options->wait_ms / 1000, self.names.data);
+        pb_error_hint(error, "`kubectl describe pod` says what holds them: a finalizer, a node "
+                             "that is gone; --wait SECONDS gives them longer");
+    }
+    pb_buffer_free(&what);
+    pb_buffer_free(&self.names);
+    json_decref(self.hurried);
+    return ended == 1 ? 0 : -1;
 }
 
 /* ---- scaling ---- */
 
-/* Scales what a list has shown, unless it was changed since: UNREACHABLE, and the caller lists
- * again. */
-static int scale(const pb_kubectl *kubectl, const json_t *object, uint64_t replicas,
-                 pb_error *error)
+/* What is to be scaled at once. */
+typedef struct scalings {
+    pb_scaling *items;
+    size_t count;
+} scalings;
+
+static void add_scaling(scalings *all, const json_t *seen, uint64_t replicas)
 {
-    const char *kind = pb_object_kind(object), *name = pb_object_name(object);
+    all->items = pb_reallocate(all->items, (all->count + 1) * sizeof *all->items);
+    all->items[all->count++] = (pb_scaling){.kind = pb_object_kind(seen),
+                                            .name = pb_object_name(seen),
+                                            .replicas = replicas,
+                                            .seen = seen};
+}
+
+/* Scales what a list has shown, unless it was changed since: UNREACHABLE, and the caller lists
+ * again. One that is gone meanwhile is no loss. */
+static int scale(const pb_kubectl *kubectl, scalings *all, pb_error *error)
+{
     pb_kubectl once = *kubectl;
     once.patience_ms = 0;
-    if (!pb_kubectl_scale(&once, kind, name, replicas, object, error))
-        return 0;
-    return pb_error_context(error, "scaling %s %s to %llu", kind, name,
-                            (unsigned long long)replicas);
+    pb_kubectl_scale(&once, all->items, all->count);
+    int failed = pb_scalings_judge(all->items, all->count, true, error);
+    free(all->items);
+    *all = (scalings){0};
+    return failed;
 }
 
 static const json_t *find_object(const json_t *items, const char *kind, const char *name)
@@ -215,31 +218,26 @@ static const json_t *find_object(const json_t *items, const char *kind, const ch
     return NULL;
 }
 
-/* pachd, or all that it scales, where they are not at 0 yet. One that is gone meanwhile is no loss.
- */
+/* pachd, or all that it scales, where they are not at 0 yet. */
 static int scale_down_listed(const pb_kubectl *kubectl, const json_t *items, bool pachd,
                              pb_suspension *suspension, pb_error *error)
 {
+    scalings all = {0};
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *object = json_array_get(items, i);
         pb_writer writer = pb_writer_of(object);
-        pb_error wrong = {0};
-        if (writer == PB_WRITER_NONE || (writer == PB_WRITER_PACHD) != pachd ||
-            pb_object_replicas(object) == 0)
-            continue;
-        int64_t before_ms = suspension->scaled_ms;
-        if (!before_ms)
-            suspension->scaled_ms = pb_clock_utc_ms();
-        if (!scale(kubectl, object, 0, &wrong) || wrong.kind == PB_ERROR_NOT_FOUND)
-            continue;
-        if (wrong.kind == PB_ERROR_REFUSED) /* any other may have arrived */
-            suspension->scaled_ms = before_ms;
-        *error = wrong;
-        return -1;
+        if (writer != PB_WRITER_NONE && (writer == PB_WRITER_PACHD) == pachd &&
+            pb_object_replicas(object))
+            add_scaling(&all, object, 0);
     }
-    if (!suspension->scaled_ms) /* all are at 0 */
+    int64_t before_ms = suspension->scaled_ms;
+    bool is_one = all.count == 1;
+    if (!before_ms) /* also where all are at 0 */
         suspension->scaled_ms = pb_clock_utc_ms();
-    return 0;
+    int failed = scale(kubectl, &all, error);
+    if (failed && is_one && error->kind == PB_ERROR_REFUSED) /* any other may have arrived */
+        suspension->scaled_ms = before_ms;
+    return failed;
 }
 
 static int refuse_no_pachyderm(const pb_kubectl *kubectl, pb_error *error)
@@ -270,29 +268,22 @@ static int record_counts(const pb_kubectl *kubectl, const json_t *items,
     return failed;
 }
 
-/* Lists, records and scales, until what was scaled is what was listed. */
-static int scale_down(const pb_kubectl *kubectl, bool pachd, const pb_suspend_options *options,
-                      pb_suspension *suspension, pb_error *error)
+/* Records and scales what is listed, and lists again until what was scaled is what was listed. */
+static int scale_down(pb_watch *watch, const pb_kubectl *kubectl, bool pachd,
+                      const pb_suspend_options *options, pb_suspension *suspension, pb_error *error)
 {
     int64_t until_ms = pb_clock_monotonic_ms() + kubectl->patience_ms;
     for (;;) {
-        json_t *items;
         pb_error wrong = {0};
-        if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+        if (record_counts(kubectl, pb_watch_items(watch), options, suspension, error))
             return -1;
-        if (record_counts(kubectl, items, options, suspension, error)) {
-            json_decref(items);
-            return -1;
-        }
-        int failed = scale_down_listed(kubectl, items, pachd, suspension, &wrong);
-        json_decref(items);
-        if (!failed)
+        if (!scale_down_listed(kubectl, pb_watch_items(watch), pachd, suspension, &wrong))
             return 0;
         if (wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms) {
             *error = wrong;
             return -1;
         }
-        if (pb_kubectl_rest(kubectl, POLL_MS, error))
+        if (pb_kubectl_rest(kubectl, PAUSE_FIRST_MS, error) || pb_watch_list(watch, error))
             return -1;
     }
 }
@@ -326,20 +317,20 @@ static json_t *generations_of(const json_t *items)
     return generations;
 }
 
+/* The list that shows that pachd is gone is the one that the others are scaled by. */
 static int scale_all_down(const pb_kubectl *kubectl, const pb_suspend_options *options,
                           pb_suspension *suspension, pb_error *error)
 {
-    json_t *items;
-    if (scale_down(kubectl, true, options, suspension, error) ||
-        await_no_pods(kubectl, PB_WRITER_PACHD, options, suspension, &items, error))
-        return -1;
-    json_decref(items);
-    if (scale_down(kubectl, false, options, suspension, error) ||
-        await_no_pods(kubectl, PB_WRITER_NONE, options, suspension, &items, error))
-        return -1;
-    suspension->generations = generations_of(items);
-    json_decref(items);
-    return 0;
+    pb_watch *watch = pb_watch_open(kubectl, WORKLOADS ",pods", NULL);
+    int failed = pb_watch_list(watch, error) ||
+                 scale_down(watch, kubectl, true, options, suspension, error) ||
+                 await_no_pods(watch, kubectl, PB_WRITER_PACHD, options, suspension, error) ||
+                 scale_down(watch, kubectl, false, options, suspension, error) ||
+                 await_no_pods(watch, kubectl, PB_WRITER_NONE, options, suspension, error);
+    if (!failed)
+        suspension->generations = generations_of(pb_watch_items(watch));
+    pb_watch_close(watch);
+    return failed ? -1 : 0;
 }
 
 int pb_suspend(const pb_kubectl *kubectl, const pb_suspend_options *options,
@@ -379,7 +370,7 @@ int pb_suspend_further(const pb_kubectl *kubectl, const pb_suspend_options *opti
 
 /* ---- looking again ---- */
 
-int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspension, pb_error *error)
+int pb_suspension_check(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
 {
     json_t *items;
     int failed = 0;
@@ -404,7 +395,8 @@ int pb_suspension_check(const pb_kubectl *kubectl, const pb_suspension *suspensi
     pb_buffer names = {0};
     if (!failed && name_pods(items, PB_WRITER_NONE, &names))
         failed = refuse_writer(error, "pods of writers appeared (%s)", names.data);
-    json_decref(items);
+    json_decref(suspension->listed);
+    suspension->listed = items;
     pb_buffer_free(&names);
     return failed;
 }
@@ -431,25 +423,26 @@ typedef struct progress {
     size_t unsettled; /* whose controllers have not seen their count */
 } progress;
 
-static int scale_up(const pb_kubectl *kubectl, const json_t *items, const pb_workload *workload,
-                    progress *made, pb_error *error)
+/* pachd, or the others, where they are at 0. */
+static int scale_up(const pb_kubectl *kubectl, const json_t *items, const pb_workloads *workloads,
+                    bool pachd, progress *made, pb_error *error)
 {
-    const json_t *object = find_object(items, workload->kind, workload->name);
-    pb_error wrong = {0};
-    if (!object)
-        return 0; /* pachd, which lives again, may have removed it */
-    if (pb_object_replicas(object) || !workload->replicas) {
-        made->unsettled += !pb_writer_is_seen(object);
-        return 0;
+    scalings all = {0};
+    for (size_t i = 0; i < workloads->count; i++) {
+        const pb_workload *workload = &workloads->items[i];
+        const json_t *object = find_object(items, workload->kind, workload->name);
+        if (!object || (pb_writer_of(object) == PB_WRITER_PACHD) != pachd)
+            continue; /* pachd, which lives again, may have removed it */
+        if (pb_object_replicas(object) || !workload->replicas)
+            made->unsettled += !pb_writer_is_seen(object);
+        else
+            add_scaling(&all, object, workload->replicas);
     }
-    made->scaled++;
-    if (!scale(kubectl, object, workload->replicas, &wrong) || wrong.kind == PB_ERROR_NOT_FOUND)
-        return 0;
-    *error = wrong;
-    return -1;
+    made->scaled += all.count;
+    return scale(kubectl, &all, error);
 }
 
-/* Once, before anything is scaled up: what will be left alone. */
+/* Once: what is left alone. */
 static void say_left_alone(const json_t *items, const pb_workloads *workloads, teller told,
                            void *context)
 {
@@ -466,54 +459,64 @@ static void say_left_alone(const json_t *items, const pb_workloads *workloads, t
     }
 }
 
-/* One list, and what follows from it. */
-static int bring_back(const pb_kubectl *kubectl, const pb_workloads *workloads, bool first,
-                      teller told, void *context, progress *ret_made, pb_error *error)
+/* One list, and what follows from it: the caller's, else (NULL) a new one. */
+static int bring_back(const pb_kubectl *kubectl, const pb_workloads *workloads,
+                      const json_t *listed, bool first, teller told, void *context,
+                      progress *ret_made, pb_error *error)
 {
-    json_t *items;
-    int failed = 0;
+    json_t *items = NULL;
     *ret_made = (progress){0};
-    if (pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
+    if (!listed && pb_kubectl_list(kubectl, WORKLOADS, NULL, &items, error))
         return -1;
     if (first)
         say_left_alone(items, workloads, told, context);
-    for (size_t i = 0; i < workloads->count && !failed; i++)
-        failed = scale_up(kubectl, items, &workloads->items[i], ret_made, error);
+    int failed = scale_up(kubectl, items ? items : listed, workloads, true, ret_made, error) ||
+                 scale_up(kubectl, items ? items : listed, workloads, false, ret_made, error);
     json_decref(items);
     return failed;
 }
 
-/* Until two lists, two seconds apart, show nothing left to do. */
+/* Until two lists, two seconds apart, show nothing left to do. What pb_suspension_check has listed
+ * a moment ago is good to begin with, as each scaling is conditional on it, but is none of the two.
+ */
 static int bring_all_back(const pb_kubectl *kubectl, pb_suspension *suspension, teller told,
                           void *context, pb_error *error)
 {
-    patience settling = patience_of(SETTLE_MS, NULL, NULL);
-    int64_t until_ms = pb_clock_monotonic_ms() + kubectl->patience_ms;
-    for (bool first = true, quiet = false;; first = false) {
+    int64_t begun_ms = pb_clock_monotonic_ms(), pause_ms = PAUSE_FIRST_MS;
+    json_t *listed = suspension->listed;
+    suspension->listed = NULL;
+    for (bool first = true, quiet = false;;) {
         progress made;
         pb_error wrong = {0};
         if (pb_suspension_is_lost(suspension, error))
-            return -1;
-        int failed =
-            bring_back(kubectl, &suspension->workloads, first, told, context, &made, &wrong);
-        if (failed && (wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms)) {
+            break;
+        int failed = bring_back(kubectl, &suspension->workloads, listed, first && !listed, told,
+                                context, &made, &wrong);
+        if (failed && (wrong.kind != PB_ERROR_UNREACHABLE ||
+                       pb_clock_monotonic_ms() > begun_ms + kubectl->patience_ms)) {
             *error = wrong;
-            return -1;
+            break;
         }
-        bool done = !failed && !made.scaled && !made.unsettled;
+        bool done = !failed && !listed && !made.scaled && !made.unsettled;
         if (!failed && !suspension->resumed_ms)
             suspension->resumed_ms = pb_clock_utc_ms();
         if (done && quiet)
             return 0;
         quiet = done;
-        if (!failed && !done && is_over(&settling))
+        first = first && listed;
+        json_decref(listed);
+        listed = NULL;
+        if (!failed && !done && pb_clock_monotonic_ms() > begun_ms + SETTLE_MS)
             return pb_error_set(error, PB_ERROR_FAILED,
                                 "%zu workloads were scaled down again, and the controllers of %zu "
                                 "have not seen their counts, within %d s",
                                 made.scaled, made.unsettled, SETTLE_MS / 1000);
-        if (pb_kubectl_rest(kubectl, done ? LATE_MS : POLL_MS, error))
+        if (pb_kubectl_rest(kubectl, done ? LATE_MS : pause_ms, error))
             return -1;
+        pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
     }
+    json_decref(listed);
+    return -1;
 }
 
 int pb_resume(const pb_kubectl *kubectl, pb_suspension *suspension,
@@ -554,31 +557,27 @@ static size_t name_unready(const json_t *items, const pb_workloads *workloads, p
     return count;
 }
 
+static int judge_ready(void *context, const json_t *items, pb_buffer *what, pb_error *error)
+{
+    (void)error;
+    return name_unready(items, context, what) ? 0 : 1;
+}
+
 int pb_wait_ready(const pb_kubectl *kubectl, const pb_workloads *workloads, int64_t wait_ms,
                   void (*waiting)(void *context, const char *text), void *context, pb_error *error)
 {
-    patience wait = patience_of(wait_ms, waiting, context);
-    pb_buffer names = {0};
-    int failed = 0;
-    for (;;) {
-        json_t *items;
-        failed = pb_kubectl_list(kubectl, WORKLOADS ",statefulsets.apps", NULL, &items, error);
-        if (failed)
-            break;
-        size_t unready = name_unready(items, workloads, &names);
-        json_decref(items);
-        if (!unready)
-            break;
-        tell(&wait, names.data);
-        if (is_over(&wait)) {
-            failed = pb_error_set(error, PB_ERROR_FAILED, "not ready after %lld s: %s",
-                                  (long long)wait_ms / 1000, names.data);
-            break;
-        }
-        failed = pb_kubectl_rest(kubectl, POLL_MS, error);
-        if (failed)
-            break;
-    }
-    pb_buffer_free(&names);
-    return failed;
+    const pb_awaited awaited = {.wait_ms = wait_ms,
+                                .judge = judge_ready,
+                                .context = (void *)(uintptr_t)workloads,
+                                .waiting = waiting,
+                                .caller = context};
+    pb_watch *watch = pb_watch_open(kubectl, WORKLOADS ",statefulsets.apps", NULL);
+    pb_buffer what = {0};
+    int ended = pb_watch_until(watch, &awaited, &what, error);
+    if (!ended)
+        pb_error_set(error, PB_ERROR_FAILED, "not ready after %lld s: %s",
+                     (long long)wait_ms / 1000, what.data);
+    pb_watch_close(watch);
+    pb_buffer_free(&what);
+    return ended == 1 ? 0 : -1;
 }

@@ -168,10 +168,11 @@ class Deploy(ClusterScenario):
         # What is taken away is missed by the doctor, and by a backup before it has changed anything.
         role["rules"] = [rule for rule in role["rules"] if rule["resources"] != ["deployments/scale"]]
         self.cluster.kubectl("replace", "--filename=-", text=json.dumps(role))
-        run = self.pbcopy("doctor", "--config", configuration, **self.environment())
+        run = self.pbcopy("doctor", "--config", configuration, "--grace", "5", **self.environment())
         self.assertEqual(run.exit_code, scenario.FAILED, run)
         wrong = re.findall(r"(?m)^WRONG   (.*?): ", run.stdout)
-        self.assertEqual(sorted(wrong), [f"right to {verb} deployments.apps/scale" for verb in ("get", "patch")])
+        self.assertEqual(sorted(wrong), ["right to delete pods",
+                                         *(f"right to {verb} deployments.apps/scale" for verb in ("get", "patch"))])
         run = self.pbcopy("suspend", "--config", configuration, **self.environment())
         self.assert_failed(run, scenario.REFUSED, "forbidden", hint="doctor")
         self.assertTrue(here.is_scaled_up())

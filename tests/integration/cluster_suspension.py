@@ -62,47 +62,6 @@ class Suspension(ClusterScenario):
         self.succeed("resume", "--config", self.configuration(here), **self.environment())
         self.assert_up(here)
 
-    def test_each_request_that_fails(self):
-        """The N-th request of a suspend, and of a resume, is answered by 429, 500, 503, 403 or nothing."""
-        here = self.pachyderm(chunks=10, workers=1)
-        proxy = ApiProxy(self.cluster, self.folder)
-        self.addCleanup(proxy.stop)
-        faults = (503, 403, RESET, 429, 500)
-        every = int(os.environ.get("PB_FAULT_EVERY", "6"))  # 1 for all of them
-        tried, ended = 0, {}
-        for command in ("suspend", "resume"):
-            number, at_end = 0, False
-            while not at_end:
-                fault = faults[number // every % len(faults)]
-                if command == "resume" and not here.is_suspended():
-                    self.succeed("suspend", "--config", self.configuration(here), **self.environment())
-                proxy.reset(lambda at, method, path: fault if at == number else None)
-                # Each kubectl asks for the kinds anew, as on the first call of a machine.
-                run = self.pbcopy(command, "--config", self.configuration(here, kubeconfig=proxy.kubeconfig), timeout_s=280,
-                                  KUBECACHEDIR=os.path.join(self.folder, f"cache-{command}-{number}"))
-                at_end = not proxy.faults
-                print(f"    {command} {number} {fault} {proxy.requests[number:number + 1]}: {run.exit_code}, "
-                      f"{len(proxy.requests)} requests, {run.seconds:.1f} s", flush=True)
-                tried += not at_end
-                ended[(command, run.exit_code)] = ended.get((command, run.exit_code), 0) + 1
-                with self.subTest(command, number=number, fault=fault, asked=proxy.requests[number:number + 1]):
-                    if command == "suspend" and not run.exit_code:
-                        self.assertTrue(here.is_suspended(), run)
-                        self.assertEqual(self.cluster.pods(here.namespace, app="pachd"), [], run)
-                    elif command == "suspend":
-                        self.assertTrue(here.is_suspended() or here.is_scaled_up(), run)
-                    elif run.exit_code:
-                        self.assertTrue(here.is_suspended() or here.is_scaled_up(), run)
-                    else:
-                        self.assert_up(here)
-                # Whatever it was, the next command brings the counts back.
-                self.succeed("resume", "--config", self.configuration(here), **self.environment())
-                with self.subTest(command, number=number, fault=fault):
-                    self.assert_up(here)
-                number += every
-        print(f"{tried} requests failed; exit codes: {ended}", flush=True)
-        self.assertGreater(tried, 5)
-
     def test_a_cluster_that_was_not_scaled_was_not_suspended(self):
         here = self.pachyderm(chunks=10, workers=1)
         proxy = ApiProxy(self.cluster, self.folder)
@@ -123,6 +82,48 @@ class Suspension(ClusterScenario):
         self.assertIn("ConfigMap pbcopy-suspension is left: run pbcopy resume", run.stderr.splitlines()[-1])
         self.assertTrue(here.is_suspended())
         self.assertTrue(here.is_scaled_up())
+        self.succeed("resume", "--config", self.configuration(here), **self.environment())
+        self.assert_up(here)
+
+    def test_a_watch_that_fails(self):
+        """It is refused, ends at once, or hangs while the pods go: lists tell, and the suspension is a whole one."""
+        here = self.pachyderm(chunks=10, workers=1)
+        proxy = ApiProxy(self.cluster, self.folder)
+        self.addCleanup(proxy.stop)
+        ends = self.kubectl_in_front('[[ " $* " != *watch=true* ]] || exit 0')
+        for name, fault, path in (("refused", 403, None), ("ends", None, ends), ("hangs", HANG, None)):
+            with self.subTest(name):
+                proxy.reset(lambda number, method, path: fault if "watch=true" in path else None)
+                run = self.succeed("suspend", "--config", self.configuration(here, kubeconfig=proxy.kubeconfig),
+                                   **{**self.environment(), **({"PATH": path} if path else {})})
+                self.assertEqual(proxy.faults, 0 if path else 3, proxy.requests)
+                self.assertEqual(run.stderr.count("the watch of"), 3 if fault == 403 else 0, run)
+                self.assertTrue(here.is_suspended())
+                for label in {"app": "pachd"}, {"app": "pachw"}, {"component": "worker"}:
+                    self.assertEqual(self.cluster.pods(here.namespace, **label), [], name)
+                self.succeed("resume", "--config", self.configuration(here), **self.environment())
+                self.assert_up(here)
+
+    # ---- pods that need long ----
+
+    def test_a_grace_period(self):
+        """Pods that would take 100 s to end have 3."""
+        here = self.pachyderm(chunks=10, workers=1)
+        self.cluster.merge(f"/apis/apps/v1/namespaces/{here.namespace}/deployments/pachd", {"spec": {"template": {
+            "metadata": {"annotations": {"node/ends-after-s": "100"}}, "spec": {"terminationGracePeriodSeconds": 100}}}})
+
+        def is_slow():
+            pods = self.cluster.api("GET", f"/api/v1/namespaces/{here.namespace}/pods?labelSelector=app%3Dpachd")["items"]
+            return [pod["spec"]["terminationGracePeriodSeconds"] for pod in pods
+                    if pod["status"]["phase"] == "Running"] == [100]
+
+        scenario.wait_until(is_slow, 60, "the slow pod alone")
+        pod, = self.cluster.pods(here.namespace, app="pachd")
+        run = self.succeed("suspend", "--config", self.configuration(here, grace=3), **self.environment())
+        self.assertLess(run.seconds, 80)
+        self.assertIn(f"shortened the grace period of Pod {pod} to 3 s\n", run.stderr)
+        self.assertEqual(run.stderr.count("shortened"), 1, run)  # of the others none is longer
+        self.assertEqual(self.cluster.pods(here.namespace, app="pachd"), [])
         self.succeed("resume", "--config", self.configuration(here), **self.environment())
         self.assert_up(here)
 

@@ -45,10 +45,24 @@ class ApiProxy:
                 behind = http.client.HTTPSConnection("127.0.0.1", port, context=cluster.context, timeout=120)
                 behind.request(self.command, self.path, body, headers)
                 answer = behind.getresponse()
+                if "watch=true" in self.path:
+                    return self.pass_on(answer)
                 kept = [(name, value) for name, value in answer.getheaders()
                         if name.lower() not in ("connection", "transfer-encoding", "content-length")]
                 self.send(answer.status, kept, answer.read())
                 behind.close()
+
+            def pass_on(self, answer):
+                """Line by line, as they come."""
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.getheader("Content-Type"))
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.flush()
+                self.close_connection = True
+                for line in answer:
+                    self.wfile.write(line)
+                    self.wfile.flush()
 
             def body(self):
                 if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

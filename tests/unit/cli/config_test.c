@@ -101,7 +101,7 @@ static void every_option_is_a_key(void **state)
         const char *value = "x";
         if (entry->kind == PB_OPTION_FLAG || entry->kind == PB_OPTION_COUNTED)
             value = "true";
-        else if (entry->kind == PB_OPTION_NUMBER)
+        else if (entry->kind == PB_OPTION_NUMBER || entry->kind == PB_OPTION_GRACE)
             value = "1";
         else if (entry->kind == PB_OPTION_SIZE)
             value = "64M";

@@ -132,6 +132,8 @@ static void options_of_a_cluster_are_stored(void **state)
     assert_string_equal(options.recipients.items[2], "z");
     pb_options_free(&options);
     assert_true(PARSED("backup", "b", "--namespace=p", "--plaintext").plaintext);
+    assert_int_equal(PARSED("suspend", "--namespace=p").grace_s, 0); /* as the pods have it */
+    assert_int_equal(PARSED("suspend", "--namespace=p", "--grace=5").grace_s, 5);
 
     options =
         PARSED("restore", "s3://r", "s3://d", "--namespace", "new", "--identity=i", "--edits=e",
@@ -417,6 +419,13 @@ static void wrong_lines_are_explained(void **state)
         {{"snapshots", "a", "--limit-requests", "5"},
          "option --limit-requests is not one of `pbcopy snapshots`",
          "copy"},
+        {{"backup", "--namespace=p", "--grace=0", "b"},
+         "option --grace: 0 leaves a pod no time to write what it holds, and Kubernetes does not "
+         "even wait until it has ended",
+         "give at least 1"},
+        {{"suspend", "--namespace=p", "--grace=x"},
+         "option --grace: \"x\" is not a whole number from 1 to 86400",
+         ""},
         {{"copy", "a", "b", "--parallel", "0"},
          "option --parallel: \"0\" is not a whole number from 1 to 4096",
          ""},

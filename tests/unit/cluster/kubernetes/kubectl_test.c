@@ -1,5 +1,6 @@
 /* What kubectl's errors mean, and what is tried again: with a script in kubectl's place that
  * answers as it is told. */
+#include "cluster/kubernetes/at_once.h"
 #include "cluster/kubernetes/kubectl.h"
 
 #include "base/clock.h"
@@ -445,6 +446,14 @@ static void a_quoted_object_is_not_repeated(void **state)
     assert_null(strstr(error.message, "marked"));
 }
 
+/* Of pachd, to 0. */
+static int scale(const pb_kubectl *kubectl, const char *name, pb_error *error)
+{
+    pb_scaling scaling = {.kind = "Deployment", .name = name};
+    pb_kubectl_scale(kubectl, &scaling, 1);
+    return pb_scalings_judge(&scaling, 1, false, error);
+}
+
 static unsigned warnings;
 
 static void count_warning(void *context, pb_log_level level, const char *line)
@@ -464,12 +473,12 @@ static void scaling_patches_the_subresource(void **state)
            "echo 'Error from server (Forbidden): deployments.apps \"pachd\" is forbidden' >&2; "
            "exit 1",
            NULL);
-    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachd", 0, NULL, &error), 0);
+    assert_int_equal(scale(&kubectl, "pachd", &error), 0);
     assert_non_null(strstr(read_file("calls"), " patch Deployment pachd --type=merge --patch "
                                                "{\"spec\":{\"replicas\":0}} "
                                                "--subresource=scale\n"));
     /* Whatever else fails is no reason to patch the whole. */
-    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachd", 0, NULL, &error), -1);
+    assert_int_equal(scale(&kubectl, "pachd", &error), -1);
     assert_int_equal(error.kind, PB_ERROR_REFUSED);
     assert_int_equal(count_calls(), 2);
 }
@@ -487,10 +496,10 @@ static void an_old_kubectl_patches_the_whole_and_says_so_once(void **state)
     kubectl.is_old = &is_old;
     warnings = 0;
     answer(unknown, NULL);
-    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachd", 0, NULL, &error), 0);
+    assert_int_equal(scale(&kubectl, "pachd", &error), 0);
     assert_true(is_old);
     assert_int_equal(count_calls(), 2);
-    assert_int_equal(pb_kubectl_scale(&kubectl, "Deployment", "pachw", 0, NULL, &error), 0);
+    assert_int_equal(scale(&kubectl, "pachw", &error), 0);
     assert_int_equal(count_calls(), 3);
     assert_null(strstr(strstr(read_file("calls"), "pachw"), "--subresource"));
     assert_int_equal(warnings, 1);

@@ -11,6 +11,19 @@
 int pb_capture(const pb_kubectl *kubectl, const pb_workloads *workloads, pb_buffer *ret_ndjson,
                size_t *ret_objects, pb_error *error);
 
+/* Does every API group answer? UNREACHABLE, naming it, where one does not: an aggregated API that
+ * is down. A kubectl that asks for all groups at once says nothing of such a one, and its kinds
+ * would be missing from a capture. For the time before a window: it starts kubectl twice, and once
+ * more for each group without kinds. Runs the loop. */
+int pb_capture_check_groups(const pb_kubectl *kubectl, pb_error *error);
+
+/* The versions ("example.com/v1", an array that the caller owns) of those groups of an APIGroupList
+ * of which api-resources names no kind; metrics are left out. FAILED where it is no such list.
+ * Pure.
+ */
+int pb_capture_silent_groups(const json_t *groups, pb_slice names, json_t **ret_versions,
+                             pb_error *error);
+
 /* Of `kubectl api-resources --output name` (a line each) those that are read, with commas between
  * them: not kinds of which nothing is wanted, and of a kind that "extensions" has beside its new
  * group only the new one. FAILED where a line is no name, or none is left. Appends. Pure. */

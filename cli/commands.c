@@ -200,12 +200,14 @@ static const pb_command_entry commands[] = {
                      OPERAND("REPOSITORY", repository, OPTIONAL)},
         .summary = "say what would keep a backup of the cluster from working",
         .description =
-            "Checks all that a backup of the cluster needs, and changes nothing: the programs "
-            "(kubectl, pg_dump, age, ...) and their versions, the rights in the namespace "
-            "(`kubectl auth can-i`), that bucket, repository and database can be reached and that "
-            "the clock is right, that the buckets do not overlap, and that no suspension of a dead "
-            "run is left.\n\n"
-            "Every check is a line, with what is wrong and how to mend it. All of them are made, "
+            "Makes the rehearsal with which a backup of the cluster begins, and changes nothing in "
+            "the "
+            "cluster: the programs (kubectl, pg_dump, age, ...) and their versions, the rights in "
+            "the namespace, the capture, the right to read all that pg_dump reads, that bucket and "
+            "repository can be read and the repository, where there is one, be written (an object "
+            "under probe/, which is deleted again). Also that the clock is right, that the buckets "
+            "do not overlap, and that no suspension of a dead run is left.\n\n"
+            "Every check is a line, with what is wrong and how to repair it. All of them are made, "
             "also after one that failed.",
         .examples =
             {

@@ -2,19 +2,19 @@
 
 #include "base/clock.h"
 #include "cluster/kubernetes/capture.h"
-#include "cluster/kubernetes/velero.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
 #include "snapshot/backup_ends.h"
 #include "snapshot/cluster_side.h"
 #include "snapshot/commit.h"
 #include "snapshot/pass.h"
+#include "snapshot/rehearsal.h"
 #include "snapshot/run.h"
 #include "snapshot/window.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000, CHUNK_KEY_BYTES = 88 };
+enum { DUMPS_MAX = 2, TICK_MS = 200, PODS_STOP_EXPECTED_MS = 60 * 1000 };
 
 /* Pachyderm's probes of its store's health, which come and go. */
 #define PROBES_PREFIX "test/"
@@ -26,8 +26,7 @@ typedef struct cluster_backup {
     unsigned passes;
     pb_backup_result *result;
     pb_kubectl kubectl;
-    pb_pachyderm pachyderm;
-    pb_cluster_database database;
+    pb_rehearsal rehearsal; /* and what it found: Pachyderm, its database and bucket */
     pb_backup_ends ends;
     pb_run_options wanted;
     pb_run run;
@@ -44,61 +43,67 @@ typedef struct cluster_backup {
 
 /* ---- before anything is done ---- */
 
-static int refuse_plaintext(const pb_cluster_options *cluster, pb_error *error)
+/* A failure is told when it is found: there may be more. */
+static void on_check(void *context, const pb_check *check)
 {
-    bool stores_secrets =
-        cluster->dump != PB_DUMP_NONE || cluster->kubernetes == PB_KUBERNETES_NATIVE;
-    if (!stores_secrets || cluster->sealing.recipient_count || cluster->plaintext)
-        return 0;
-    pb_error_set(error, PB_ERROR_USAGE,
-                 "no --recipient is given, and a dump holds the key to every chunk, a capture the "
-                 "cluster's secrets");
-    return pb_error_hint(error, "make a key with `age-keygen -o key.txt`, keep it away from here, "
-                                "and give its public key: --recipient age1...; or say --plaintext");
+    const cluster_backup *self = context;
+    pb_buffer text = {0};
+    if (!check->failed) {
+        pb_log_line(self->session->options.log, PB_LOG_INFO, "rehearsal: %s: %s", check->name,
+                    check->text);
+        return;
+    }
+    pb_buffer_append_format(&text, "rehearsal: %s failed: %s%s%s", check->name, check->text,
+                            check->hint[0] ? "; " : "", check->hint);
+    pb_session_tell(self->session, &(pb_event){.kind = PB_EVENT_NOTE, .text = text.data});
+    pb_buffer_free(&text);
 }
 
-/* What sort(1) would find out only when the window is over. */
-static int check_scratch(const cluster_backup *self, uint64_t chunks, pb_error *error)
+/* False where another run has the namespace: then nothing else is of interest. */
+static bool undo(cluster_backup *self)
 {
-    uint64_t needed_bytes = chunks * CHUNK_KEY_BYTES;
-    if (self->cluster->dump == PB_DUMP_NONE)
-        return 0;
-    return pb_session_check_scratch(
-        self->session, needed_bytes > PB_CHUNK_SORT_MEMORY_BYTES ? needed_bytes : 0, NULL, error);
-}
-
-static int check(cluster_backup *self, pb_error *error)
-{
-    const pb_cluster_options *cluster = self->cluster;
-    uv_loop_t *loop = &self->session->loop;
     bool undone;
-    pb_session_phase(self->session, "checking");
-    if (refuse_plaintext(cluster, error) || check_scratch(self, 0, error) ||
-        pb_sealing_check(loop, &cluster->sealing, error) ||
-        (!self->session->options.dry_run &&
-         pb_cluster_undo(self->session, cluster, false, &undone, error)) ||
-        pb_pachyderm_read(&self->kubectl, &self->pachyderm, error) ||
-        (cluster->kubernetes == PB_KUBERNETES_VELERO && pb_velero_check(&self->kubectl, error)))
-        return -1;
-    if (self->pachyderm.paused)
+    pb_error error = {0};
+    if (self->session->options.dry_run)
+        pb_rehearse_suspension(&self->rehearsal);
+    else if (!self->rehearsal.lacks_cluster &&
+             pb_cluster_undo(self->session, self->cluster, false, &undone, &error))
+        pb_rehearsal_fail_cluster(&self->rehearsal, "suspension", &error);
+    return error.kind != PB_ERROR_BUSY;
+}
+
+/* Whatever can be tried before the cluster is suspended. The repository is left to the run, which
+ * writes its lease there and reads it back, unless there will be no run. */
+static int rehearse(cluster_backup *self, pb_error *error)
+{
+    pb_rehearsal *rehearsal = &self->rehearsal;
+    pb_session_phase(self->session, "rehearsing");
+    pb_rehearse_machine(rehearsal);
+    if (undo(self)) {
+        pb_rehearse_cluster(rehearsal);
+        pb_rehearse_database(rehearsal);
+        pb_rehearse_source(rehearsal, self->options->source);
+        if (rehearsal->failed)
+            pb_rehearse_repository(rehearsal, self->options->repository);
+    }
+    if (rehearsal->pachyderm.paused)
         pb_session_note(self->session, "Pachyderm is paused (`pachctl enterprise pause`): the "
                                        "capture will say so, and a restore unpauses it");
-    return cluster->dump == PB_DUMP_NONE
-               ? 0
-               : pb_cluster_database_open(self->session, cluster, &self->pachyderm, &self->database,
-                                          error);
+    return pb_rehearsal_end(rehearsal, error);
+}
+
+/* What only the number of chunks tells: as many objects as the bucket has, at most. */
+static int rehearse_room(cluster_backup *self, uint64_t chunks, pb_error *error)
+{
+    pb_rehearse_room(&self->rehearsal, chunks);
+    return pb_rehearsal_end(&self->rehearsal, error);
 }
 
 static int open_ends(cluster_backup *self, pb_error *error)
 {
-    pb_cluster_store store;
-    if (pb_cluster_store_open(self->session, self->cluster, &self->pachyderm, self->options->source,
-                              &store, error))
-        return -1;
-    int failed = pb_backup_ends_open(self->session, store.url, self->options->repository,
-                                     store.has_keys ? &store.keys : NULL, &self->ends, error);
-    pb_cluster_store_free(&store);
-    return failed;
+    const pb_cluster_store *bucket = &self->rehearsal.bucket;
+    return pb_backup_ends_open(self->session, bucket->url, self->options->repository,
+                               bucket->has_keys ? &bucket->keys : NULL, &self->ends, error);
 }
 
 static int begin_run(cluster_backup *self, pb_error *error)
@@ -200,10 +205,10 @@ static int copy_beforehand(cluster_backup *self, pb_error *error)
             return failed;
     }
     if (!self->passes)
-        return 0;
+        return rehearse_room(self, self->run.survey.before_objects, error);
     /* What would not be committed is no reason to suspend anything. */
     const pb_snapshot_file *copied = &self->run.donors[0].file;
-    return check_losses(self, copied, error) || check_scratch(self, copied->objects, error) ? -1
+    return check_losses(self, copied, error) || rehearse_room(self, copied->objects, error) ? -1
                                                                                             : 0;
 }
 
@@ -248,8 +253,8 @@ static int start_dump(cluster_backup *self, pb_artifact_kind kind, const char *p
 {
     pb_artifact_out *out;
     if (pb_artifact_dump(&self->ends.repository, self->run.intent.id, path, kind,
-                         &self->database.server, database, &self->cluster->sealing, sort, &out,
-                         error))
+                         &self->rehearsal.database.server, database, &self->cluster->sealing, sort,
+                         &out, error))
         return -1;
     self->dumps[self->dump_count++] = out;
     return 0;
@@ -264,12 +269,12 @@ static int start_dumps(cluster_backup *self, pb_error *error)
         return -1;
     if (self->cluster->dump == PB_DUMP_ALL)
         return start_dump(self, PB_ARTIFACT_DUMP_ALL, "database/all.sql",
-                          self->pachyderm.database_name, self->sort, error);
-    if (start_dump(self, PB_ARTIFACT_DUMP, "database/pachyderm.dump", self->pachyderm.database_name,
-                   self->sort, error))
+                          self->rehearsal.pachyderm.database_name, self->sort, error);
+    if (start_dump(self, PB_ARTIFACT_DUMP, "database/pachyderm.dump",
+                   self->rehearsal.pachyderm.database_name, self->sort, error))
         return -1;
-    const char *identity = self->database.identity;
-    if (!identity[0] || strcmp(identity, self->pachyderm.database_name) == 0)
+    const char *identity = self->rehearsal.database.identity;
+    if (!identity[0] || strcmp(identity, self->rehearsal.pachyderm.database_name) == 0)
         return 0;
     return start_dump(self, PB_ARTIFACT_DUMP, "database/dex.dump", identity, NULL, error);
 }
@@ -462,14 +467,14 @@ static void fill_record(cluster_backup *self)
     };
     pb_cluster_record *record = self->record;
     record->name_space = pb_duplicate(pb_slice_of(self->cluster->name_space));
-    record->pachyderm_version = pb_duplicate(pb_slice_of(self->pachyderm.version));
-    record->database_name = pb_duplicate(
-        pb_slice_of(self->cluster->dump == PB_DUMP_NONE ? "" : self->pachyderm.database_name));
-    record->identity_database =
-        pb_duplicate(pb_slice_of(self->database.identity ? self->database.identity : ""));
-    record->database_version = pb_duplicate(pb_slice_of(self->database.version.text));
+    record->pachyderm_version = pb_duplicate(pb_slice_of(self->rehearsal.pachyderm.version));
+    record->database_name = pb_duplicate(pb_slice_of(
+        self->cluster->dump == PB_DUMP_NONE ? "" : self->rehearsal.pachyderm.database_name));
+    record->identity_database = pb_duplicate(
+        pb_slice_of(self->rehearsal.database.identity ? self->rehearsal.database.identity : ""));
+    record->database_version = pb_duplicate(pb_slice_of(self->rehearsal.database.version.text));
     record->kubernetes = pb_duplicate(pb_slice_of(kinds[self->cluster->kubernetes]));
-    record->paused = self->pachyderm.paused;
+    record->paused = self->rehearsal.pachyderm.paused;
     pb_buffer name = {0};
     if (self->cluster->kubernetes == PB_KUBERNETES_VELERO) {
         /* A run that is taken up makes another one. */
@@ -505,7 +510,8 @@ static int dry_run(cluster_backup *self, pb_error *error)
     int64_t started_ms = pb_clock_monotonic_ms();
     if (run_pass(self, "comparing", true, &self->result->snapshot, error))
         return -1;
-    if (check_losses(self, &self->result->snapshot, error))
+    if (check_losses(self, &self->result->snapshot, error) ||
+        rehearse_room(self, self->result->snapshot.objects, error))
         return -1;
     const pb_cluster_record *last =
         self->run.survey.has_base ? self->run.survey.base.cluster : NULL;
@@ -517,7 +523,7 @@ static int dry_run(cluster_backup *self, pb_error *error)
 
 static int work(cluster_backup *self, pb_error *error)
 {
-    if (check(self, error))
+    if (rehearse(self, error))
         return -1;
     pb_session_phase(self->session, "opening");
     if (open_ends(self, error) || begin_run(self, error))
@@ -547,6 +553,13 @@ int pb_cluster_backup(pb_session *session, const pb_backup_options *options,
         .kubectl = pb_cluster_kubectl(session, cluster),
         .record = pb_allocate_zeroed(1, sizeof *self.record),
     };
+    self.rehearsal = (pb_rehearsal){
+        .session = session,
+        .cluster = cluster,
+        .kubectl = self.kubectl,
+        .each = on_check,
+        .context = &self,
+    };
     int ended = work(&self, error);
     if (!ret_result->snapshot.cluster && !ended)
         ret_result->snapshot.cluster = self.record; /* of a dry run */
@@ -560,8 +573,7 @@ int pb_cluster_backup(pb_session *session, const pb_backup_options *options,
     pb_buffer_free(&self.rights);
     pb_run_end(&self.run, ended ? error : NULL);
     pb_backup_ends_close(&self.ends);
-    pb_cluster_database_close(&self.database);
-    pb_pachyderm_free(&self.pachyderm);
+    pb_rehearsal_free(&self.rehearsal);
     session->suspended_ms = 0;
     ret_result->elapsed_ms = pb_clock_monotonic_ms() - started_ms;
     return ended;

@@ -6,11 +6,12 @@
 #include "snapshot/backup.h"
 #include "snapshot/cluster.h"
 
-/* Checks all that can be checked; copies the bucket while the cluster lives (`passes` times);
- * suspends what writes; at once copies what is new since, dumps the databases and captures
- * Kubernetes objects; resumes, whatever came of that; holds the manifest against the dump, and
- * commits. -1: nothing is committed, and the cluster runs again unless the error says otherwise.
- * options->source may be NULL: it is read from the cluster; options->prefix is not looked at. */
+/* Rehearses all that can be tried (rehearsal.h); copies the bucket while the cluster lives
+ * (`passes` times); suspends what writes; at once copies what is new since, dumps the databases and
+ * captures Kubernetes objects; resumes, whatever came of that; holds the manifest against the dump,
+ * and commits. -1: nothing is committed, and the cluster runs again unless the error says
+ * otherwise. options->source may be NULL: it is read from the cluster; options->prefix is not
+ * looked at. */
 int pb_cluster_backup(pb_session *session, const pb_backup_options *options,
                       const pb_cluster_options *cluster, unsigned passes,
                       pb_backup_result *ret_result, pb_error *error);

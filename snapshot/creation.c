@@ -65,6 +65,8 @@ static const char *const names[KEYS] = {
     "A-c", "a-c", "a/b", "e\xcc\x81", [CREATE_ONLY] = "once", "\xc3\xa9",
 };
 
+#define PROBE_BODY PB_SLICE_LITERAL("{\"pbcopy\":\"probe\"}\n")
+
 typedef struct probe_keys {
     pb_buffer keys[KEYS];
     char prefix[32];
@@ -81,6 +83,12 @@ static void name_probe(probe_keys *probe)
         pb_buffer_append_format(&probe->keys[i], "%s%s", probe->prefix, names[i]);
 }
 
+static void free_probe(probe_keys *probe)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        pb_buffer_free(&probe->keys[i]);
+}
+
 static pb_slice key_of(const probe_keys *probe, size_t i)
 {
     return pb_buffer_slice(&probe->keys[i]);
@@ -89,10 +97,10 @@ static pb_slice key_of(const probe_keys *probe, size_t i)
 /* Writes one key twice, create-only. */
 static int probe_create_only(pb_repository *repository, const probe_keys *probe, pb_error *error)
 {
-    pb_slice body = PB_SLICE_LITERAL("{\"pbcopy\":\"probe\"}\n");
     pb_error refused = {0};
     for (size_t i = 0; i < KEYS; i++)
-        if (pb_store_write(repository->store, key_of(probe, i), body, i == CREATE_ONLY, error))
+        if (pb_store_write(repository->store, key_of(probe, i), PROBE_BODY, i == CREATE_ONLY,
+                           error))
             return -1;
     int again = pb_store_write(repository->store, key_of(probe, CREATE_ONLY),
                                PB_SLICE_LITERAL("{}\n"), true, &refused);
@@ -134,14 +142,15 @@ static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_
     return 0;
 }
 
-/* Who may not delete leaves them. */
-static void delete_probe(pb_repository *repository, const probe_keys *probe)
+/* Those from key number `first` on. Who may not delete leaves them. */
+static void delete_probe(pb_repository *repository, const probe_keys *probe, size_t first,
+                         size_t count)
 {
     pb_slice keys[KEYS];
     pb_error ignored = {0};
-    for (size_t i = 0; i < KEYS; i++)
-        keys[i] = key_of(probe, i);
-    pb_store_request request = {.operation = PB_STORE_DELETE, .keys = keys, .key_count = KEYS};
+    for (size_t i = 0; i < count; i++)
+        keys[i] = key_of(probe, first + i);
+    pb_store_request request = {.operation = PB_STORE_DELETE, .keys = keys, .key_count = count};
     if (pb_store_call(repository->store, &request, &ignored))
         pb_session_note(repository->session,
                         "the probe objects under %s stay, which does no harm: %s", probe->prefix,
@@ -155,10 +164,21 @@ static int probe_store(pb_repository *repository, pb_error *error)
     int failed =
         probe_create_only(repository, &probe, error) || probe_listing(repository, &probe, error);
     if (!failed)
-        delete_probe(repository, &probe);
-    for (size_t i = 0; i < KEYS; i++)
-        pb_buffer_free(&probe.keys[i]);
+        delete_probe(repository, &probe, 0, KEYS);
+    free_probe(&probe);
     return failed ? -1 : 0;
+}
+
+int pb_creation_probe(pb_repository *repository, pb_error *error)
+{
+    probe_keys probe = {0};
+    name_probe(&probe);
+    int failed =
+        pb_repository_write_proven(repository, key_of(&probe, CREATE_ONLY), PROBE_BODY, error);
+    if (!failed)
+        delete_probe(repository, &probe, CREATE_ONLY, 1);
+    free_probe(&probe);
+    return failed ? pb_error_context(error, "writing to %s", pb_store_name(repository->store)) : 0;
 }
 
 /* ---- the mark ---- */

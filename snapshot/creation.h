@@ -15,4 +15,9 @@ int pb_creation_check(pb_repository *repository, pb_error *error);
  * takes different keys for one. */
 int pb_creation_make(pb_repository *repository, pb_error *error);
 
+/* Writes an object of a name of its own under probe/ into a repository, reads it back and deletes
+ * it: whether it may be written to. Where it may not delete, the object stays, and a note says so.
+ */
+int pb_creation_probe(pb_repository *repository, pb_error *error);
+
 #endif

@@ -1,16 +1,9 @@
-/* snapshot/doctor.h - `pbcopy doctor`: would a backup work? Looks at everything and changes
- * nothing; and `pbcopy init`: a configuration from what a namespace says. Main thread. */
+/* snapshot/doctor.h - `pbcopy doctor`: would a backup work? A rehearsal of one and no more;
+ * and `pbcopy init`: a configuration from what a namespace says. Main thread. */
 #ifndef PB_SNAPSHOT_DOCTOR_H
 #define PB_SNAPSHOT_DOCTOR_H
 
-#include "snapshot/cluster.h"
-
-typedef struct pb_check {
-    const char *name; /* "kubectl", "right to patch deployments", "repository", ... */
-    bool failed;
-    const char *text; /* what was found */
-    const char *hint; /* how to mend it; "" where there is nothing to say */
-} pb_check;
+#include "snapshot/rehearsal.h"
 
 typedef struct pb_doctor_options {
     const char *source;     /* NULL: the cluster's */

@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "copier/store/sequence.h"
 #include "snapshot/creation.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 int pb_repository_write_proven(pb_repository *repository, pb_slice key, pb_slice text,
@@ -55,6 +56,7 @@ static int open_file(pb_repository *repository, bool may_make, pb_error *error)
         return repository->session->options.dry_run ? 0 : pb_creation_make(repository, error);
     pb_error_set(error, PB_ERROR_NOT_FOUND, "%s is empty: there is no repository",
                  pb_store_name(repository->store));
+    snprintf(error->code, sizeof error->code, "%s", PB_CODE_EMPTY);
     return pb_error_hint(error, "`pbcopy backup SOURCE REPOSITORY` makes one");
 }
 

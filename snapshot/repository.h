@@ -19,6 +19,9 @@ struct pb_repository {
     bool made; /* there is a pbcopy.json (a dry run does not make one) */
 };
 
+/* The code of a NOT_FOUND for a place that is there, and empty. */
+#define PB_CODE_EMPTY "empty"
+
 /* Opens a repository. With `make`, an empty place becomes one (and the store is asked whether it
  * honours create-only writes); a place that holds other things is USAGE, an absent one NOT_FOUND.
  */

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "cluster/process/sealing.h"
 #include "manifest/cluster_record.h"
+#include <stdatomic.h>
 #include <uv.h>
 
 /* How to reach a server. Strings are borrowed; NULL: what libpq finds by itself (PG* environment,
@@ -42,6 +43,13 @@ int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, cons
 /* Is anybody else connected to it? */
 int pb_database_is_in_use(uv_loop_t *loop, const pb_database_server *server, const char *database,
                           bool *ret_in_use, pb_error *error);
+
+/* Would a dump get all of it? Asks for the rights to read every table, sequence and large object,
+ * and lets the dump's program go through the schema (DUMP_ALL: through that of all databases, and
+ * the roles), of which nothing is kept. REFUSED, naming up to three of what may not be read. Runs
+ * the loop, for seconds with a large schema; `cancelled` may be NULL. */
+int pb_dump_rehearse(uv_loop_t *loop, const pb_database_server *server, pb_artifact_kind kind,
+                     const char *database, const atomic_bool *cancelled, pb_error *error);
 
 /* ---- a dump on its way out ---- */
 

@@ -196,7 +196,7 @@ static int start_dumper(uv_loop_t *loop, pb_dump *dump, pb_error *error)
     pb_database_call call;
     pb_database_arguments(&dump->options.server, all ? NULL : dump->database, &call);
     arguments[count++] = all ? "pg_dumpall" : "pg_dump";
-    arguments[count++] = "--lock-wait-timeout=60000";
+    arguments[count++] = PB_DATABASE_LOCK_WAIT;
     if (!all) {
         arguments[count++] = "--format=custom";
         arguments[count++] = "--compress=0"; /* zstd does better, outside */

@@ -173,8 +173,8 @@ void pb_database_judge(pb_slice said, pb_error *error)
 
 /* ---- questions ---- */
 
-static int ask(uv_loop_t *loop, const pb_database_server *server, const char *database,
-               const char *question, pb_buffer *ret_answer, pb_error *error)
+int pb_database_ask(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                    const char *question, pb_buffer *ret_answer, pb_error *error)
 {
     pb_database_call call;
     const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 10] = {
@@ -204,10 +204,10 @@ int pb_database_server_version(uv_loop_t *loop, const pb_database_server *server
                                pb_error *error)
 {
     pb_buffer answer = {0};
-    if (ask(loop, server, database,
-            "SELECT current_setting('server_version_num') || ' ' || "
-            "split_part(current_setting('server_version'), ' ', 1)",
-            &answer, error)) {
+    if (pb_database_ask(loop, server, database,
+                        "SELECT current_setting('server_version_num') || ' ' || "
+                        "split_part(current_setting('server_version'), ' ', 1)",
+                        &answer, error)) {
         pb_buffer_free(&answer);
         return -1;
     }
@@ -253,7 +253,7 @@ int pb_database_is_empty(uv_loop_t *loop, const pb_database_server *server, cons
         "FROM pg_namespace WHERE nspname NOT IN ('public', 'information_schema') AND nspname !~ "
         "'^pg_')";
     pb_buffer answer = {0};
-    int failed = ask(loop, server, database, question, &answer, error);
+    int failed = pb_database_ask(loop, server, database, question, &answer, error);
     if (!failed)
         *ret_empty = answer.data[0] == 't';
     pb_buffer_free(&answer);
@@ -267,7 +267,7 @@ int pb_database_is_in_use(uv_loop_t *loop, const pb_database_server *server, con
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
         "pg_backend_pid() AND backend_type = 'client backend')";
     pb_buffer answer = {0};
-    int failed = ask(loop, server, database, question, &answer, error);
+    int failed = pb_database_ask(loop, server, database, question, &answer, error);
     if (!failed)
         *ret_in_use = answer.data[0] == 't';
     pb_buffer_free(&answer);

@@ -27,6 +27,14 @@ void pb_database_arguments(const pb_database_server *server, const char *databas
                            pb_database_call *ret_call);
 void pb_database_call_free(pb_database_call *call);
 
+/* An answer of psql, appended without its formats; it ends in a newline where there is one, and has
+ * a NUL behind it. On -1 too, *ret_answer is the caller's. Runs the loop. */
+int pb_database_ask(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                    const char *question, pb_buffer *ret_answer, pb_error *error);
+
+/* A dump waits so long for a table that somebody else has locked. */
+#define PB_DATABASE_LOCK_WAIT "--lock-wait-timeout=60000"
+
 /* Gives the error of a child of PostgreSQL its kind, and a hint, by what it said. Pure. */
 void pb_database_judge(pb_slice said, pb_error *error);
 

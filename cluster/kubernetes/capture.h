@@ -24,6 +24,19 @@ void pb_capture_append_rights(const json_t *items, const char *name_space, pb_bu
 /* Is a subject of a binding an account of the namespace, or all of them? Pure. */
 bool pb_capture_is_account_of(const json_t *subject, const char *name_space);
 
+/* Does every API group answer? UNREACHABLE, naming it, where one does not: an aggregated API that
+ * is down. A kubectl that asks for all groups at once says nothing of such a one, and its kinds
+ * would be missing from a capture. For the time before a window: it starts kubectl twice, and once
+ * more for each group without kinds. Runs the loop. */
+int pb_capture_check_groups(const pb_kubectl *kubectl, pb_error *error);
+
+/* The versions ("example.com/v1", an array that the caller owns) of those groups of an APIGroupList
+ * of which api-resources names no kind; metrics are left out. FAILED where it is no such list.
+ * Pure.
+ */
+int pb_capture_silent_groups(const json_t *groups, pb_slice names, json_t **ret_versions,
+                             pb_error *error);
+
 /* Of `kubectl api-resources --output name` (a line each) those that are read, with commas between
  * them: not kinds of which nothing is wanted, and of a kind that "extensions" has beside its new
  * group only the new one. FAILED where a line is no name, or none is left. Appends. Pure. */

@@ -106,6 +106,12 @@ bool pb_capture_wants(const json_t *object)
 
 /* ---- kinds ---- */
 
+/* `group` with the dot before it. */
+static bool is_metrics(const char *group)
+{
+    return strstr(group, ".metrics.k8s.io") != NULL;
+}
+
 static bool is_read(const char *name, const char *all)
 {
     static const char *const unread[] = {
@@ -119,7 +125,7 @@ static bool is_read(const char *name, const char *all)
         "csistoragecapacities.storage.k8s.io",
     };
     const char *group = strchr(name, '.');
-    if (is_one_of(name, unread, COUNT(unread)) || (group && strstr(group, ".metrics.k8s.io")))
+    if (is_one_of(name, unread, COUNT(unread)) || (group && is_metrics(group)))
         return false;
     if (group == NULL || strcmp(group, ".extensions") != 0)
         return true;
@@ -154,6 +160,42 @@ int pb_capture_kinds(pb_slice names, pb_buffer *ret_kinds, pb_error *error)
     if (done == 0 && ret_kinds->size == start)
         done = pb_error_set(error, PB_ERROR_FAILED, "kubectl api-resources: names no kind");
     return done;
+}
+
+/* A kind has no dot: what follows the first one is the group. */
+static bool has_kinds(const char *names, const char *group)
+{
+    for (const char *line = names; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        size_t size = strcspn(line, "\n"), kind = strcspn(line, ".\n");
+        if (size - kind == strlen(group) && strncmp(line + kind, group, size - kind) == 0)
+            return true;
+    }
+    return false;
+}
+
+int pb_capture_silent_groups(const json_t *groups, pb_slice names, json_t **ret_versions,
+                             pb_error *error)
+{
+    json_t *list, *item, *versions = json_array();
+    char *lines = pb_duplicate(names);
+    size_t i;
+    int failed = pb_json_array(groups, "groups", "the list of APIs", &list, error);
+    if (!failed)
+        json_array_foreach(list, i, item)
+        {
+            pb_buffer group = {0};
+            const char *version = pb_object_text(item, "preferredVersion.groupVersion");
+            pb_buffer_append_format(&group, ".%s", pb_object_text(item, "name"));
+            if (version[0] && !is_metrics(group.data) && !has_kinds(lines, group.data))
+                json_array_append_new(versions, json_string(version));
+            pb_buffer_free(&group);
+        }
+    free(lines);
+    if (failed)
+        json_decref(versions);
+    else
+        *ret_versions = versions;
+    return failed;
 }
 
 /* ---- stripping ---- */

@@ -101,15 +101,15 @@ class BadInput(ClusterScenario):
     def test_dumps_that_are_not_whole(self):
         here = self.pachyderm(chunks=500, workers=1)
         # Dies late: half of it is through by then.
-        self.program("pg_dump", 'if [[ $1 == --version || "$*" != *pachyderm* ]]; then exec "$REAL" "$@"; fi\n'
+        self.program("pg_dump", 'if [[ $1 == --version || $1 == --schema-only || "$*" != *pachyderm* ]]; then exec "$REAL" "$@"; fi\n'
                                 '"$REAL" "$@" | head -c 20000\necho "pg_dump: error: connection lost" >&2; exit 1')
         self.fails(here, scenario.FAILED, "connection lost")
         # Ends with 0, and is cut: in the middle, and where a block ends.
         for size in (300, 20000, 45000):
-            self.program("pg_dump", 'if [[ $1 == --version || "$*" != *pachyderm* ]]; then exec "$REAL" "$@"; fi\n'
+            self.program("pg_dump", 'if [[ $1 == --version || $1 == --schema-only || "$*" != *pachyderm* ]]; then exec "$REAL" "$@"; fi\n'
                                     f'"$REAL" "$@" | head -c {size}\nexit 0')
             self.fails(here, scenario.DAMAGED, "not whole")
-        self.program("pg_dump", 'if [[ $1 == --version || "$*" != *dex* ]]; then exec "$REAL" "$@"; fi\n'
+        self.program("pg_dump", 'if [[ $1 == --version || $1 == --schema-only || "$*" != *dex* ]]; then exec "$REAL" "$@"; fi\n'
                                 'exec sleep 0')
         self.fails(here, scenario.DAMAGED, "dex")
         os.remove(os.path.join(self.programs, "pg_dump"))
@@ -134,7 +134,7 @@ class BadInput(ClusterScenario):
     def test_a_writer_that_comes_back(self):
         here = self.pachyderm(chunks=10, workers=1)
         # Dumping takes a while; meanwhile somebody scales pachd up and down again.
-        self.program("pg_dump", 'if [[ $1 != --version ]]; then sleep 3; fi\nexec "$REAL" "$@"')
+        self.program("pg_dump", 'if [[ $1 != --version && $1 != --schema-only ]]; then sleep 3; fi\nexec "$REAL" "$@"')
 
         def meddle():
             scenario.wait_until(lambda: here.is_suspended() and not self.cluster.pods(here.namespace, app="pachd")
@@ -155,8 +155,8 @@ class BadInput(ClusterScenario):
         held = os.path.join(self.folder, "held")
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(f"{held}-once")
-        self.program("pg_dump", f'[[ $1 == --version ]] || ! mkdir {held}-once 2>/dev/null || touch {held}\n'
-                                f'while [[ $1 != --version && -e {held} ]]; do sleep 0.1; done\nexec "$REAL" "$@"')
+        self.program("pg_dump", f'[[ $1 == --version || $1 == --schema-only ]] || ! mkdir {held}-once 2>/dev/null || touch {held}\n'
+                                f'while [[ $1 != --version && $1 != --schema-only && -e {held} ]]; do sleep 0.1; done\nexec "$REAL" "$@"')
 
         def work():
             scenario.wait_until(lambda: os.path.exists(held), 60, "the window", poll_s=0.05)
@@ -224,7 +224,7 @@ class BadInput(ClusterScenario):
 
     def test_a_second_backup_at_once(self):
         here = self.pachyderm(chunks=50, workers=1)
-        self.program("pg_dump", 'if [[ $1 != --version ]]; then sleep 4; fi\nexec "$REAL" "$@"')
+        self.program("pg_dump", 'if [[ $1 != --version && $1 != --schema-only ]]; then sleep 4; fi\nexec "$REAL" "$@"')
         first = self.begin("backup", "--config", self.configuration(here), **self.environment())
         scenario.wait_until(here.is_suspended, 60, poll_s=0.1)
         # Into the same repository, and into another one.

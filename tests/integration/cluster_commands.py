@@ -199,12 +199,12 @@ class Commands(ClusterScenario):
         self.assertRegex(run.stdout, r"(?m)^gone +10$")
 
     def failing(self, name):
-        """A PATH on which a program of this name fails at once, but for --version."""
+        """A PATH on which a program of this name fails at once, but not before the window."""
         folder = os.path.join(self.folder, "failing")
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, name)
         with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/sh\n[ "$1" = --version ] && exec {shutil.which(name)} "$@"\nexit 1\n')
+            file.write(f'#!/bin/sh\n[ "$1" = --version -o "$1" = --schema-only ] && exec {shutil.which(name)} "$@"\nexit 1\n')
         os.chmod(path, 0o755)
         return f"{folder}:{os.environ['PATH']}"
 

@@ -199,7 +199,7 @@ class Suspension(ClusterScenario):
         os.makedirs(folder, exist_ok=True)
         path, self.dumping = os.path.join(folder, "pg_dump"), os.path.join(folder, "dumping")
         with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\n[[ $1 == --version ]] || {{ touch "{self.dumping}"; sleep 25; }}\n'
+            file.write(f'#!/bin/bash\n[[ $1 == --version || $1 == --schema-only ]] || {{ touch "{self.dumping}"; sleep 25; }}\n'
                        f'exec {shutil.which("pg_dump")} "$@"\n')
         os.chmod(path, 0o755)
         run = self.begin("backup", "--config", self.configuration(here), *arguments,

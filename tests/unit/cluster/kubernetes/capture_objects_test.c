@@ -249,6 +249,37 @@ static void kinds_that_are_read(void **state)
     pb_buffer_free(&kinds);
 }
 
+/* As a kubectl that asks for all groups at once names kinds: none of a group that is down. */
+static void groups_without_kinds_are_seen(void **state)
+{
+    (void)state;
+    json_t *groups = json_loads(
+        "{\"groups\":["
+        "{\"name\":\"apps\",\"preferredVersion\":{\"groupVersion\":\"apps/v1\"}},"
+        "{\"name\":\"example.com\",\"preferredVersion\":{\"groupVersion\":\"example.com/v2\"}},"
+        "{\"name\":\"metrics.k8s.io\",\"preferredVersion\":{\"groupVersion\":\"m/v1\"}},"
+        "{\"name\":\"external.metrics.k8s.io\",\"preferredVersion\":{\"groupVersion\":\"m/v2\"}},"
+        "{\"name\":\"batch\",\"preferredVersion\":{\"groupVersion\":\"batch/v1\"}}]}",
+        0, NULL);
+    json_t *versions = NULL;
+    pb_error error = {0};
+    assert_non_null(groups);
+    assert_int_equal(pb_capture_silent_groups(groups,
+                                              PB_SLICE_LITERAL("pods\ndeployments.apps\n"
+                                                               "things.of.example.com\n"
+                                                               "jobs.batch"),
+                                              &versions, &error),
+                     0);
+    assert_int_equal(json_array_size(versions), 1);
+    assert_string_equal(json_string_value(json_array_get(versions, 0)), "example.com/v2");
+    json_decref(versions);
+    json_decref(groups);
+    groups = json_object();
+    assert_int_equal(
+        pb_capture_silent_groups(groups, PB_SLICE_LITERAL("pods\n"), &versions, &error), -1);
+    json_decref(groups);
+}
+
 static void damaged_lines_are_named_not_quoted(void **state)
 {
     (void)state;
@@ -289,6 +320,7 @@ int main(void)
         cmocka_unit_test(recorded_counts_are_put_in),
         cmocka_unit_test(objects_come_once_and_in_order),
         cmocka_unit_test(kinds_that_are_read),
+        cmocka_unit_test(groups_without_kinds_are_seen),
         cmocka_unit_test(damaged_lines_are_named_not_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

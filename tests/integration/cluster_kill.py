@@ -160,9 +160,9 @@ class Kill(ClusterScenario):
         here = self.pachyderm(chunks=100, workers=1)
         here.start_simulation()
         allowed_s = 20
-        # age is called once before, to see whether it takes the recipient; the capture is rehearsed, and so is sort.
+        # age is called once before, to see whether it takes the recipient; the kinds are asked for twice, and sort sorts once.
         for program, argument, call in (("pg_dump", "--format", 1), ("pg_restore", "--file", 1), ("age", "--encrypt", 2),
-                                        ("kubectl", "api-resources", 2), ("kubectl", "patch", 1)):
+                                        ("kubectl", "api-resources", 3), ("kubectl", "patch", 1)):
             with self.subTest(program, argument=argument):
                 path, mark = self.hanging(program, argument, call)
                 started = time.monotonic()

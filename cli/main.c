@@ -326,7 +326,8 @@ static int in_session(pb_invocation *self, int (*command)(pb_invocation *self, p
         return -1;
     watch_signals(self);
     int failed = command(self, error);
-    if (failed && error->kind == PB_ERROR_CANCELLED) {
+    /* One with a hint says by itself how things stand. */
+    if (failed && error->kind == PB_ERROR_CANCELLED && !error->hint[0]) {
         bool backs_up = options->command == PB_COMMAND_BACKUP;
         pb_error_set(error, PB_ERROR_CANCELLED, "cancelled%s",
                      backs_up ? ": nothing was committed" : "");

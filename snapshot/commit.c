@@ -131,14 +131,21 @@ int pb_commit(pb_repository *repository, const pb_snapshot_file *file, pb_error 
             failed = -1;
         }
     }
+    bool is_sent = !failed;
     if (!failed)
         failed = pb_repository_write_proven(repository, pb_buffer_slice(&key),
                                             pb_buffer_slice(&text), error);
     if (failed && error->kind == PB_ERROR_EXISTS)
         failed =
             look_what_is_there(repository, pb_buffer_slice(&key), pb_buffer_slice(&text), error);
-    if (failed)
+    if (failed && is_sent && error->kind == PB_ERROR_CANCELLED) {
+        pb_error_set(error, PB_ERROR_CANCELLED,
+                     "cancelled while snapshot %s was being committed: the store may have it",
+                     file->id);
+        pb_error_hint(error, "`pbcopy snapshots` shows whether it is complete");
+    } else if (failed) {
         pb_error_context(error, "committing snapshot %s", file->id);
+    }
     pb_buffer_free(&text);
     pb_buffer_free(&key);
     return failed;

@@ -71,6 +71,18 @@ class Kill(ClusterScenario):
     def elapsed_since_mark(self):
         return time.time() - os.path.getmtime(os.path.join(self.marks, "begun"))
 
+    def begin_until(self, here, name, fault, is_there, slow):
+        """A backup that has come to this moment."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self.marks, "begun"))
+        self.before = here.origin.bucket("repository").list()
+        here.origin.set_faults(*([fault] if fault else []))
+        run = self.begin("backup", "--config", self.configuration(here), "-v", **slow)
+        scenario.wait_until(lambda: is_there() or run.is_over(), 120, name, poll_s=0.02)
+        if run.is_over():
+            self.fail(f"{name}: over before it was killed\n{run.wait()}")
+        return run
+
     def test_moments(self):
         here = self.pachyderm(chunks=1000, workers=2)
         here.start_simulation()
@@ -79,14 +91,7 @@ class Kill(ClusterScenario):
         inside = 0
         moments = self.moments(here)
         for number, (name, fault, is_there) in enumerate(moments):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(self.marks, "begun"))
-            self.before = here.origin.bucket("repository").list()
-            here.origin.set_faults(*([fault] if fault else []))
-            run = self.begin("backup", "--config", self.configuration(here), "-v", **slow)
-            scenario.wait_until(lambda: is_there() or run.is_over(), 120, name, poll_s=0.02)
-            if run.is_over():
-                self.fail(f"{name}: over before it was killed\n{run.wait()}")
+            run = self.begin_until(here, name, fault, is_there, slow)
             run.kill(signal.SIGKILL)
             run.wait()
             here.origin.set_faults()
@@ -120,6 +125,27 @@ class Kill(ClusterScenario):
         there.create("pachyderm", "dex")
         self.restore(here, self.new_namespace("again"), there)
         self.assert_agrees(there, here.origin.bucket("restored"))
+
+    def test_interrupts_at_the_same_moments(self):
+        """Nobody needs to run anything after Ctrl-C: the cluster runs, and what was not committed is not there."""
+        here = self.pachyderm(chunks=300, workers=1)
+        here.start_simulation()
+        slow = {**self.environment(), "PATH": self.slow_dumps()}
+        committed = 0
+        for name, fault, is_there in self.moments(here):
+            run = self.begin_until(here, name, fault, is_there, slow)
+            run.kill(signal.SIGINT)
+            ended = run.wait()
+            here.origin.set_faults()
+            with self.subTest(name):
+                self.assertIn(ended.exit_code, (scenario.CANCELLED, scenario.OK), ended)
+                self.assertFalse(here.is_suspended(), ended)
+                self.assertTrue(here.is_scaled_up(), ended)
+                told = len(self.committed(here.origin.url("repository"))) if self.before else 0
+                if "was being committed" not in ended.stderr:
+                    self.assertEqual(told - committed, int(ended.exit_code == scenario.OK), ended)
+                committed = told
+            scenario.wait_until(here.is_up, 60, "all to run again", poll_s=0.3)
 
     def test_signals(self):
         here = self.pachyderm(chunks=100, workers=1)

@@ -49,7 +49,9 @@ void pb_watch_path(pb_slice kind, const char *name_space, const char *name, pb_b
         pb_buffer_append_format(ret_path, "/apis/%.*s/v1", (int)(kind.size - size - 1), dot + 1);
     else
         pb_buffer_append_text(ret_path, "/api/v1");
-    pb_buffer_append_format(ret_path, "/namespaces/%s/%.*s?watch=true&timeoutSeconds=" TIMEOUT_S,
+    pb_buffer_append_format(ret_path,
+                            "/namespaces/%s/%.*s?watch=true&resourceVersion=0"
+                            "&timeoutSeconds=" TIMEOUT_S,
                             name_space, (int)size, kind.data);
     if (name)
         pb_buffer_append_format(ret_path, "&fieldSelector=metadata.name%%3D%s", name);
@@ -75,6 +77,17 @@ bool pb_watch_apply(json_t *items, pb_slice line)
     return known;
 }
 
+/* A Status says why, if that is what came; anything else is not repeated. */
+static void log_wrong(const stream *self, pb_slice line)
+{
+    json_t *event = json_loadb(line.data, line.size, 0, NULL);
+    bool is_error = strcmp(pb_object_text(event, "type"), "ERROR") == 0;
+    const char *text = is_error ? pb_object_text(event, "object.message") : "not a change";
+    pb_log_line(self->watch->kubectl->log, PB_LOG_INFO,
+                "the watch of %s failed: %s; it is listed instead", self->path.data, text);
+    json_decref(event);
+}
+
 static void end(stream *self)
 {
     pb_error why = {0};
@@ -91,8 +104,9 @@ static void take_lines(stream *self, json_t *items)
         char *newline = memchr(line, '\n', self->text.size - taken);
         if (!newline)
             break;
-        if (items && !self->given_up &&
-            !pb_watch_apply(items, (pb_slice){line, (size_t)(newline - line)})) {
+        pb_slice said = {line, (size_t)(newline - line)};
+        if (items && !self->given_up && !pb_watch_apply(items, said)) {
+            log_wrong(self, said);
             self->given_up = true;
             end(self);
         }

@@ -46,8 +46,10 @@ const json_t *pb_watch_items(const pb_watch *watch);
 int pb_watch_until(pb_watch *watch, const pb_awaited *awaited, pb_buffer *ret_what,
                    pb_error *error);
 
-/* What is to be asked for a kind: "/api/v1/namespaces/NS/pods?watch=true", and of `name` alone
- * where that is not NULL. Pure. */
+/* What is to be asked for a kind: "/api/v1/namespaces/NS/pods?watch=true&...", and of `name` alone
+ * where that is not NULL. The watch begins with what the API server has in its cache
+ * (resourceVersion=0), which may be a moment old, and tells all that came after it: for the newest
+ * (no version) an API server on an old etcd waits for seconds, and may fail. Pure. */
 void pb_watch_path(pb_slice kind, const char *name_space, const char *name, pb_buffer *ret_path);
 /* Brings items up to date by a line of a watch: an object comes, changes or goes. False where the
  * line is none of these: an error, or damaged. Pure. */

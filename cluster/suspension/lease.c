@@ -14,6 +14,10 @@ enum {
     PAUSE_MS = 500,
 };
 
+/* kubectl would first get the API server's description of all kinds, and read it: as long again as
+ * the call takes. What a ConfigMap is, is known. */
+#define NO_VALIDATION "--validate=false"
+
 typedef struct pb_suspension_lease {
     pb_suspension *suspension; /* what the record says is written under the lock */
     pb_kubectl kubectl;        /* the thread's, with a loop of its own */
@@ -29,7 +33,8 @@ typedef struct pb_suspension_lease {
 /* The API server's: that of an object which it would make. */
 static int server_time(const pb_kubectl *kubectl, int64_t *ret_utc_ms, pb_error *error)
 {
-    const char *const arguments[] = {"create", "--filename=-", "--dry-run=server", NULL};
+    const char *const arguments[] = {"create", "--filename=-", "--dry-run=server", NO_VALIDATION,
+                                     NULL};
     json_t *object = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap",
                                "metadata", "name", "pbcopy-clock");
     json_t *made;
@@ -114,7 +119,7 @@ static int see_again(const pb_kubectl *kubectl, pb_suspension *suspension, pb_er
  * be of an earlier write of this very process: then it is seen again, and written again. */
 static int replace(const pb_kubectl *kubectl, pb_suspension *suspension, pb_error *error)
 {
-    const char *const arguments[] = {"replace", "--filename=-", NULL};
+    const char *const arguments[] = {"replace", "--filename=-", NO_VALIDATION, NULL};
     pb_kubectl once = *kubectl;
     int64_t until_ms = pb_clock_monotonic_ms() + kubectl->patience_ms;
     once.patience_ms = 0;

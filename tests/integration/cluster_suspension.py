@@ -119,7 +119,8 @@ class Suspension(ClusterScenario):
 
         scenario.wait_until(is_slow, 60, "the slow pod alone")
         pod, = self.cluster.pods(here.namespace, app="pachd")
-        run = self.succeed("suspend", "--config", self.configuration(here, grace=3), **self.environment())
+        run = self.succeed("suspend", "--config", self.configuration(here, grace=3), "-v", **self.environment())
+        self.assertNotIn("the watch of", run.stderr)  # none failed
         self.assertLess(run.seconds, 80)
         self.assertIn(f"shortened the grace period of Pod {pod} to 3 s\n", run.stderr)
         self.assertEqual(run.stderr.count("shortened"), 1, run)  # of the others none is longer

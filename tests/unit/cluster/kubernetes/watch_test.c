@@ -88,11 +88,14 @@ static void a_path_is_that_of_the_kind(void **state)
     static const struct {
         const char *kind, *name, *path;
     } cases[] = {
-        {"pods", NULL, "/api/v1/namespaces/prod/pods?watch=true&timeoutSeconds=240"},
+        {"pods", NULL,
+         "/api/v1/namespaces/prod/pods?watch=true&resourceVersion=0&timeoutSeconds=240"},
         {"deployments.apps", NULL,
-         "/apis/apps/v1/namespaces/prod/deployments?watch=true&timeoutSeconds=240"},
+         "/apis/apps/v1/namespaces/prod/"
+         "deployments?watch=true&resourceVersion=0&timeoutSeconds=240"},
         {"backups.velero.io", "b",
-         "/apis/velero.io/v1/namespaces/prod/backups?watch=true&timeoutSeconds=240"
+         "/apis/velero.io/v1/namespaces/prod/"
+         "backups?watch=true&resourceVersion=0&timeoutSeconds=240"
          "&fieldSelector=metadata.name%3Db"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

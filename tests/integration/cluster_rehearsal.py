@@ -80,7 +80,7 @@ class Rehearsal(ClusterScenario):
     def test_kubernetes(self):
         here = self.pachyderm(chunks=10, workers=1)
         rights = [
-            {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["list"]},
+            {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["list", "watch"]},
             {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"]},
             {"apiGroups": [""], "resources": ["replicationcontrollers/scale"], "verbs": ["get", "patch"]},
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},

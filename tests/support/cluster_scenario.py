@@ -92,6 +92,16 @@ class ClusterScenario(Scenario):
             more["PATH"] = f"{programs}:{os.environ['PATH']}"
         return more
 
+    def fails(self, here, exit_code, says, *arguments, hint=None, command="backup", configuration=None, **more):
+        run = self.pbcopy(command, "--config", configuration or self.configuration(here), *arguments,
+                          **{**self.environment(), **more})
+        self.assert_failed(run, exit_code, says, hint)
+        self.assertFalse(here.is_suspended(), run)
+        self.assertTrue(here.is_scaled_up(), run)
+        if "repository" in here.origin.client.list_buckets().__str__() and here.origin.bucket("repository").list("pbcopy.json"):
+            self.assertEqual(self.committed(here.origin.url("repository")), [], run)
+        return run
+
     def backup(self, here, *arguments, **more):
         return self.succeed("backup", "--config", self.configuration(here), *arguments, **{**self.environment(), **more})
 

@@ -89,7 +89,7 @@ int pb_cluster_end(pb_session *session, const pb_cluster_options *options,
 static int refuse_alive(const pb_cluster_options *options, const pb_suspension *suspension,
                         pb_error *error)
 {
-    bool restores = strcmp(suspension->holder, PB_SUSPENSION_RESTORE) == 0;
+    bool restores = pb_suspension_restores(suspension);
     pb_error_set(error, PB_ERROR_BUSY,
                  "namespace %s is suspended by a %s under way%s%s, on %s, process %llu",
                  options->name_space, restores ? "restore" : "backup",
@@ -103,7 +103,7 @@ static int refuse_alive(const pb_cluster_options *options, const pb_suspension *
 static int refuse_standing(const pb_cluster_options *options, const pb_suspension *suspension,
                            pb_error *error)
 {
-    bool restores = strcmp(suspension->holder, PB_SUSPENSION_RESTORE) == 0;
+    bool restores = pb_suspension_restores(suspension);
     pb_error_set(error, PB_ERROR_BUSY, "namespace %s was suspended by %s", options->name_space,
                  restores ? "a restore that did not end" : "`pbcopy suspend`");
     return pb_error_hint(error, restores ? "run the restore again, or `pbcopy resume` to bring up "
@@ -111,32 +111,44 @@ static int refuse_standing(const pb_cluster_options *options, const pb_suspensio
                                          : "`pbcopy resume` brings it back");
 }
 
-int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
-                    bool *ret_undone, pb_error *error)
+int pb_cluster_find_suspension(pb_session *session, const pb_cluster_options *options,
+                               pb_suspension *ret_suspension, pb_error *error)
 {
     pb_kubectl kubectl = pb_cluster_kubectl(session, options);
-    pb_suspension suspension = {0};
     pb_error wrong = {0};
-    *ret_undone = false;
-    if (pb_suspension_find(&kubectl, &suspension, &wrong)) {
+    *ret_suspension = (pb_suspension){0};
+    if (pb_suspension_find(&kubectl, ret_suspension, &wrong)) {
         if (wrong.kind == PB_ERROR_NOT_FOUND)
             return 0;
         *error = wrong;
         return -1;
     }
-    bool outlives = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0, alive = false;
-    bool stands = outlives || strcmp(suspension.holder, PB_SUSPENSION_RESTORE) == 0;
-    int failed = outlives || options->take_over
-                     ? 0
-                     : pb_suspension_is_alive(&kubectl, &suspension, &alive, error);
-    if (failed) {
-        pb_error_context(error, "namespace %s is suspended", options->name_space);
-    } else if (alive) {
-        failed = refuse_alive(options, &suspension, error);
-    } else if (stands && !standing) {
+    bool alive = false;
+    int failed = 0;
+    if (!pb_suspension_stands(ret_suspension) && !options->take_over &&
+        pb_suspension_is_alive(&kubectl, ret_suspension, &alive, error))
+        failed = pb_error_context(error, "namespace %s is suspended", options->name_space);
+    else if (alive)
+        failed = refuse_alive(options, ret_suspension, error);
+    if (!failed)
+        return 1;
+    pb_suspension_free(ret_suspension);
+    return -1;
+}
+
+int pb_cluster_undo(pb_session *session, const pb_cluster_options *options, bool standing,
+                    bool *ret_undone, pb_error *error)
+{
+    pb_suspension suspension;
+    int failed = 0, found = pb_cluster_find_suspension(session, options, &suspension, error);
+    *ret_undone = false;
+    if (found <= 0)
+        return found;
+    bool stays = pb_suspension_stands(&suspension) || pb_suspension_restores(&suspension);
+    if (stays && !standing) {
         failed = refuse_standing(options, &suspension, error);
     } else {
-        if (!stands)
+        if (!stays)
             pb_session_note(session,
                             "snapshot %s's run died while namespace %s was suspended: "
                             "its workloads are scaled up again",

@@ -80,6 +80,11 @@ int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options
                           pb_cluster_store *ret_store, pb_error *error);
 void pb_cluster_store_free(pb_cluster_store *store);
 
+/* The suspension of the namespace: 1, *ret_suspension has it, and its holder is gone (or, with
+ * take_over, taken for that) or needs it no more; 0, there is none; -1, BUSY where its run is
+ * alive. Only with 1 it is the caller's, to claim or to free. */
+int pb_cluster_find_suspension(pb_session *session, const pb_cluster_options *options,
+                               pb_suspension *ret_suspension, pb_error *error);
 /* Undoes the suspension that a dead run left in the namespace, if there is one: *ret_undone says
  * so. BUSY where its run is alive (unless take_over), or where it was made by `pbcopy suspend` or a
  * restore and `standing` is not set. */

@@ -191,7 +191,7 @@ static int work(pb_restoring *self, pb_error *error)
 
 static void end(pb_restoring *self)
 {
-    pb_suspension_free(&self->suspension);
+    pb_restoring_let_go(self);
     pb_pachyderm_free(&self->there);
     pb_pachyderm_free(&self->restored);
     if (self->password)

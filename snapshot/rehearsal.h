@@ -40,8 +40,8 @@ typedef struct pb_rehearsal {
 /* The programs and their versions, the folder and the options of sort(1), age with every
  * recipient. */
 void pb_rehearse_machine(pb_rehearsal *rehearsal);
-/* Is the namespace suspended? A suspension that a dead run left behind is a failure only where the
- * rehearsal advises: a backup undoes it. A backup that does so asks by that. */
+/* Is the namespace suspended? A suspension that a dead backup left behind is a failure only where
+ * the rehearsal advises: the next backup undoes it. A backup that does so asks by that. */
 void pb_rehearse_suspension(pb_rehearsal *rehearsal);
 /* Pachyderm, the rights of this account, and the capture: all kinds are listed (or Velero is looked
  * for). */

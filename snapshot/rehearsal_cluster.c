@@ -202,19 +202,19 @@ void pb_rehearse_suspension(pb_rehearsal *self)
     if (self->lacks_cluster || self->session->cancelled)
         return;
     if (!pb_suspension_find(&self->kubectl, &suspension, &error)) {
-        bool stands = strcmp(suspension.holder, PB_SUSPENSION_STANDING) == 0;
+        bool stands = pb_suspension_stands(&suspension);
         bool alive = true; /* where that cannot be found out */
         pb_error ignored = {0};
         if (!stands)
             pb_suspension_is_alive(&self->kubectl, &suspension, &alive, &ignored);
+        bool waits = alive && !stands, undone = !alive && !pb_suspension_restores(&suspension);
         pb_error_set(&error, PB_ERROR_BUSY, "the namespace is suspended, by %s on %s (%s)",
                      suspension.holder, suspension.process.host,
                      stands  ? "`pbcopy suspend`"
                      : alive ? "which is alive"
                              : "which is over");
-        pb_error_hint(&error,
-                      alive && !stands ? "wait for it" : "`pbcopy resume` scales it up again");
-        if (alive || self->advises)
+        pb_error_hint(&error, waits ? "wait for it" : "`pbcopy resume` scales it up again");
+        if (!undone || self->advises)
             pb_rehearsal_fail(self, name, &error);
         else
             pb_rehearsal_pass(self, name, "%s: a backup scales it up again first", error.message);

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "cluster/pachyderm/layout.h"
 #include "snapshot/agreement.h"
 #include "snapshot/restore_steps.h"
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static int find_use(pb_restoring *self, const char *database, bool is_up, pb_err
     const pb_pachyderm *there = &self->there;
     const pb_database_server *server = &self->server;
     bool in_use = server->host && strcmp(server->host, there->database_host) == 0 &&
-                  (server->port ? server->port : 5432) == there->database_port;
+                  (server->port ? server->port : PB_DATABASE_PORT) == there->database_port;
     if (!in_use && is_up &&
         pb_database_is_in_use(&self->session->loop, server, database, &in_use, error))
         return -1;
@@ -146,40 +147,43 @@ int pb_restoring_check_databases(pb_restoring *self, pb_error *error)
     return check_each(self, error) || find_uses(self, error) ? -1 : 0;
 }
 
-int pb_restoring_await_server(pb_restoring *self, pb_error *error)
+/* Until it answers. */
+static int await_answer(pb_restoring *self, const char *name, pb_error *error)
 {
     enum { LOOK_MS = 2000 };
-    const pb_database_server *server = &self->server;
     int64_t until_ms = pb_clock_monotonic_ms() + self->cluster->wait_ms;
-    pb_buffer text = {0};
-    int failed = 0;
-    if (self->cluster->dump == PB_DUMP_NONE || !makes_server(self))
-        return 0;
-    pb_buffer_append_format(&text, "the PostgreSQL server of namespace %s at %s:%llu",
-                            self->cluster->name_space, server->host ? server->host : "libpq's host",
-                            (unsigned long long)(server->port ? server->port : 5432));
     for (;;) {
         pb_database_version version;
         pb_error wrong = {0};
-        failed =
-            pb_database_server_version(&self->session->loop, server, "postgres", &version, &wrong);
-        if (!failed || wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms) {
-            if (failed) {
-                *error = wrong;
-                pb_error_context(error, "waiting for %s", text.data);
-                pb_error_hint(error, "outside of the cluster, forward its port (`kubectl "
-                                     "port-forward`), give --database-host and --database-port, "
-                                     "and run the restore again");
-            }
-            break;
+        if (!pb_database_server_version(&self->session->loop, &self->server, "postgres", &version,
+                                        &wrong))
+            return 0;
+        if (wrong.kind != PB_ERROR_UNREACHABLE || pb_clock_monotonic_ms() > until_ms) {
+            *error = wrong;
+            pb_error_context(error, "waiting for %s", name);
+            return wrong.kind == PB_ERROR_UNREACHABLE
+                       ? pb_error_hint(error, "outside of the cluster, forward its port (`kubectl "
+                                              "port-forward`), give --database-host and "
+                                              "--database-port, and run the restore again")
+                       : -1;
         }
-        pb_restoring_tell_waiting(self->session, text.data);
-        failed = pb_kubectl_rest(&self->kubectl, LOOK_MS, error);
-        if (failed)
-            break;
+        pb_restoring_tell_waiting(self->session, name);
+        if (pb_kubectl_rest(&self->kubectl, LOOK_MS, error))
+            return -1;
     }
-    pb_buffer_free(&text);
-    return failed || check_each(self, error) ? -1 : 0;
+}
+
+int pb_restoring_await_server(pb_restoring *self, pb_error *error)
+{
+    const pb_database_server *server = &self->server;
+    pb_buffer name = {0};
+    pb_buffer_append_format(&name, "the PostgreSQL server of namespace %s at %s:%llu",
+                            self->cluster->name_space, server->host ? server->host : "libpq's host",
+                            (unsigned long long)(server->port ? server->port : PB_DATABASE_PORT));
+    int failed =
+        await_answer(self, name.data, error) || (makes_server(self) && check_each(self, error));
+    pb_buffer_free(&name);
+    return failed ? -1 : 0;
 }
 
 /* ---- the dumps ---- */
@@ -201,6 +205,9 @@ static int restore_database(pb_restoring *self, const pb_artifact *artifact, pb_
         return -1;
     int failed =
         pb_artifact_undump(&self->repository, self->file.id, artifact, &options, sort, error);
+    /* pg_dumpall's script has no transaction; and a commit whose answer was lost may be one. */
+    self->has_changed |=
+        !failed || artifact->kind == PB_ARTIFACT_DUMP_ALL || error->kind == PB_ERROR_UNREACHABLE;
     uint64_t needed, missing = 0;
     if (!failed && sort) {
         pb_chunk_sort_end(sort);
@@ -211,10 +218,7 @@ static int restore_database(pb_restoring *self, const pb_artifact *artifact, pb_
                               "the restored database needs %llu chunks that the snapshot has not",
                               (unsigned long long)missing);
     pb_chunk_sort_free(sort);
-    if (!failed) {
-        self->result->databases++;
-        self->has_changed = true;
-    }
+    self->result->databases += !failed;
     return failed;
 }
 

@@ -100,20 +100,19 @@ static bool is_needed_early(const json_t *object)
 /* Is the host of pachd's database a Service of the server that the capture holds? */
 static bool is_in_namespace(const pb_restoring *self)
 {
-    const char *host = self->restored.database_host, *dot = strchr(host, '.');
-    size_t size = dot ? (size_t)(dot - host) : strlen(host);
     const json_t *object;
+    bool found = false;
     size_t i;
-    if (!dot || strncmp(dot + 1, self->edits.name_space, strlen(self->edits.name_space)) != 0)
-        return false;
     json_array_foreach(self->objects, i, object)
     {
-        const char *name = pb_object_name(object);
-        if (strcmp(pb_object_kind(object), "Service") == 0 && pb_layout_is_database(object) &&
-            strncmp(name, host, size) == 0 && name[size] == 0)
-            return true;
+        pb_buffer host = {0};
+        if (strcmp(pb_object_kind(object), "Service") != 0 || !pb_layout_is_database(object))
+            continue;
+        pb_buffer_append_format(&host, "%s.%s.svc", pb_object_name(object), self->edits.name_space);
+        found |= strcmp(host.data, self->restored.database_host) == 0;
+        pb_buffer_free(&host);
     }
-    return false;
+    return found;
 }
 
 /* That of the server, as the captured secret has it; NULL where it has none. */

@@ -30,6 +30,8 @@ typedef struct pb_restoring {
     bool has_changed;         /* something of it was changed, and a resume does not undo that */
     bool was_suspended;       /* by somebody else before */
     pb_suspension suspension; /* {0} while it is not */
+    uv_timer_t timer;         /* while `looks`: whether the lease is lost */
+    bool looks;
 
     /* ---- Kubernetes objects; NULL without a capture ---- */
     json_t *objects;       /* edited, with their counts */
@@ -64,11 +66,14 @@ int pb_restoring_check_namespace(pb_restoring *self, pb_error *error);
 
 /* Is it to be suspended? BUSY where that takes --allow-existing, and it is not given. */
 int pb_restoring_plan_suspension(pb_restoring *self, pb_error *error);
-/* Suspends it, where that is planned and not done yet. BUSY where another run has it. */
+/* Suspends it, where that is planned and not done yet. BUSY where another run has it. From then on
+ * the session is cancelled where the lease is lost, and pb_restoring_give_up says so. */
 int pb_restoring_suspend(pb_restoring *self, pb_error *error);
 /* All writers have the counts of the snapshot by now: the record goes. Or, where `resumes`, they
  * get back those that they had. */
 int pb_restoring_end_suspension(pb_restoring *self, bool resumes, pb_error *error);
+/* Ends to look after the lease, and to renew it. */
+void pb_restoring_let_go(pb_restoring *self);
 /* After a failure, which is *error: resumes it where nothing of it was changed, else says that it
  * stays as it is. *error may become worse. */
 void pb_restoring_give_up(pb_restoring *self, pb_error *error);
@@ -80,7 +85,8 @@ void pb_restoring_give_up(pb_restoring *self, pb_error *error);
  * whether the Pachyderm in the namespace uses them. Of a server that the restore itself makes only
  * the first. */
 int pb_restoring_check_databases(pb_restoring *self, pb_error *error);
-/* Waits until the server that the restore has made answers, then looks at it as above. */
+/* Waits until the server in the namespace answers; looks at one that the restore has made as above.
+ */
 int pb_restoring_await_server(pb_restoring *self, pb_error *error);
 int pb_restoring_restore_databases(pb_restoring *self, pb_error *error);
 

@@ -1,5 +1,4 @@
 #include "snapshot/restore_steps.h"
-#include <stdlib.h>
 
 int pb_restoring_plan_suspension(pb_restoring *self, pb_error *error)
 {
@@ -22,30 +21,50 @@ int pb_restoring_plan_suspension(pb_restoring *self, pb_error *error)
                                 "resumes it when the databases are back");
 }
 
-/* One that was left by a run that died, or made by `pbcopy suspend`: it becomes this run's. */
+/* ---- while it is suspended ---- */
+
+/* Whatever waits, waits on the session: a run that lost the lease ends, and changes nothing more.
+ */
+static void on_look(uv_timer_t *timer)
+{
+    pb_restoring *self = timer->data;
+    if (pb_suspension_is_lost(&self->suspension, NULL))
+        pb_session_cancel(self->session);
+}
+
+static void start_looking(pb_restoring *self)
+{
+    enum { LOOK_MS = 500 };
+    uv_timer_init(&self->session->loop, &self->timer);
+    self->timer.data = self;
+    self->looks = true;
+    uv_timer_start(&self->timer, on_look, LOOK_MS, LOOK_MS);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    ((pb_restoring *)handle->data)->looks = false;
+}
+
+void pb_restoring_let_go(pb_restoring *self)
+{
+    if (self->looks)
+        uv_close((uv_handle_t *)&self->timer, on_closed);
+    while (self->looks)
+        uv_run(&self->session->loop, UV_RUN_ONCE);
+    pb_suspension_free(&self->suspension);
+}
+
+/* ---- the suspension ---- */
+
+/* One that a dead run or `pbcopy suspend` left becomes this run's. */
 static int take_over(pb_restoring *self, const pb_suspend_options *options, pb_error *error)
 {
-    const char *name_space = self->cluster->name_space;
     pb_suspension *suspension = &self->suspension;
-    bool alive = false;
-    if (!self->cluster->take_over &&
-        pb_suspension_is_alive(&self->kubectl, suspension, &alive, error))
-        return -1;
-    alive = alive && strcmp(suspension->holder, PB_SUSPENSION_STANDING) != 0;
-    if (alive) {
-        pb_error_set(error, PB_ERROR_BUSY,
-                     "namespace %s is suspended by another run: %s, on %s, process %llu",
-                     name_space, suspension->holder, suspension->process.host,
-                     (unsigned long long)suspension->process.pid);
-        return pb_error_hint(error, "wait for it; a run that died on another machine is known to "
-                                    "be dead after three minutes");
-    }
-    self->was_suspended = strcmp(suspension->holder, PB_SUSPENSION_STANDING) == 0 ||
-                          strcmp(suspension->holder, PB_SUSPENSION_RESTORE) == 0;
+    self->was_suspended = pb_suspension_stands(suspension) || pb_suspension_restores(suspension);
     pb_session_note(self->session,
-                    "namespace %s is suspended already (%s): the restore goes on "
-                    "from there",
-                    name_space, suspension->holder);
+                    "namespace %s is suspended already (%s): the restore goes on from there",
+                    self->cluster->name_space, suspension->holder);
     return pb_suspend_further(&self->kubectl, options, suspension, error);
 }
 
@@ -58,22 +77,19 @@ int pb_restoring_suspend(pb_restoring *self, pb_error *error)
         .waiting = pb_restoring_tell_waiting,
         .context = self->session,
     };
-    pb_error wrong = {0};
     if (!self->suspends || self->suspension.holder)
         return 0;
     pb_session_phase(self->session, "suspending");
-    int failed = 0;
-    if (!pb_suspension_find(&self->kubectl, &self->suspension, &wrong)) {
-        failed = take_over(self, &options, error);
-        if (failed && error->kind == PB_ERROR_BUSY)
-            pb_suspension_free(&self->suspension); /* another's */
-    } else if (wrong.kind == PB_ERROR_NOT_FOUND) {
-        failed = pb_suspend(&self->kubectl, &options, &self->suspension, error);
-    } else {
-        *error = wrong;
-        failed = -1;
-    }
+    int found = pb_cluster_find_suspension(self->session, self->cluster, &self->suspension, error);
+    if (found < 0)
+        return -1;
+    int failed = found ? take_over(self, &options, error)
+                       : pb_suspend(&self->kubectl, &options, &self->suspension, error);
+    if (failed && error->kind == PB_ERROR_BUSY)
+        pb_suspension_free(&self->suspension); /* another's by now */
     pb_cluster_note_suspended(self->session, self->cluster, &self->suspension);
+    if (!failed)
+        start_looking(self);
     return failed;
 }
 
@@ -85,7 +101,7 @@ int pb_restoring_end_suspension(pb_restoring *self, bool resumes, pb_error *erro
     int failed = resumes ? pb_cluster_resume(self->session, self->cluster, suspension, error)
                          : pb_cluster_end(self->session, self->cluster, suspension, error);
     if (!failed)
-        pb_suspension_free(suspension);
+        pb_restoring_let_go(self);
     return failed;
 }
 
@@ -95,6 +111,7 @@ void pb_restoring_give_up(pb_restoring *self, pb_error *error)
     if (!self->suspension.holder)
         return;
     if (pb_suspension_is_lost(&self->suspension, &wrong)) {
+        self->session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
         *error = wrong;
         return;
     }

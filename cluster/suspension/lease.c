@@ -268,7 +268,7 @@ int pb_suspension_take(const pb_kubectl *kubectl, pb_suspension *suspension, pb_
     /* Also where it exists: an answer that was lost may have been that of this very call. */
     int seen = see_again(kubectl, suspension, &gone);
     if (seen > 0) {
-        if (strcmp(suspension->holder, PB_SUSPENSION_STANDING) != 0)
+        if (!pb_suspension_stands(suspension))
             start(kubectl, suspension, begun_ms);
         return 0;
     }

@@ -164,3 +164,13 @@ int pb_suspension_of_config_map(const json_t *object, pb_suspension *ret_suspens
                       PB_SUSPENSION_CONFIG_MAP);
     return failed;
 }
+
+bool pb_suspension_stands(const pb_suspension *suspension)
+{
+    return strcmp(suspension->holder, PB_SUSPENSION_STANDING) == 0;
+}
+
+bool pb_suspension_restores(const pb_suspension *suspension)
+{
+    return strcmp(suspension->holder, PB_SUSPENSION_RESTORE) == 0;
+}

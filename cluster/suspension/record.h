@@ -51,6 +51,10 @@ void pb_suspension_own(pb_suspension *suspension);
 /* Whether two records are of one suspend: by token, else by holder, process and time. */
 bool pb_suspension_is_same(const pb_suspension *a, const pb_suspension *b);
 
+/* Does it outlive its process, as that of `pbcopy suspend`? Was it made by a restore? */
+bool pb_suspension_stands(const pb_suspension *suspension);
+bool pb_suspension_restores(const pb_suspension *suspension);
+
 /* Frees what the record holds; its lease is ended before (lease.h). */
 void pb_suspension_record_free(pb_suspension *suspension); /* back to {0} */
 

@@ -7,9 +7,11 @@ import json
 import os
 import signal
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
+from api_proxy import ApiProxy
 from cluster_scenario import ClusterScenario
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -97,13 +99,24 @@ class RestoreOver(ClusterScenario):
         secret = {**self.environment(), "PGPASSWORD": here.postgres.password}
         held = os.path.join(self.folder, "held")
         self.program("psql", f'[[ "$*" == *--file=-* ]] || exec "$REAL" "$@"\n'
-                             f'touch {held}; sleep 30; exec "$REAL" "$@"')
+                             f'touch {held}; sleep 100; exec "$REAL" "$@"')
         run = self.begin(*self.in_place(here, "--allow-existing", "--kubernetes", "none"),
                          **{**secret, **self.environment()})
         scenario.wait_until(lambda: os.path.exists(held) or run.is_over(), 120, "psql", poll_s=0.1)
         # While it lives nobody undoes it.
         other = self.pbcopy("resume", "--config", self.configuration(here), **secret)
         self.assert_failed(other, scenario.BUSY, "suspended by a restore under way")
+        # Nor does another restore that cannot find out whether it lives.
+        proxy = ApiProxy(self.cluster, self.folder)
+        self.addCleanup(proxy.stop)
+        proxy.reset(lambda number, method, path: 403 if "dryRun=All" in path else None)
+        other = self.pbcopy(*self.in_place(here, "--allow-existing", "--kubernetes", "none", "--kubeconfig",
+                                           proxy.kubeconfig), **secret)
+        self.assert_failed(other, scenario.REFUSED, "asking the API server for the time")
+        self.assertGreater(proxy.faults, 0)
+        self.assertFalse(run.is_over())
+        self.assertTrue(here.is_suspended(), other)
+        self.assertEqual(self.cluster.replicas(here.namespace)["deployments/pachd"], 0)
         run.kill(signal.SIGKILL)
         run.wait()
         self.assertTrue(here.is_suspended())
@@ -112,6 +125,29 @@ class RestoreOver(ClusterScenario):
         other = self.succeed("resume", "--config", self.configuration(here), **secret)
         self.assert_runs(here, other)
         scenario.wait_until(here.is_up, 60, "all to run again", poll_s=0.3)
+
+    def test_a_lease_that_is_lost(self):
+        """A restore that was frozen, and wakes when somebody else has the cluster up again, changes nothing more."""
+        here = self.pachyderm(chunks=20, workers=1)
+        self.backup(here)
+        secret = {**self.environment(), "PGPASSWORD": here.postgres.password}
+        here.postgres.psql("pachyderm", "DELETE FROM storage.keys")
+        held = os.path.join(self.folder, "held")
+        self.program("psql", f'[[ "$*" == *--file=-* ]] || exec "$REAL" "$@"\n'
+                             f'touch {held}; sleep 100; exec "$REAL" "$@"')
+        run = self.begin(*self.in_place(here, "--allow-existing", "--kubernetes", "none"),
+                         **{**secret, **self.environment()})
+        scenario.wait_until(lambda: os.path.exists(held) or run.is_over(), 120, "psql", poll_s=0.1)
+        run.kill(signal.SIGSTOP)
+        other = self.succeed("resume", "--config", self.configuration(here), "--take-over", **secret)
+        self.assert_runs(here, other)
+        time.sleep(30)  # its next renewal is due
+        run.kill(signal.SIGCONT)
+        ended = run.wait(60)
+        self.assert_failed(ended, scenario.BUSY, "record of the suspension")
+        self.assertIn("taken over by another run", scenario.lines_of(ended.stderr)[-1])
+        self.assertEqual(self.keys(here), "0")
+        self.assert_runs(here, ended, again=False)
 
     def cluster_rights(self, here):
         """What the chart makes for pachd beside its namespace, with somebody else in it."""

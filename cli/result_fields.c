@@ -8,12 +8,6 @@
 #include "snapshot/verify.h"
 #include <stddef.h>
 
-#define FIELDS(array)                                                                              \
-    {                                                                                              \
-        array, sizeof(array) / sizeof *(array)                                                     \
-    }
-#define GROUP(array) (&(const pb_fields)FIELDS(array))
-
 #define LEFT_ALONE "   in the destination only, left alone"
 
 /* ---- reading ---- */
@@ -263,7 +257,7 @@ static const pb_field verify_fields[] = {
     {NULL, PB_FIELD_COUNT, .joint = "", .number = read_objects, .shown = reads_all,
      .remark = " objects"},
     {"bytes_read", PB_FIELD_BYTES, AT(bytes_read), .joint = ", ", .shown = reads_all},
-    {NULL, PB_FIELD_PROOFS, .joint = ": ", .fields = GROUP(read_proof_fields),
+    {NULL, PB_FIELD_PROOFS, .joint = ": ", .fields = PB_FIELDS_AT(read_proof_fields),
      .flags = PB_FIELD_IF_SET, .shown = reads_all},
     {"artifacts", PB_FIELD_COUNT, AT(artifacts), "artifacts", .flags = PB_FIELD_IF_SET,
      .remark = "   dumps and captures"},
@@ -305,7 +299,7 @@ static const pb_field copy_fields[] = {
     TOOK(append_copy_rate),
 };
 
-const pb_fields pb_backup_fields = FIELDS(backup_fields);
-const pb_fields pb_restore_fields = FIELDS(restore_fields);
-const pb_fields pb_verify_fields = FIELDS(verify_fields);
-const pb_fields pb_copy_fields = FIELDS(copy_fields);
+const pb_fields pb_backup_fields = PB_FIELDS(backup_fields);
+const pb_fields pb_restore_fields = PB_FIELDS(restore_fields);
+const pb_fields pb_verify_fields = PB_FIELDS(verify_fields);
+const pb_fields pb_copy_fields = PB_FIELDS(copy_fields);

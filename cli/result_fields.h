@@ -66,6 +66,13 @@ struct pb_field {
     void (*append_more)(pb_buffer *buffer, const void *result, const pb_options *options);
 };
 
+/* A table of an array of fields, and one inside of a field. */
+#define PB_FIELDS(array)                                                                           \
+    {                                                                                              \
+        array, sizeof(array) / sizeof *(array)                                                     \
+    }
+#define PB_FIELDS_AT(array) (&(const pb_fields)PB_FIELDS(array))
+
 typedef struct pb_field_value {
     bool is_set;     /* not 0, not empty, known */
     uint64_t number; /* of an item that is signed: as int64_t; of LIST and LINES: how many */

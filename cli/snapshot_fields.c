@@ -3,11 +3,6 @@
 #include "cli/snapshot_table.h"
 #include <stddef.h>
 
-#define FIELDS(array)                                                                              \
-    {                                                                                              \
-        array, sizeof(array) / sizeof *(array)                                                     \
-    }
-#define GROUP(array) (&(const pb_fields)FIELDS(array))
 #define SET(command) (1U << PB_COMMAND_##command)
 
 /* ---- a cluster ---- */
@@ -70,7 +65,7 @@ static const pb_field cluster_fields[] = {
     {"database", PB_FIELD_TEXT, AT(database_name)},
     {"identity_database", PB_FIELD_TEXT, AT(identity_database)},
     {"kubernetes", PB_FIELD_TEXT, AT(kubernetes)},
-    {"artifacts", PB_FIELD_LINES, AT(artifacts), .fields = GROUP(artifact_fields),
+    {"artifacts", PB_FIELD_LINES, AT(artifacts), .fields = PB_FIELDS_AT(artifact_fields),
      .count_offset = offsetof(pb_cluster_record, artifact_count), .item_size = sizeof(pb_artifact)},
     {"velero_backup", PB_FIELD_TEXT, AT(velero_backup), "  velero",
      .flags = PB_FIELD_IF_SET | PB_FIELD_EMPTY_IS_NULL},
@@ -169,12 +164,12 @@ static const pb_field proof_fields[] = {
 };
 
 static const pb_field proofs[] = {
-    {"assurance", PB_FIELD_PROOFS, .label = "assurance", .fields = GROUP(proof_fields),
+    {"assurance", PB_FIELD_PROOFS, .label = "assurance", .fields = PB_FIELDS_AT(proof_fields),
      .shown = has_objects, .commands = DESCRIBES},
 };
 
 static const pb_field cluster[] = {
-    {"cluster", PB_FIELD_GROUP_AT, AT(cluster), .fields = GROUP(cluster_fields),
+    {"cluster", PB_FIELD_GROUP_AT, AT(cluster), .fields = PB_FIELDS_AT(cluster_fields),
      .commands = DESCRIBES},
 };
 
@@ -192,20 +187,21 @@ static const pb_field part_fields[] = {
 
 static const pb_field parts[] = {
     {"parts", PB_FIELD_LIST, offsetof(pb_snapshot_file, parts), "parts",
-     .fields = GROUP(part_fields), .count_offset = offsetof(pb_snapshot_file, part_count),
+     .fields = PB_FIELDS_AT(part_fields), .count_offset = offsetof(pb_snapshot_file, part_count),
      .item_size = sizeof(pb_part), .remark = "   of the manifest"},
 };
 
 #define SAME(array)                                                                                \
     {                                                                                              \
-        NULL, PB_FIELD_SNAPSHOT, .fields = GROUP(array)                                            \
+        NULL, PB_FIELD_SNAPSHOT, .fields = PB_FIELDS_AT(array)                                     \
     }
 
 static const pb_field head[] = {SAME(names), SAME(base), SAME(start), SAME(figures)};
 static const pb_field whole[] = {SAME(head), SAME(proofs), SAME(cluster)};
 
 static const pb_field shown[] = {SAME(head), SAME(proofs), SAME(parts), SAME(cluster)};
-static const pb_field show_fields[] = {{"snapshot", PB_FIELD_SNAPSHOT, .fields = GROUP(shown)}};
+static const pb_field show_fields[] = {
+    {"snapshot", PB_FIELD_SNAPSHOT, .fields = PB_FIELDS_AT(shown)}};
 
 /* ---- an entry of a catalogue ---- */
 
@@ -226,11 +222,11 @@ static const char *state_of_entry(const void *result)
 #define AT(member) .offset = offsetof(pb_catalogue_entry, member)
 #define ENTRY(array)                                                                               \
     {                                                                                              \
-        NULL, PB_FIELD_GROUP_AT, AT(file), .fields = GROUP(array)                                  \
+        NULL, PB_FIELD_GROUP_AT, AT(file), .fields = PB_FIELDS_AT(array)                           \
     }
 #define READABLE(array)                                                                            \
     {                                                                                              \
-        NULL, PB_FIELD_GROUP_AT, .group = figures_of_entry, .fields = GROUP(array)                 \
+        NULL, PB_FIELD_GROUP_AT, .group = figures_of_entry, .fields = PB_FIELDS_AT(array)          \
     }
 
 static const pb_field entry_fields[] = {
@@ -245,9 +241,9 @@ static const pb_field entry_fields[] = {
     {"flaw", PB_FIELD_TEXT, AT(flaw)},
 };
 
-const pb_fields pb_snapshot_head_fields = FIELDS(head);
-const pb_fields pb_snapshot_proof_fields = FIELDS(proofs);
-const pb_fields pb_snapshot_cluster_fields = FIELDS(cluster);
-const pb_fields pb_snapshot_fields = FIELDS(whole);
-const pb_fields pb_show_fields = FIELDS(show_fields);
-const pb_fields pb_entry_fields = FIELDS(entry_fields);
+const pb_fields pb_snapshot_head_fields = PB_FIELDS(head);
+const pb_fields pb_snapshot_proof_fields = PB_FIELDS(proofs);
+const pb_fields pb_snapshot_cluster_fields = PB_FIELDS(cluster);
+const pb_fields pb_snapshot_fields = PB_FIELDS(whole);
+const pb_fields pb_show_fields = PB_FIELDS(show_fields);
+const pb_fields pb_entry_fields = PB_FIELDS(entry_fields);

@@ -85,30 +85,16 @@ int pb_dump_rehearse(uv_loop_t *loop, const pb_database_server *server, pb_artif
                      const char *database, const atomic_bool *cancelled, pb_error *error)
 {
     bool all = kind == PB_ARTIFACT_DUMP_ALL;
-    const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 4] = {all ? "pg_dumpall" : "pg_dump",
-                                                            "--schema-only", PB_DATABASE_LOCK_WAIT};
-    size_t count = 3;
+    const char *const arguments[] = {all ? "pg_dumpall" : "pg_dump", "--schema-only",
+                                     PB_DATABASE_LOCK_WAIT, NULL};
     if (all ? refuse_unreadable_in_all(loop, server, database, error)
             : refuse_unreadable(loop, server, database, error))
         return -1;
-    pb_database_call call;
-    pb_database_arguments(server, all ? NULL : database, &call);
-    for (size_t i = 0; i < call.argument_count; i++)
-        arguments[count++] = call.arguments[i];
-    const pb_child_options options = {.arguments = arguments,
-                                      .environment = call.environment,
-                                      .inherited = pb_database_inherited,
-                                      .deadline_ms = DEADLINE_MS};
-    pb_buffer said = {0};
-    int failed =
-        pb_child_run(loop, &options, (pb_slice){NULL, 0}, cancelled, 0, NULL, &said, error);
-    if (failed)
-        pb_database_judge(pb_buffer_slice(&said), error);
+    int failed = pb_database_run(loop, server, all ? NULL : database, arguments, DEADLINE_MS,
+                                 cancelled, 0, NULL, error);
     if (failed &&
         (strstr(error->message, "permission denied") || strstr(error->message, "must be")))
         hint_of_rights(error);
-    pb_buffer_free(&said);
-    pb_database_call_free(&call);
     return failed ? pb_error_context(error, "%s --schema-only of %s", arguments[0],
                                      all ? "the server" : database)
                   : 0;

@@ -173,27 +173,40 @@ void pb_database_judge(pb_slice said, pb_error *error)
 
 /* ---- questions ---- */
 
-int pb_database_ask(uv_loop_t *loop, const pb_database_server *server, const char *database,
-                    const char *question, pb_buffer *ret_answer, pb_error *error)
+int pb_database_run(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                    const char *const *arguments, int64_t deadline_ms, const atomic_bool *cancelled,
+                    size_t output_max, pb_buffer *ret_output, pb_error *error)
 {
+    enum { OWN_MAX = 12 };
+    const char *all[PB_DATABASE_ARGUMENTS_MAX + OWN_MAX + 1] = {NULL};
+    size_t count = 0;
     pb_database_call call;
-    const char *arguments[PB_DATABASE_ARGUMENTS_MAX + 10] = {
-        "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet", "--command", question};
-    size_t count = 7;
+    for (; arguments[count] && count < OWN_MAX; count++)
+        all[count] = arguments[count];
     pb_database_arguments(server, database, &call);
     for (size_t i = 0; i < call.argument_count; i++)
-        arguments[count++] = call.arguments[i];
-    const pb_child_options options = {.arguments = arguments,
+        all[count++] = call.arguments[i];
+    const pb_child_options options = {.arguments = all,
                                       .environment = call.environment,
                                       .inherited = pb_database_inherited,
-                                      .deadline_ms = DEADLINE_MS};
+                                      .deadline_ms = deadline_ms};
     pb_buffer said = {0};
-    int failed = pb_child_run(loop, &options, (pb_slice){NULL, 0}, NULL, ANSWER_BYTES_MAX,
-                              ret_answer, &said, error);
+    int failed = pb_child_run(loop, &options, (pb_slice){NULL, 0}, cancelled, output_max,
+                              ret_output, &said, error);
     if (failed)
         pb_database_judge(pb_buffer_slice(&said), error);
     pb_buffer_free(&said);
     pb_database_call_free(&call);
+    return failed;
+}
+
+int pb_database_ask(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                    const char *question, pb_buffer *ret_answer, pb_error *error)
+{
+    const char *const arguments[] = {"psql",    "--no-psqlrc", "--tuples-only", "--no-align",
+                                     "--quiet", "--command",   question,        NULL};
+    int failed = pb_database_run(loop, server, database, arguments, DEADLINE_MS, NULL,
+                                 ANSWER_BYTES_MAX, ret_answer, error);
     if (!ret_answer->data)
         pb_buffer_reserve(ret_answer, 1);
     return failed ? pb_error_context(error, "database %s", database) : 0;

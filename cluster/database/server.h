@@ -4,6 +4,7 @@
 #define PB_CLUSTER_DATABASE_SERVER_H
 
 #include "cluster/database/database.h"
+#include <stdatomic.h>
 
 enum { PB_DATABASE_ARGUMENTS_MAX = 9 };
 
@@ -27,6 +28,12 @@ void pb_database_arguments(const pb_database_server *server, const char *databas
                            pb_database_call *ret_call);
 void pb_database_call_free(pb_database_call *call);
 
+/* Runs a program of PostgreSQL's (`arguments`, NULL at the end, at most 12) against the server to
+ * its end, for deadline_ms at most. Its output, of output_max bytes at most, is appended to
+ * *ret_output (NULL: dropped); its error is judged. Runs the loop. */
+int pb_database_run(uv_loop_t *loop, const pb_database_server *server, const char *database,
+                    const char *const *arguments, int64_t deadline_ms, const atomic_bool *cancelled,
+                    size_t output_max, pb_buffer *ret_output, pb_error *error);
 /* An answer of psql, appended without its formats; it ends in a newline where there is one, and has
  * a NUL behind it. On -1 too, *ret_answer is the caller's. Runs the loop. */
 int pb_database_ask(uv_loop_t *loop, const pb_database_server *server, const char *database,

@@ -3,7 +3,6 @@ what went."""
 
 import json
 import os
-import shutil
 import stat
 import sys
 import threading
@@ -200,13 +199,7 @@ class Commands(ClusterScenario):
 
     def failing(self, name):
         """A PATH on which a program of this name fails at once, but not before the window."""
-        folder = os.path.join(self.folder, "failing")
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, name)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/sh\n[ "$1" = --version -o "$1" = --schema-only ] && exec {shutil.which(name)} "$@"\nexit 1\n')
-        os.chmod(path, 0o755)
-        return f"{folder}:{os.environ['PATH']}"
+        return self.program(name, '[[ $1 == --version || $1 == --schema-only ]] && exec "$REAL" "$@"\nexit 1', apart="failing")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import sys
 import threading
 
@@ -59,20 +58,10 @@ class Deploy(ClusterScenario):
         role, = (each for each in objects if each["kind"] == "Role")
         return self.cluster.user("pbcopy", namespace=own), role
 
-    def kubectl(self, name, script):
-        """A PATH with a kubectl that is this script; $REAL is the real one."""
-        folder = os.path.join(self.folder, name)
-        os.mkdir(folder)
-        path = os.path.join(folder, "kubectl")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\nREAL={shutil.which("kubectl")}\n{script}\n')
-        os.chmod(path, 0o755)
-        return f"{folder}:{os.environ['PATH']}"
-
     def watched(self):
         """One that writes down what it asks of the API server, and the file that it writes to."""
         log = os.path.join(self.folder, "asked")
-        return self.kubectl("watched", f'exec $REAL -v=6 "$@" 2> >(tee -a {log} | grep -v ^I >&2)'), log
+        return self.program("kubectl", f'exec $REAL -v=6 "$@" 2> >(tee -a {log} | grep -v ^I >&2)', apart="watched"), log
 
     @staticmethod
     def asked(log, namespace):
@@ -181,11 +170,11 @@ class Deploy(ClusterScenario):
     def test_a_kubectl_without_subresources(self):
         here = self.pachyderm(chunks=10, workers=1)
         here.start_simulation()
-        path = self.kubectl("old", 'case "$*" in\n'
+        path = self.program("kubectl", 'case "$*" in\n'
                             '"version --client"*) echo \'{"clientVersion":{"gitVersion":"v1.23.17"}}\' ;;\n'
                             '*--subresource=*) echo "Error: unknown flag: --subresource" >&2\n'
                             'echo "See \'kubectl patch --help\' for usage." >&2; exit 1 ;;\n'
-                            '*) exec $REAL "$@" ;;\nesac')
+                            '*) exec $REAL "$@" ;;\nesac', apart="old")
         environment = {**self.environment(), "PATH": path}
         configuration = self.configuration(here)
         run = self.succeed("doctor", "--config", configuration, **environment)

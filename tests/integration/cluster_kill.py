@@ -3,7 +3,6 @@ scales the cluster up again, and what is committed always agrees with its databa
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import time
@@ -18,15 +17,9 @@ class Kill(ClusterScenario):
         """PATH with a pg_dump in front that takes its time, so that there is a window to be killed in; it leaves a file
         behind when it begins."""
         self.marks = os.path.join(self.folder, "marks")
-        folder = os.path.join(self.folder, "programs")
-        for each in (self.marks, folder):
-            os.mkdir(each)
-        path = os.path.join(folder, "pg_dump")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\n[[ $1 == --version || $1 == --schema-only ]] || {{ touch "{self.marks}/begun"; sleep 2; }}\n'
-                       f'exec {shutil.which("pg_dump")} "$@"\n')
-        os.chmod(path, 0o755)
-        return f"{folder}:{os.environ['PATH']}"
+        os.mkdir(self.marks)
+        return self.program("pg_dump", '[[ $1 == --version || $1 == --schema-only ]] || '
+                                       f'{{ touch "{self.marks}/begun"; sleep 2; }}\nexec "$REAL" "$@"', apart="slow")
 
     def moments(self, here):
         """(name, fault of the store that keeps the run there, whether it has come so far) of the moments at which runs
@@ -168,18 +161,15 @@ class Kill(ClusterScenario):
     def hanging(self, program, argument, call=1):
         """PATH with a program in front that hangs at that call of those that have `argument` among their arguments, and
         the mark that it leaves then."""
-        folder, mark = (os.path.join(self.folder, f"{name}-{program}-{argument.strip('-')}") for name in ("hang", "mark"))
-        os.mkdir(folder)
-        path = os.path.join(folder, program)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\nif [[ " $* " == *" {argument}"* && " $* " != *"--version"* ]]; then\n'
-                       f'  number=1  # several may be called at once\n'
-                       f'  while ! mkdir "{mark}-$number" 2> /dev/null; do number=$((number + 1)); done\n'
-                       f'  if [[ $number == {call} ]]; then\n'
-                       f'    touch "{mark}"; trap "" TERM INT; while :; do sleep 1; done\n  fi\nfi\n'
-                       f'exec {shutil.which(program)} "$@"\n')
-        os.chmod(path, 0o755)
-        return f"{folder}:{os.environ['PATH']}", mark
+        mark = os.path.join(self.folder, f"mark-{program}-{argument.strip('-')}")
+        path = self.program(
+            program, f'if [[ " $* " == *" {argument}"* && " $* " != *"--version"* ]]; then\n'
+                     f'  number=1  # several may be called at once\n'
+                     f'  while ! mkdir "{mark}-$number" 2> /dev/null; do number=$((number + 1)); done\n'
+                     f'  if [[ $number == {call} ]]; then\n'
+                     f'    touch "{mark}"; trap "" TERM INT; while :; do sleep 1; done\n  fi\nfi\nexec "$REAL" "$@"',
+            apart=f"hang-{program}-{argument.strip('-')}")
+        return path, mark
 
     def test_children_that_hang_in_the_window(self):
         """When the allowed downtime is over, whatever hangs is ended and the cluster runs again."""

@@ -3,7 +3,6 @@ that arrive late. The counts come back, or the record stays and the exit code sa
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,14 +21,8 @@ class Suspension(ClusterScenario):
                            **{**self.environment(), **more})
 
     def kubectl_in_front(self, script):
-        """PATH with a kubectl that does something before it is one: $KUBECTL is the real one."""
-        folder = os.path.join(self.folder, "kubectl-in-front")
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, "kubectl")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\nKUBECTL={shutil.which("kubectl")}\n{script}\nexec "$KUBECTL" "$@"\n')
-        os.chmod(path, 0o755)
-        return f"{folder}:{os.environ['PATH']}"
+        """PATH with a kubectl that does something before it is one."""
+        return self.program("kubectl", f'{script}\nexec "$REAL" "$@"', apart="kubectl-in-front")
 
     def assert_up(self, here):
         self.assertFalse(here.is_suspended())
@@ -166,7 +159,7 @@ class Suspension(ClusterScenario):
         mark = os.path.join(self.folder, "late")
         path = self.kubectl_in_front(
             f'if [[ " $* " == *" patch "* && ! -e "{mark}" ]]; then\n  touch "{mark}"\n'
-            f'  setsid bash -c \'while [[ ! -e "{mark}-now" ]]; do sleep .1; done; sleep 1.5; "$@"\' _ "$KUBECTL" "$@" '
+            f'  setsid bash -c \'while [[ ! -e "{mark}-now" ]]; do sleep .1; done; sleep 1.5; "$@"\' _ "$REAL" "$@" '
             '> /dev/null 2>&1 < /dev/null &\n  sleep 1000\nfi')
         run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
         scenario.wait_until(lambda: os.path.exists(mark), 60, "the first patch")
@@ -182,7 +175,7 @@ class Suspension(ClusterScenario):
         here = self.pachyderm(chunks=10, workers=1)
         for before in (True, False):  # the request is under way when kubectl is killed, or done
             mark = os.path.join(self.folder, f"made-{before}")
-            then = 'sleep 1000' if before else '"$KUBECTL" "$@"; sleep 1000'
+            then = 'sleep 1000' if before else '"$REAL" "$@"; sleep 1000'
             path = self.kubectl_in_front(f'if [[ " $* " == *" create "* && " $* " != *--dry-run* ]]; then touch "{mark}"; '
                                          f'{then}; fi')
             run = self.begin("suspend", "--config", self.configuration(here), **{**self.environment(), "PATH": path})
@@ -196,15 +189,10 @@ class Suspension(ClusterScenario):
 
     def in_the_window(self, here, *arguments):
         """A backup that is in its window for a long time."""
-        folder = os.path.join(self.folder, "slow")
-        os.makedirs(folder, exist_ok=True)
-        path, self.dumping = os.path.join(folder, "pg_dump"), os.path.join(folder, "dumping")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f'#!/bin/bash\n[[ $1 == --version || $1 == --schema-only ]] || {{ touch "{self.dumping}"; sleep 25; }}\n'
-                       f'exec {shutil.which("pg_dump")} "$@"\n')
-        os.chmod(path, 0o755)
-        run = self.begin("backup", "--config", self.configuration(here), *arguments,
-                         **{**self.environment(), "PATH": f"{folder}:{os.environ['PATH']}"})
+        self.dumping = os.path.join(self.folder, "dumping")
+        path = self.program("pg_dump", '[[ $1 == --version || $1 == --schema-only ]] || '
+                                       f'{{ touch "{self.dumping}"; sleep 25; }}\nexec "$REAL" "$@"', apart="slow")
+        run = self.begin("backup", "--config", self.configuration(here), *arguments, **{**self.environment(), "PATH": path})
         scenario.wait_until(lambda: os.path.exists(self.dumping) or run.is_over(), 120, "the window")
         return run
 

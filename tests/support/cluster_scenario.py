@@ -75,14 +75,16 @@ class ClusterScenario(Scenario):
                     file.write(f"{name}: {json.dumps(value)}\n")
         return path
 
-    def program(self, name, script):
-        """Goes before the real one in PATH of environment(); $REAL is that one."""
-        programs = os.path.join(self.folder, "programs")
-        os.makedirs(programs, exist_ok=True)
-        path = os.path.join(programs, name)
+    def program(self, name, script, apart=None):
+        """Goes before the real one, which is $REAL, in PATH of environment(); or, `apart` in a folder of this name, in the
+        PATH that is returned alone."""
+        folder = os.path.join(self.folder, apart or "programs")
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, name)
         with open(path, "w", encoding="ascii") as file:
             file.write(f"#!/bin/bash\nREAL={shutil.which(name)}\n{script}\n")
         os.chmod(path, 0o755)
+        return f"{folder}:{os.environ['PATH']}"
 
     def environment(self):
         """Of kubectl: a cache of its own; and what program() has made."""

@@ -2,56 +2,23 @@
 #include "cluster/kubernetes/at_once.h"
 
 #include "base/clock.h"
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
-#include <cmocka.h>
+#include "tests/unit/cluster/kubernetes/kubectl_fixture.h"
 
 enum { CALLS = 2 * PB_AT_ONCE_MAX + 3 };
 
-static char folder[] = "/tmp/pbcopy-at-once-XXXXXX";
-static char *path_before;
-static uv_loop_t loop;
-
 static void answer(const char *text)
 {
-    char path[128];
-    snprintf(path, sizeof path, "%s/kubectl", folder);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "#!/bin/bash\ncd \"$(dirname \"$0\")\"\n%s\n", text);
-    fclose(file);
-    chmod(path, 0700);
+    pb_buffer script = {0};
+    pb_buffer_append_format(&script, "#!/bin/bash\ncd \"$(dirname \"$0\")\"\n%s\n", text);
+    write_file("kubectl", script.data);
+    pb_buffer_free(&script);
 }
 
 static int begin(void **state)
 {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    strcpy(folder + sizeof folder - 7, "XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    path_before = strdup(getenv("PATH"));
-    pb_buffer path = {0};
-    pb_buffer_append_format(&path, "%s:%s", folder, path_before);
-    setenv("PATH", path.data, 1);
-    pb_buffer_free(&path);
-    return uv_loop_init(&loop);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    char command[128];
-    setenv("PATH", path_before, 1);
-    free(path_before);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    int removed = system(command);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    return uv_loop_close(&loop) || removed;
+    return begin_folder();
 }
 
 static int shell(const char *command)

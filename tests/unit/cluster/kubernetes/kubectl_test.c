@@ -4,15 +4,9 @@
 #include "cluster/kubernetes/kubectl.h"
 
 #include "base/clock.h"
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/unit/cluster/kubernetes/kubectl_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -172,21 +166,6 @@ static const char script[] = "#!/bin/sh\n"
                              "[ -e \"$answer\" ] && . \"$answer\"\n"
                              "exit 0\n";
 
-static char folder[] = "/tmp/kubectl_test.XXXXXX";
-static char *path_before;
-static uv_loop_t loop;
-
-static void write_file(const char *name, const char *text)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, 0700), 0);
-}
-
 static const char *read_file(const char *name)
 {
     static char text[4096];
@@ -225,28 +204,9 @@ static void answer(const char *first, ...)
 static int begin(void **state)
 {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    strcpy(folder + sizeof folder - 7, "XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    int failed = begin_folder();
     write_file("kubectl", script);
-    path_before = strdup(getenv("PATH"));
-    pb_buffer path = {0};
-    pb_buffer_append_format(&path, "%s:%s", folder, path_before);
-    setenv("PATH", path.data, 1);
-    pb_buffer_free(&path);
-    return uv_loop_init(&loop);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    char command[128];
-    setenv("PATH", path_before, 1);
-    free(path_before);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    int removed = system(command);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    return uv_loop_close(&loop) || removed;
+    return failed;
 }
 
 static pb_kubectl with_patience(int64_t patience_ms)

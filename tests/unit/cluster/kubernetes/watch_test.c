@@ -4,14 +4,8 @@
 
 #include "base/clock.h"
 #include "cluster/kubernetes/object.h"
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
-#include <cmocka.h>
+#include "tests/unit/cluster/kubernetes/kubectl_fixture.h"
 
 /* A list is what file `list` has when it is asked for, and counted; `watch` is run for a watch. */
 static const char script[] = "#!/bin/bash\ncd \"$(dirname \"$0\")\"\n"
@@ -19,21 +13,7 @@ static const char script[] = "#!/bin/bash\ncd \"$(dirname \"$0\")\"\n"
                              "  echo \"$*\" >> watches; . ./watch; exit\nfi\n"
                              "echo >> lists; cat list\n";
 
-static char folder[] = "/tmp/pbcopy-watch-XXXXXX";
-static char *path_before;
-static uv_loop_t loop;
 static unsigned told, warnings;
-
-static void write_file(const char *name, const char *text)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    chmod(path, 0700);
-}
 
 static size_t count_lines(const char *name)
 {
@@ -51,29 +31,10 @@ static size_t count_lines(const char *name)
 static int begin(void **state)
 {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    strcpy(folder + sizeof folder - 7, "XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    int failed = begin_folder();
     write_file("kubectl", script);
-    path_before = strdup(getenv("PATH"));
-    pb_buffer path = {0};
-    pb_buffer_append_format(&path, "%s:%s", folder, path_before);
-    setenv("PATH", path.data, 1);
-    pb_buffer_free(&path);
     told = warnings = 0;
-    return uv_loop_init(&loop);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    char command[128];
-    setenv("PATH", path_before, 1);
-    free(path_before);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    int removed = system(command);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    return uv_loop_close(&loop) || removed;
+    return failed;
 }
 
 #define POD(name) "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"}}"

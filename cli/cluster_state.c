@@ -50,9 +50,10 @@ void pb_cluster_state_text(pb_buffer *buffer, const pb_cluster_state *state, boo
         append_suspended(buffer, state, stays);
         break;
     case PB_CLUSTER_LOCKED:
+        append_running(buffer, state);
         pb_buffer_append_format(buffer,
-                                "was not suspended: nothing was scaled down, but ConfigMap "
-                                "pbcopy-suspension is left: run pbcopy resume --namespace %s",
+                                ", but ConfigMap pbcopy-suspension is left: run pbcopy resume "
+                                "--namespace %s",
                                 state->name_space);
         break;
     case PB_CLUSTER_RUNNING:

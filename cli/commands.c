@@ -472,7 +472,8 @@ static const pb_option_entry options[] = {
     FLAG("overwrite-database", overwrite_database, RESTORE,
          "drop what the databases hold already, in the transaction that restores them"),
     FLAG("allow-privileged", allow_privileged, RESTORE,
-         "apply captured objects that give rights (Role, RoleBinding: left out without this) or "
+         "apply captured objects that give rights (Role, RoleBinding, and ClusterRole and "
+         "ClusterRoleBinding of the namespace's accounts: left out without this) or "
          "whose pods reach their host (hostPath, hostNetwork, hostPID, privileged containers: "
          "refused without this). Whoever can write to the repository can have put them there; "
          "--dry-run names them"),

@@ -287,6 +287,8 @@ typedef struct artifact_in {
     pb_chunk_sort *sort;
     pb_buffer *bytes;
     size_t bytes_max;
+    int (*confirm)(void *context, pb_error *error);
+    void *context; /* of confirm */
     bool over;
     pb_error error;
 } artifact_in;
@@ -398,6 +400,10 @@ static int get_pieces(pb_repository *repository, pb_slice key, const pb_artifact
                 break;
             }
         }
+        if (in && in->confirm && offset == artifact->stored_bytes)
+            failed = in->confirm(in->context, error);
+        if (failed)
+            break;
         if (in)
             hand_on(session, in, pb_buffer_slice(&part.bytes));
     }
@@ -474,9 +480,11 @@ static void on_in_done(void *context, const pb_error *error)
 }
 
 int pb_artifact_undump(pb_repository *repository, const char *id, const pb_artifact *artifact,
-                       const pb_undump_options *options, pb_chunk_sort *sort, pb_error *error)
+                       const pb_undump_options *options, pb_chunk_sort *sort,
+                       int (*confirm)(void *context, pb_error *error), void *context,
+                       pb_error *error)
 {
-    artifact_in in = {.sort = sort};
+    artifact_in in = {.sort = sort, .confirm = confirm, .context = context};
     pb_undump_options wanted = *options;
     wanted.artifact = artifact;
     wanted.drained = NULL;

@@ -33,9 +33,13 @@ int pb_artifact_end(pb_artifact_out *out, pb_artifact *ret_artifact, pb_error *e
 
 /* Reads a stored dump to its end through pb_undump: into a server, or (options->check_only) only to
  * be looked at. Artifact, drained, chunk, done and context of the options are set here; `sort` gets
- * the chunks, where not NULL. DAMAGED where the stored bytes are not what the snapshot says. */
+ * the chunks, where not NULL. `confirm` (may be NULL) is called before the last of the bytes, and
+ * may run the loop: its -1 ends the call, and what has one transaction changes nothing. DAMAGED
+ * where the stored bytes are not what the snapshot says. */
 int pb_artifact_undump(pb_repository *repository, const char *id, const pb_artifact *artifact,
-                       const pb_undump_options *options, pb_chunk_sort *sort, pb_error *error);
+                       const pb_undump_options *options, pb_chunk_sort *sort,
+                       int (*confirm)(void *context, pb_error *error), void *context,
+                       pb_error *error);
 /* Is it there, and of its size; with `read`, are its stored bytes those of the snapshot? 1: yes; 0:
  * no, *ret_finding names what is wrong ("missing", "truncated", "mismatch", "unreadable") and
  * *error says it; -1: cancelled. */

@@ -72,6 +72,17 @@ int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                          options->name_space);
 }
 
+int pb_cluster_confirm(pb_session *session, const pb_cluster_options *options,
+                       pb_suspension *suspension, pb_error *error)
+{
+    pb_kubectl kubectl = pb_cluster_kubectl(session, options);
+    if (!pb_suspension_store(&kubectl, suspension, NULL, NULL, NULL, error))
+        return 0;
+    if (error->kind == PB_ERROR_BUSY)
+        session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
+    return -1;
+}
+
 int pb_cluster_end(pb_session *session, const pb_cluster_options *options,
                    pb_suspension *suspension, pb_error *error)
 {
@@ -79,10 +90,15 @@ int pb_cluster_end(pb_session *session, const pb_cluster_options *options,
     kubectl.patience_ms = PATIENCE_TO_UNDO_MS;
     kubectl.cancelled = NULL;
     suspension->resumed_ms = session->cluster.resumed_ms = pb_clock_utc_ms();
-    if (pb_suspension_forget(&kubectl, suspension, error))
-        return pb_error_context(error, "deleting the record of the suspension");
-    session->cluster.stand = PB_CLUSTER_RUNNING;
-    return 0;
+    session->cluster.stand = PB_CLUSTER_LOCKED;
+    if (!pb_suspension_store(&kubectl, suspension, NULL, NULL, NULL, error) &&
+        !pb_suspension_forget(&kubectl, suspension, error)) {
+        session->cluster.stand = PB_CLUSTER_RUNNING;
+        return 0;
+    }
+    if (error->kind == PB_ERROR_BUSY)
+        session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
+    return pb_error_context(error, "deleting the record of the suspension");
 }
 
 /* What the undoing of a suspension waits for. */

@@ -97,7 +97,12 @@ void pb_cluster_note_suspended(pb_session *session, const pb_cluster_options *op
 int pb_cluster_resume(pb_session *session, const pb_cluster_options *options,
                       pb_suspension *suspension, pb_error *error);
 
-/* Ends a suspension whose workloads somebody has scaled up by now: forgets its record. */
+/* Writes the record once more: BUSY, and the session notes it, where it is another's by now or
+ * gone.
+ */
+int pb_cluster_confirm(pb_session *session, const pb_cluster_options *options,
+                       pb_suspension *suspension, pb_error *error);
+/* Ends a suspension whose workloads this run has scaled up: forgets its record. BUSY as above. */
 int pb_cluster_end(pb_session *session, const pb_cluster_options *options,
                    pb_suspension *suspension, pb_error *error);
 

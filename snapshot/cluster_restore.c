@@ -154,7 +154,7 @@ static int restore_bucket(pb_restoring *self, pb_error *error)
 {
     pb_restore_options objects = *self->options; /* of the same snapshot, whatever is newer now */
     objects.which.snapshot = self->file.id;
-    bool early = self->uses_bucket && !self->session->options.dry_run;
+    bool early = self->bucket_relation != PB_BUCKETS_APART && !self->session->options.dry_run;
     if (early && pb_restoring_suspend(self, error))
         return -1;
     pb_choice_free(&self->result->choice);
@@ -182,7 +182,8 @@ static int work(pb_restoring *self, pb_error *error)
         return -1;
     if (self->session->options.dry_run)
         return 0;
-    return pb_restoring_suspend(self, error) || pb_restoring_make_server(self, error) ||
+    return pb_restoring_suspend(self, error) || pb_restoring_make_rights(self, error) ||
+                   pb_restoring_make_server(self, error) ||
                    pb_restoring_restore_databases(self, error) || restore_kubernetes(self, error) ||
                    connect_pachctl(self, error)
                ? -1

@@ -81,13 +81,25 @@ static int find_use(pb_restoring *self, const char *database, bool is_up, pb_err
     return 0;
 }
 
-/* Nothing is dropped under a Pachyderm that runs in the namespace. */
+/* Nothing is dropped under a Pachyderm that runs in the namespace, or that somebody has suspended
+ * and will resume. */
 static int find_uses(pb_restoring *self, pb_error *error)
 {
     bool is_up = false;
+    pb_suspension suspension = {0};
+    pb_error wrong = {0};
     if (!self->has_pachyderm || !self->wanted->overwrite_database ||
         self->cluster->dump != PB_DUMP_DATABASES)
         return 0;
+    if (!pb_suspension_find(&self->kubectl, &suspension, &wrong)) {
+        self->uses_databases = true;
+        pb_suspension_free(&suspension);
+        return 0;
+    }
+    if (wrong.kind != PB_ERROR_NOT_FOUND) {
+        *error = wrong;
+        return -1;
+    }
     for (size_t i = 0; i < self->there.writers.count; i++)
         is_up |= self->there.writers.items[i].replicas > 0;
     for (size_t i = 0; i < self->record->artifact_count; i++)
@@ -108,23 +120,28 @@ static int check_each(pb_restoring *self, pb_error *error)
 
 /* ---- a server that the restore makes ---- */
 
-/* It listens where pachd is to find it, with the password of its secret, unless the options say
- * otherwise: a forwarded port. */
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && value[0];
+}
+
+/* It listens where pachd is to find it, with the password of its secret, unless the options or
+ * libpq's own variables say otherwise: a forwarded port. */
 static void find_server(pb_restoring *self)
 {
     const pb_pachyderm *restored = &self->restored;
     pb_database_server *server = &self->server;
-    const char *set = getenv("PGPASSWORD");
     if (!self->first)
         return;
-    if (!server->host) {
+    if (!server->host && !is_set("PGHOST") && !is_set("PGHOSTADDR") && !is_set("PGSERVICE")) {
         server->host = restored->database_host;
-        if (!server->port)
+        if (!server->port && !is_set("PGPORT"))
             server->port = restored->database_port;
     }
-    if (!server->user && restored->database_user[0])
+    if (!server->user && !is_set("PGUSER") && restored->database_user[0])
         server->user = restored->database_user;
-    if (!(set && set[0]))
+    if (!is_set("PGPASSWORD"))
         server->password = self->password;
 }
 
@@ -198,16 +215,14 @@ static int restore_database(pb_restoring *self, const pb_artifact *artifact, pb_
         .server = self->server,
         .database = artifact->kind == PB_ARTIFACT_DUMP_ALL ? pachyderm : artifact->database,
         .clean = self->wanted->overwrite_database,
+        .changes = &self->has_changed,
         .identity = self->cluster->identity,
     };
     if (has_chunks &&
         pb_chunk_sort_start(&self->session->loop, pb_session_scratch(self->session), &sort, error))
         return -1;
-    int failed =
-        pb_artifact_undump(&self->repository, self->file.id, artifact, &options, sort, error);
-    /* pg_dumpall's script has no transaction; and a commit whose answer was lost may be one. */
-    self->has_changed |=
-        !failed || artifact->kind == PB_ARTIFACT_DUMP_ALL || error->kind == PB_ERROR_UNREACHABLE;
+    int failed = pb_artifact_undump(&self->repository, self->file.id, artifact, &options, sort,
+                                    pb_restoring_confirm, self, error);
     uint64_t needed, missing = 0;
     if (!failed && sort) {
         pb_chunk_sort_end(sort);

@@ -81,6 +81,8 @@ static int read_rights(pb_restoring *self, pb_error *error)
         pb_policy_check_rights(self->rights, self->record->name_space, error))
         return -1;
     pb_edits_rights(self->record->name_space, self->edits.name_space, self->rights);
+    if (self->helm_objects)
+        pb_helm_remove(self->rights);
     return 0;
 }
 
@@ -227,16 +229,14 @@ int pb_restoring_apply(pb_restoring *self, json_t *objects, pb_error *error)
     return failed;
 }
 
-/* What does not write, as pachd needs it, or what does: at once. */
-static int scale_up_those(pb_restoring *self, const pb_workloads *workloads, bool writers,
-                          pb_error *error)
+/* Others came with their counts. */
+static int scale_writers_up(pb_restoring *self, const pb_workloads *workloads, pb_error *error)
 {
     pb_scaling *scalings = pb_allocate_zeroed(workloads->count + 1, sizeof *scalings);
     size_t count = 0;
     for (size_t i = 0; i < workloads->count; i++) {
         const pb_workload *workload = &workloads->items[i];
-        bool writes = pb_workloads_find(&self->record->workloads, workload->kind, workload->name);
-        if (writes == writers)
+        if (pb_workloads_find(&self->record->workloads, workload->kind, workload->name))
             scalings[count++] = (pb_scaling){
                 .kind = workload->kind, .name = workload->name, .replicas = workload->replicas};
     }
@@ -249,9 +249,9 @@ static int scale_up_those(pb_restoring *self, const pb_workloads *workloads, boo
 int pb_restoring_scale_up(pb_restoring *self, const pb_workloads *workloads, pb_error *error)
 {
     pb_session_phase(self->session, "scaling up");
-    if (scale_up_those(self, workloads, false, error) ||
-        scale_up_those(self, workloads, true, error))
+    if (pb_restoring_confirm(self, error) || scale_writers_up(self, workloads, error))
         return -1;
+    self->is_up = true;
     if (pb_restoring_end_suspension(self, false, error))
         return -1;
     if (pb_wait_ready(&self->kubectl, workloads, self->cluster->wait_ms, pb_restoring_tell_waiting,
@@ -286,6 +286,8 @@ int pb_restoring_make_server(pb_restoring *self, pb_error *error)
     if (!self->first)
         return 0;
     pb_session_phase(self->session, "making the PostgreSQL server");
+    if (pb_restoring_confirm(self, error))
+        return -1;
     self->has_changed = true;
     pb_restoring_take_counts(self->first, &none, &workloads);
     int failed = make_namespace(self, error) || pb_restoring_apply(self, self->first, error) ||
@@ -297,7 +299,7 @@ int pb_restoring_make_server(pb_restoring *self, pb_error *error)
 }
 
 /* Those of the whole cluster are made, never changed: another namespace may need what is there. */
-static int make_rights(pb_restoring *self, pb_error *error)
+int pb_restoring_make_rights(pb_restoring *self, pb_error *error)
 {
     pb_kubectl all = self->kubectl;
     const json_t *object;
@@ -310,12 +312,14 @@ static int make_rights(pb_restoring *self, pb_error *error)
         pb_error wrong = {0};
         if (!pb_kubectl_create(&all, object, &wrong))
             continue;
-        if (wrong.kind != PB_ERROR_EXISTS) {
+        if (wrong.kind != PB_ERROR_EXISTS && wrong.kind != PB_ERROR_REFUSED) {
             *error = wrong;
             return -1;
         }
-        pb_session_note(self->session, "%s/%s exists already: the restore leaves it as it is",
-                        pb_object_kind(object), pb_object_name(object));
+        pb_session_note(self->session, "%s/%s %s", pb_object_kind(object), pb_object_name(object),
+                        wrong.kind == PB_ERROR_EXISTS
+                            ? "exists already: the restore leaves it as it is"
+                            : "is not made: this account may not; let an administrator make it");
     }
     return 0;
 }
@@ -339,13 +343,14 @@ int pb_restoring_restore_objects(pb_restoring *self, pb_error *error)
     pb_workloads workloads = {0};
     json_t *others = others_of(self);
     pb_session_phase(self->session, "applying Kubernetes objects");
-    self->has_changed = true;
-    pb_restoring_take_counts(others, NULL, &workloads);
+    pb_restoring_take_counts(others, &self->record->workloads, &workloads);
     self->result->kubernetes_objects = json_array_size(self->objects);
-    int failed = (!self->first && make_namespace(self, error)) || make_rights(self, error) ||
-                 pb_restoring_apply(self, others, error) ||
-                 (self->has_pachyderm && pb_restoring_delete_workers(self, error)) ||
-                 pb_restoring_scale_up(self, &workloads, error);
+    int failed = pb_restoring_record(self, &workloads, error) ? -1 : 0;
+    self->has_changed |= !failed;
+    failed = failed || (!self->first && make_namespace(self, error)) ||
+             pb_restoring_apply(self, others, error) ||
+             (self->has_pachyderm && pb_restoring_delete_workers(self, error)) ||
+             pb_restoring_scale_up(self, &workloads, error);
     pb_workloads_free(&workloads);
     json_decref(others);
     return failed ? -1 : 0;

@@ -4,6 +4,7 @@
 #define PB_SNAPSHOT_RESTORE_STEPS_H
 
 #include "snapshot/artifact.h"
+#include "snapshot/bucket_overlap.h"
 #include "snapshot/cluster_restore.h"
 #include "snapshot/repository.h"
 
@@ -23,10 +24,11 @@ typedef struct pb_restoring {
 
     /* ---- what is in the namespace already ---- */
     bool has_pachyderm;
-    pb_pachyderm there;       /* {0} where it has none */
-    bool uses_databases;      /* it uses those that are dropped */
-    bool uses_bucket;         /* it may use the bucket that objects go into */
-    bool suspends;            /* it is suspended for the restore */
+    pb_pachyderm there;                 /* {0} where it has none */
+    bool uses_databases;                /* it uses those that are dropped */
+    pb_bucket_relation bucket_relation; /* of its bucket and the one that objects go into */
+    bool suspends;                      /* it is suspended for the restore */
+    bool is_up;                         /* by the restore: its writers have their counts */
     bool has_changed;         /* something of it was changed, and a resume does not undo that */
     bool was_suspended;       /* by somebody else before */
     pb_suspension suspension; /* {0} while it is not */
@@ -69,6 +71,12 @@ int pb_restoring_plan_suspension(pb_restoring *self, pb_error *error);
 /* Suspends it, where that is planned and not done yet. BUSY where another run has it. From then on
  * the session is cancelled where the lease is lost, and pb_restoring_give_up says so. */
 int pb_restoring_suspend(pb_restoring *self, pb_error *error);
+/* Before what cannot be undone: writes the record once more. BUSY where the lease is lost.
+ * `context`: the restore. Not suspended: nothing to do. */
+int pb_restoring_confirm(void *context, pb_error *error);
+/* The same with the counts that the snapshot has of writers: what `pbcopy resume` brings up, if the
+ * restore ends before it does that itself. */
+int pb_restoring_record(pb_restoring *self, const pb_workloads *workloads, pb_error *error);
 /* All writers have the counts of the snapshot by now: the record goes. Or, where `resumes`, they
  * get back those that they had. */
 int pb_restoring_end_suspension(pb_restoring *self, bool resumes, pb_error *error);
@@ -98,7 +106,10 @@ int pb_restoring_read_objects(pb_restoring *self, pb_error *error);
 int pb_restoring_edit(pb_restoring *self, json_t *objects, pb_error *error);
 /* Makes the namespace and the PostgreSQL server in it, and waits until that is ready. */
 int pb_restoring_make_server(pb_restoring *self, pb_error *error);
-/* Makes all others, with no replica, then scales up. */
+/* Makes what the accounts may do in the whole cluster, where that is allowed. What this account may
+ * not make is a note. */
+int pb_restoring_make_rights(pb_restoring *self, pb_error *error);
+/* Makes all others, writers with no replica, then scales these up. */
 int pb_restoring_restore_objects(pb_restoring *self, pb_error *error);
 int pb_restoring_restore_by_velero(pb_restoring *self, pb_error *error);
 
@@ -107,7 +118,7 @@ int pb_restoring_restore_by_velero(pb_restoring *self, pb_error *error);
 void pb_restoring_take_counts(json_t *objects, const pb_workloads *only,
                               pb_workloads *ret_workloads);
 int pb_restoring_apply(pb_restoring *self, json_t *objects, pb_error *error);
-/* Scales up, writers last, ends the suspension, and waits until pods are ready. */
+/* Scales writers up, ends the suspension, and waits until pods of all are ready. */
 int pb_restoring_scale_up(pb_restoring *self, const pb_workloads *workloads, pb_error *error);
 /* Deletes Pachyderm's workers: they name the bucket and database of before, and pachd makes new
  * ones. */

@@ -3,7 +3,8 @@
 int pb_restoring_plan_suspension(pb_restoring *self, pb_error *error)
 {
     const pb_workload *writer = NULL;
-    if (!self->has_pachyderm || (!pb_restoring_takes_objects(self) && !self->uses_databases))
+    if (!self->has_pachyderm || (!pb_restoring_takes_objects(self) && !self->uses_databases &&
+                                 self->bucket_relation != PB_BUCKETS_OVERLAP))
         return 0;
     for (size_t i = 0; i < self->there.writers.count && !writer; i++)
         if (self->there.writers.items[i].replicas)
@@ -11,14 +12,15 @@ int pb_restoring_plan_suspension(pb_restoring *self, pb_error *error)
     self->suspends = true;
     if (!writer || self->wanted->allow_existing)
         return 0;
-    /* Only a restore of its databases alone comes here. */
+    /* Only a restore of its databases or of its bucket alone comes here. */
     pb_error_set(error, PB_ERROR_BUSY,
-                 "the restore would drop databases of the Pachyderm in namespace %s, which runs: "
+                 "the restore would %s of the Pachyderm in namespace %s, which runs: "
                  "%s/%s has %llu replicas",
+                 self->uses_databases ? "drop databases" : "write to the bucket",
                  self->cluster->name_space, writer->kind, writer->name,
                  (unsigned long long)writer->replicas);
     return pb_error_hint(error, "say --allow-existing: the restore then suspends it first, and "
-                                "resumes it when the databases are back");
+                                "resumes it at its end");
 }
 
 /* ---- while it is suspended ---- */
@@ -85,11 +87,42 @@ int pb_restoring_suspend(pb_restoring *self, pb_error *error)
         return -1;
     int failed = found ? take_over(self, &options, error)
                        : pb_suspend(&self->kubectl, &options, &self->suspension, error);
-    if (failed && error->kind == PB_ERROR_BUSY)
-        pb_suspension_free(&self->suspension); /* another's by now */
     pb_cluster_note_suspended(self->session, self->cluster, &self->suspension);
-    if (!failed)
+    if (!failed) {
         start_looking(self);
+    } else if (error->kind == PB_ERROR_BUSY && self->suspension.holder) {
+        self->session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
+        pb_suspension_free(&self->suspension);
+    }
+    return failed;
+}
+
+int pb_restoring_confirm(void *context, pb_error *error)
+{
+    pb_restoring *self = context;
+    return self->suspension.holder
+               ? pb_cluster_confirm(self->session, self->cluster, &self->suspension, error)
+               : 0;
+}
+
+int pb_restoring_record(pb_restoring *self, const pb_workloads *workloads, pb_error *error)
+{
+    pb_workloads counts = {0};
+    const pb_workloads *before = &self->suspension.workloads;
+    if (!self->suspension.holder)
+        return 0;
+    for (size_t i = 0; i < workloads->count; i++) {
+        const pb_workload *workload = &workloads->items[i];
+        if (pb_workloads_find(&self->record->workloads, workload->kind, workload->name))
+            pb_workloads_add(&counts, workload->kind, workload->name, workload->replicas);
+    }
+    for (size_t i = 0; i < before->count; i++) {
+        const pb_workload *workload = &before->items[i];
+        if (!pb_workloads_find(&counts, workload->kind, workload->name))
+            pb_workloads_add(&counts, workload->kind, workload->name, workload->replicas);
+    }
+    int failed = pb_suspension_store(&self->kubectl, &self->suspension, &counts, NULL, NULL, error);
+    pb_workloads_free(&counts);
     return failed;
 }
 
@@ -108,8 +141,10 @@ int pb_restoring_end_suspension(pb_restoring *self, bool resumes, pb_error *erro
 void pb_restoring_give_up(pb_restoring *self, pb_error *error)
 {
     pb_error wrong = {0};
-    if (!self->suspension.holder)
+    if (!self->suspension.holder || self->is_up)
         return;
+    if (self->session->cluster.stand == PB_CLUSTER_TAKEN_OVER)
+        return; /* *error says so */
     if (pb_suspension_is_lost(&self->suspension, &wrong)) {
         self->session->cluster.stand = PB_CLUSTER_TAKEN_OVER;
         *error = wrong;

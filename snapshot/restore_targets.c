@@ -42,6 +42,13 @@ static int check_bucket(const pb_restoring *self, const aimed_bucket *targets, c
     return 0;
 }
 
+/* Does the restore change anything there, or drop what it may use? */
+static bool reads_namespace(const pb_restoring *self)
+{
+    return pb_restoring_takes_objects(self) ||
+           (self->wanted->overwrite_database && self->cluster->dump == PB_DUMP_DATABASES);
+}
+
 /* Any other Pachyderm that this Kubernetes knows. */
 static int check_live_clusters(pb_restoring *self, const aimed_bucket *targets, pb_error *error)
 {
@@ -65,8 +72,10 @@ static int check_live_clusters(pb_restoring *self, const aimed_bucket *targets, 
         pb_pachyderm other = {0};
         pb_kubectl there = self->kubectl;
         there.name_space = name_space;
-        /* Of the namespace itself check_namespace judges: it may be a restore taken up. */
-        if (!name_space || strcmp(name_space, self->cluster->name_space) == 0)
+        /* Of the namespace itself pb_restoring_check_namespace judges, if it reads it: it may be a
+         * restore that goes on. */
+        if (!name_space ||
+            (reads_namespace(self) && strcmp(name_space, self->cluster->name_space) == 0))
             continue;
         if (pb_pachyderm_read(&there, &other, &wrong)) {
             pb_session_note(self->session,
@@ -117,8 +126,7 @@ int pb_restoring_check_buckets(pb_restoring *self, pb_error *error)
 int pb_restoring_check_namespace(pb_restoring *self, pb_error *error)
 {
     pb_error wrong = {0};
-    bool drops = self->wanted->overwrite_database && self->cluster->dump == PB_DUMP_DATABASES;
-    if (!pb_restoring_takes_objects(self) && !drops)
+    if (!reads_namespace(self))
         return 0;
     if (pb_pachyderm_read(&self->kubectl, &self->there, &wrong)) {
         if (wrong.kind == PB_ERROR_NOT_FOUND)
@@ -129,7 +137,7 @@ int pb_restoring_check_namespace(pb_restoring *self, pb_error *error)
     self->has_pachyderm = true;
     char *identity = pb_bucket_identity(self->there.storage_url);
     char *destination = pb_bucket_identity(self->options->destination);
-    self->uses_bucket = pb_buckets_compare(destination, identity) != PB_BUCKETS_APART;
+    self->bucket_relation = pb_buckets_compare(destination, identity);
     free(identity);
     free(destination);
     if (self->wanted->allow_existing || !pb_restoring_takes_objects(self))

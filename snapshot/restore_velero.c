@@ -128,6 +128,11 @@ int pb_restoring_restore_by_velero(pb_restoring *self, pb_error *error)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
     pb_buffer_append_format(&name, "%s-%s", slash + 1, now);
     pb_session_phase(self->session, "restoring through Velero");
+    if (pb_restoring_confirm(self, error)) {
+        pb_buffer_free(&name);
+        free(name_space);
+        return -1;
+    }
     self->has_changed = true;
     int failed = pb_velero_restore(&velero, name.data, slash + 1, self->record->name_space,
                                    self->cluster->name_space, self->cluster->wait_ms,

@@ -63,7 +63,7 @@ void pb_session_close(pb_session *session); /* NULL allowed */
 typedef enum pb_cluster_stand {
     PB_CLUSTER_UNTOUCHED,
     PB_CLUSTER_SUSPENDED,
-    PB_CLUSTER_LOCKED,     /* nothing was scaled, but the record of the suspension is there */
+    PB_CLUSTER_LOCKED,     /* it runs, as below, but the record of the suspension is there */
     PB_CLUSTER_RUNNING,    /* again, or still: where nothing was scaled */
     PB_CLUSTER_TAKEN_OVER, /* another run has it */
 } pb_cluster_stand;

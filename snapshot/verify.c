@@ -270,7 +270,8 @@ static int verify_database(verify_job *verify, const char *identity, pb_error *e
                             error))
         return -1;
     pb_session_phase(verify->session, "reading the dump");
-    int failed = pb_artifact_undump(&verify->repository, file->id, dump, &options, sort, error);
+    int failed =
+        pb_artifact_undump(&verify->repository, file->id, dump, &options, sort, NULL, NULL, error);
     if (!failed) {
         pb_chunk_sort_end(sort);
         failed = pb_agreement_check(&verify->repository, file, sort, &verify->result->chunks_needed,

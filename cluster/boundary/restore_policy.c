@@ -295,7 +295,7 @@ static bool is_right(const json_t *object, const char *name_space)
         strncmp(pb_object_text(object, "apiVersion"), "rbac.authorization.k8s.io/", 26) != 0)
         return false;
     if (strcmp(pb_object_kind(object), "ClusterRole") == 0)
-        return true;
+        return !pb_capture_is_aggregated(object);
     json_array_foreach(subjects, i, subject)
     {
         if (!pb_capture_is_account_of(subject, name_space))

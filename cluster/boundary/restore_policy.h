@@ -49,7 +49,8 @@ int pb_policy_filter(json_t *objects, const char *name_space, const json_t *kind
                      bool allow_privileged, json_t *left_out, pb_error *error);
 
 /* Judges captured rights in the whole cluster: DAMAGED where one is neither a ClusterRole nor a
- * ClusterRoleBinding of service accounts of `name_space` alone. They are applied with
+ * ClusterRoleBinding of service accounts of `name_space` alone, or where a ClusterRole widens
+ * others (by a label aggregate-to-...). They are applied with
  * --allow-privileged only. */
 int pb_policy_check_rights(const json_t *rights, const char *name_space, pb_error *error);
 /* What there is to say about each of them. */

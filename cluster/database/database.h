@@ -98,6 +98,8 @@ typedef struct pb_undump_options {
     bool check_only;           /* no server: the archive is read to its end, its chunks are told */
     bool clean; /* drop what is there first, in the same transaction; BUSY where others keep a lock
                    on it for 30 s */
+    bool *changes; /* becomes true before psql gets what it may commit: DUMP_ALL at once, DUMP the
+                      end of its transaction. NULL: nobody asks */
     const char *identity;                       /* age's key file, for an encrypted one */
     void (*drained)(void *context);             /* pb_undump_pending went low: write on */
     void (*chunk)(void *context, pb_slice key); /* as above */

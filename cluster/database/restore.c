@@ -59,6 +59,12 @@ static void end_if_over(pb_undump *undump)
     free(undump);
 }
 
+static void may_change(pb_undump *undump)
+{
+    if (undump->options.changes)
+        *undump->options.changes = true;
+}
+
 /* The script was made to its end, of bytes that are those of the snapshot. What was held of it ends
  * its one transaction: psql that gets no such end changed nothing, whatever went before. */
 static void finish_script(pb_undump *undump)
@@ -75,6 +81,7 @@ static void finish_script(pb_undump *undump)
     undump->told = true;
     if (!undump->target)
         return;
+    may_change(undump);
     pb_child_write(undump->target, undump->held.data, undump->held.size);
     pb_child_end_input(undump->target);
 }
@@ -116,6 +123,7 @@ static void on_accepted(void *context, const void *data, size_t size)
     if (!undump->target)
         return;
     if (undump->kind == PB_ARTIFACT_DUMP_ALL) {
+        may_change(undump);
         pb_child_write(undump->target, data, size);
         return;
     }

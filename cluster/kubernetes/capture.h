@@ -21,6 +21,9 @@ int pb_capture_rights(const pb_kubectl *kubectl, pb_buffer *ret_ndjson, size_t *
  * Pure. */
 void pb_capture_append_rights(const json_t *items, const char *name_space, pb_buffer *ret_ndjson,
                               size_t *ret_objects);
+/* Does a ClusterRole add to others, by a label rbac.authorization.k8s.io/aggregate-to-...? A
+ * capture leaves these labels out. Pure. */
+bool pb_capture_is_aggregated(const json_t *role);
 /* Is a subject of a binding an account of the namespace, or all of them? Pure. */
 bool pb_capture_is_account_of(const json_t *subject, const char *name_space);
 

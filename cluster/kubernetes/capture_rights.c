@@ -13,6 +13,32 @@ bool pb_capture_is_account_of(const json_t *subject, const char *name_space)
            strcmp(name + sizeof GROUP - 1, name_space) == 0;
 }
 
+#define AGGREGATES "rbac.authorization.k8s.io/aggregate-to-"
+
+bool pb_capture_is_aggregated(const json_t *role)
+{
+    const char *label;
+    json_t *value;
+    json_object_foreach(pb_object_at(role, "metadata.labels"), label, value)
+    {
+        if (strncmp(label, AGGREGATES, sizeof AGGREGATES - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void drop_aggregation(json_t *role)
+{
+    const char *label;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(pb_object_at(role, "metadata.labels"), next, label, value)
+    {
+        if (strncmp(label, AGGREGATES, sizeof AGGREGATES - 1) == 0)
+            json_object_del(pb_object_at(role, "metadata.labels"), label);
+    }
+}
+
 /* Its subjects that are accounts of the namespace; NULL where there are none. */
 static json_t *accounts_of(const json_t *binding, const char *name_space)
 {
@@ -75,6 +101,7 @@ void pb_capture_append_rights(const json_t *items, const char *name_space, pb_bu
             !json_object_get(roles, pb_object_name(item)))
             continue;
         json_t *role = json_deep_copy(item);
+        drop_aggregation(role);
         append(role, ret_ndjson, ret_objects);
         json_decref(role);
     }

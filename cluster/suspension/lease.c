@@ -11,6 +11,7 @@ enum {
     LOST_MS = 150 * 1000, /* without a renewal the holder stops, before others take it for dead */
     DEAD_MS = 180 * 1000,
     LOOK_US = 50 * 1000,
+    STOPPED_MS = 2 * 1000, /* between two looks: the process was stopped, and others may act */
     PAUSE_MS = 500,
 };
 
@@ -185,12 +186,15 @@ static void *work(void *context)
     uv_loop_t loop;
     uv_loop_init(&loop);
     lease->kubectl.loop = &loop;
-    int64_t tried_ms = lease->renewed_ms;
+    int64_t tried_ms = lease->renewed_ms, looked_ms = pb_clock_boottime_ms();
     while (!lease->stop && !lease->lost) {
         int64_t now_ms = pb_clock_boottime_ms();
-        if (now_ms - tried_ms >= RENEW_MS) {
+        bool was_stopped = now_ms - looked_ms >= STOPPED_MS;
+        looked_ms = now_ms;
+        if (was_stopped || now_ms - tried_ms >= RENEW_MS) {
             tried_ms = now_ms;
             renew(lease);
+            looked_ms = pb_clock_boottime_ms();
         }
         usleep(LOOK_US);
     }

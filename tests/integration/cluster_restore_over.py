@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-import time
+import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
@@ -93,6 +93,36 @@ class RestoreOver(ClusterScenario):
         pachd = self.cluster.kubectl("--namespace", here.namespace, "get", "deployment", "pachd", "-o", "json")
         self.assertIn("s3://restored", pachd)
 
+        # All objects are applied, and kubectl fails: what is brought up by hand is all that there is.
+        counts = {name: count for name, count in self.cluster.replicas(here.namespace).items() if "deployments" in name}
+        self.program("kubectl", '[[ " $* " == *" apply "* ]] || exec "$REAL" "$@"\n"$REAL" "$@" > /dev/null\n'
+                                'echo "Error from server (Forbidden): no" >&2; exit 1')
+        run = self.pbcopy(*self.in_place(here, "--allow-existing", "--allow-privileged"),
+                          **{**secret, **self.environment()})
+        self.assertEqual(run.exit_code, scenario.REFUSED, run)
+        self.assert_stays_suspended(here, run)
+        os.remove(os.path.join(self.folder, "programs", "kubectl"))
+        run = self.succeed("resume", "--config", self.configuration(here), **secret)
+        self.assert_runs(here, run)
+        self.assertEqual({name: count for name, count in self.cluster.replicas(here.namespace).items()
+                          if "deployments" in name}, counts)
+
+    def test_an_interrupt_after_the_commit(self):
+        """What psql has committed before Ctrl-C is not what the Pachyderm of before is brought up on."""
+        here = self.pachyderm(chunks=20, workers=1)
+        self.backup(here)
+        secret = {**self.environment(), "PGPASSWORD": here.postgres.password}
+        held = os.path.join(self.folder, "held")
+        self.program("psql", f'[[ "$*" == *--file=-* ]] || exec "$REAL" "$@"\n"$REAL" "$@"; touch {held}; sleep 100')
+        run = self.begin(*self.in_place(here, "--allow-existing", "--kubernetes", "none"),
+                         **{**secret, **self.environment()})
+        scenario.wait_until(lambda: os.path.exists(held) or run.is_over(), 120, "psql", poll_s=0.1)
+        run.kill(signal.SIGINT)
+        ended = run.wait(60)
+        self.assert_failed(ended, scenario.CANCELLED)
+        self.assertIn("as it is restored in part", ended.stderr)
+        self.assert_stays_suspended(here, ended)
+
     def test_killed_and_resumed(self):
         here = self.pachyderm(chunks=20, workers=1)
         self.backup(here)
@@ -106,7 +136,12 @@ class RestoreOver(ClusterScenario):
         # While it lives nobody undoes it.
         other = self.pbcopy("resume", "--config", self.configuration(here), **secret)
         self.assert_failed(other, scenario.BUSY, "suspended by a restore under way")
-        # Nor does another restore that cannot find out whether it lives.
+        # Nor does another restore, though it reaches the server by another name and nobody is connected,
+        alias = types.SimpleNamespace(host="localhost", port=here.postgres.port, user=here.postgres.user)
+        other = self.pbcopy(*self.arguments(here, here.namespace, alias, "--overwrite-database", "--kubernetes", "none"),
+                            **secret)
+        self.assert_failed(other, scenario.BUSY, "suspended by a restore under way")
+        # nor one that cannot find out whether it lives.
         proxy = ApiProxy(self.cluster, self.folder)
         self.addCleanup(proxy.stop)
         proxy.reset(lambda number, method, path: 403 if "dryRun=All" in path else None)
@@ -141,7 +176,6 @@ class RestoreOver(ClusterScenario):
         run.kill(signal.SIGSTOP)
         other = self.succeed("resume", "--config", self.configuration(here), "--take-over", **secret)
         self.assert_runs(here, other)
-        time.sleep(30)  # its next renewal is due
         run.kill(signal.SIGCONT)
         ended = run.wait(60)
         self.assert_failed(ended, scenario.BUSY, "record of the suspension")

@@ -61,6 +61,12 @@ static void one_that_was_not(void **state)
                  "pbcopy-suspension is left: run pbcopy resume --namespace prod",
                  "{\"namespace\":\"prod\",\"state\":\"locked\",\"suspended\":null,"
                  "\"resumed\":null}");
+    pb_cluster_state up = {PB_CLUSTER_LOCKED, "prod", 1000, 66000};
+    assert_state(&up, false,
+                 "prod: suspended 00:00:01, running again 00:01:06 (65 s), but ConfigMap "
+                 "pbcopy-suspension is left: run pbcopy resume --namespace prod",
+                 "{\"namespace\":\"prod\",\"state\":\"locked\",\"suspended\":"
+                 "\"1970-01-01T00:00:01.000Z\",\"resumed\":\"1970-01-01T00:01:06.000Z\"}");
     cluster.stand = PB_CLUSTER_TAKEN_OVER;
     assert_state(&cluster, false,
                  "prod: taken over by another run: `pbcopy doctor --namespace prod` tells how it "

@@ -303,6 +303,9 @@ static void only_rights_of_the_accounts_are_captured_rights(void **state)
         {"{" RIGHT ",'kind':'ClusterRoleBinding','metadata':{'name':'x'},'subjects':["
          "{'kind':'User','name':'a','namespace':'prod'}]}",
          false},
+        {"{" RIGHT ",'kind':'ClusterRole','metadata':{'name':'x','labels':"
+         "{'rbac.authorization.k8s.io/aggregate-to-view':'true'}}}",
+         false},
         {"{" RIGHT ",'kind':'Role','metadata':{'name':'x'}}", false},
         {"{" RIGHT ",'kind':'ClusterRole','metadata':{'name':'x'},'items':[]}", false},
         {"{'apiVersion':'v1','kind':'ClusterRole','metadata':{'name':'x'}}", false},

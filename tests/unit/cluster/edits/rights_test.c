@@ -78,6 +78,10 @@ static void bindings_become_the_new_namespaces_own(void **state)
     expect("[" BINDING("pachyderm", "old") "]", "old", "new",
            "[" BINDING("pachyderm-new", "new") "]");
     expect("[" BINDING("of-old-x", "old") "]", "old", "new", "[" BINDING("of-new-x", "new") "]");
+    /* Not within a word; and each keeps a name of its own. */
+    expect("[" BINDING("golden", "old") "]", "old", "new", "[" BINDING("golden-new", "new") "]");
+    expect("[" BINDING("viewer", "old") "," BINDING("viewer-old", "old") "]", "old", "new",
+           "[" BINDING("viewer-new", "new") "," BINDING("viewer-new-2", "new") "]");
     expect("[" BINDING("pachyderm", "old") "]", "old", "old", "[" BINDING("pachyderm", "old") "]");
     expect("[{'kind':'ClusterRole','metadata':{'name':'r','annotations':"
            "{'meta.helm.sh/release-name':'x'}}}]",

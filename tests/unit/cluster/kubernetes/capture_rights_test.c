@@ -30,7 +30,8 @@ static void only_what_the_accounts_use_is_captured(void **state)
     (void)state;
     size_t count;
     char *text = capture(
-        "[{'kind':'ClusterRole','metadata':{'name':'used','uid':'1'},'rules':[]},"
+        "[{'kind':'ClusterRole','metadata':{'name':'used','uid':'1','labels':"
+        "{'rbac.authorization.k8s.io/aggregate-to-edit':'true','kept':'1'}},'rules':[]},"
         "{'kind':'ClusterRole','metadata':{'name':'by-namespace'}},"
         "{'kind':'ClusterRole','metadata':{'name':'unused'}},"
         "{'kind':'ClusterRole','metadata':{'name':'view','labels':"
@@ -52,6 +53,8 @@ static void only_what_the_accounts_use_is_captured(void **state)
     assert_null(strstr(text, "rbac-defaults"));
     assert_null(strstr(text, "\"other\""));
     assert_null(strstr(text, "uid"));
+    assert_null(strstr(text, "aggregate-to"));
+    assert_non_null(strstr(text, "kept"));
     assert_non_null(strstr(text, "system:serviceaccounts:prod"));
     free(text);
 }

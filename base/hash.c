@@ -135,6 +135,14 @@ size_t pb_hash_bytes(pb_hash_kind kind)
 }
 
 /* Polynomials over GF(2) modulo Castagnoli's, bit-reflected: the highest bit is x^0. */
+void pb_crc32c(const void *data, size_t size, uint8_t ret_digest[PB_CRC32C_BYTES])
+{
+    pb_hash hash = {.kind = PB_HASH_CRC32C};
+    pb_hash_restart(&hash);
+    pb_hash_update(&hash, data, size);
+    pb_hash_finish(&hash, ret_digest);
+}
+
 static uint32_t multiply_crc32c(uint32_t a, uint32_t b)
 {
     uint32_t product = 0;

@@ -35,6 +35,7 @@ size_t pb_hash_bytes(pb_hash_kind kind);
 
 /* One call for bytes in memory. */
 void pb_sha256(const void *data, size_t size, uint8_t ret_digest[PB_SHA256_BYTES]);
+void pb_crc32c(const void *data, size_t size, uint8_t ret_digest[PB_CRC32C_BYTES]);
 /* The CRC32C of A followed by B, from theirs and B's length: parts may be hashed in any order.
  * Takes time by the logarithm of the length. */
 uint32_t pb_crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t length_b);

@@ -97,6 +97,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     transfer->source_key = transfer->destination_key = transfer->name = source->key;
     transfer->size = source->size;
     transfer->etag = source->etag;
+    transfer->version = source->version;
     transfer->must_match = source->etag.size > 0;
     transfer->digest_kind = copy->checksum;
     return 0;

@@ -100,6 +100,7 @@ static void plan_move(pass_shard *shard, pb_slice stored, pb_item *item)
     begin_plan(shard, shard->owner->pass->server_side ? PB_TRANSFER_COPY : PB_TRANSFER_RELAY, item);
     transfer->source = shard->worker->stores[SOURCE];
     transfer->source_key = item->entry->key;
+    transfer->version = item->entry->version;
     transfer->destination = shard->worker->stores[REPOSITORY];
     transfer->destination_key = stored;
     transfer->must_match = item->entry->etag.size > 0;

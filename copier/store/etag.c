@@ -18,6 +18,19 @@ static const uint64_t part_lengths[] = {
 };
 enum { PART_LENGTH_COUNT = sizeof(part_lengths) / sizeof(part_lengths[0]) };
 
+bool pb_etag_is_crc32c(pb_slice etag, uint8_t *ret_crc32c)
+{
+    uint8_t crc32c[PB_CRC32C_BYTES];
+    pb_slice start = PB_SLICE_LITERAL(PB_ETAG_CRC32C);
+    if (!pb_slice_starts_with(etag, start) ||
+        !pb_hex_decode((pb_slice){etag.data + start.size, etag.size - start.size}, crc32c,
+                       sizeof crc32c))
+        return false;
+    if (ret_crc32c)
+        memcpy(ret_crc32c, crc32c, sizeof crc32c);
+    return true;
+}
+
 int pb_etag_parts(pb_slice etag)
 {
     uint8_t digest[PB_MD5_BYTES];
@@ -75,7 +88,8 @@ typedef struct layout {
 } layout;
 
 struct pb_etag_check {
-    uint8_t wanted[PB_MD5_BYTES];
+    uint8_t wanted[PB_MD5_BYTES]; /* or a CRC32C, in its first bytes */
+    pb_hash *crc32c;              /* of an ETag that is one; then there are no layouts */
     bool plain;
     bool certain; /* there is but one way to make the ETag */
     size_t layout_count;
@@ -93,6 +107,13 @@ static void add_layout(pb_etag_check *check, uint64_t part_bytes)
 
 pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size, uint64_t part_bytes)
 {
+    uint8_t crc32c[PB_CRC32C_BYTES];
+    if (pb_etag_is_crc32c(etag, crc32c)) {
+        pb_etag_check *check = pb_allocate_zeroed(1, sizeof(*check));
+        memcpy(check->wanted, crc32c, sizeof(crc32c));
+        check->crc32c = pb_hash_new(PB_HASH_CRC32C);
+        return check;
+    }
     int parts = pb_etag_parts(etag);
     bool known =
         parts > 1 && part_bytes && size / part_bytes + (size % part_bytes != 0) == (uint64_t)parts;
@@ -120,6 +141,8 @@ pb_etag_check *pb_etag_check_new(pb_slice etag, uint64_t size, uint64_t part_byt
 
 void pb_etag_check_restart(pb_etag_check *check)
 {
+    if (check->crc32c)
+        pb_hash_restart(check->crc32c);
     for (size_t i = 0; i < check->layout_count; i++) {
         layout *tried = &check->layouts[i];
         pb_hash_restart(tried->part);
@@ -142,6 +165,8 @@ static void end_part(layout *tried)
 
 void pb_etag_check_update(pb_etag_check *check, const void *data, size_t size)
 {
+    if (check->crc32c)
+        pb_hash_update(check->crc32c, data, size);
     for (size_t i = 0; i < check->layout_count; i++) {
         layout *tried = &check->layouts[i];
         const uint8_t *at = data;
@@ -162,6 +187,11 @@ void pb_etag_check_update(pb_etag_check *check, const void *data, size_t size)
 int pb_etag_check_finish(pb_etag_check *check)
 {
     bool found = false;
+    if (check->crc32c) {
+        uint8_t crc32c[PB_CRC32C_BYTES];
+        pb_hash_finish(check->crc32c, crc32c);
+        return memcmp(crc32c, check->wanted, sizeof(crc32c)) == 0;
+    }
     for (size_t i = 0; i < check->layout_count; i++) {
         layout *tried = &check->layouts[i];
         uint8_t digest[PB_MD5_BYTES];
@@ -183,5 +213,6 @@ void pb_etag_check_free(pb_etag_check *check)
         pb_hash_free(check->layouts[i].part);
         pb_hash_free(check->layouts[i].whole);
     }
+    pb_hash_free(check->crc32c);
     free(check);
 }

@@ -10,6 +10,13 @@
 
 enum { PB_ETAG_PARTS_MAX = 10000 };
 
+/* Stores that know no MD5 of an object but its CRC32C are given an ETag that says it: this and 8
+ * hex digits (copier/store/gcs). */
+#define PB_ETAG_CRC32C "crc32c-"
+
+/* True for such an ETag; the 4 bytes, big-endian, go into *ret_crc32c where that is not NULL. */
+bool pb_etag_is_crc32c(pb_slice etag, uint8_t *ret_crc32c);
+
 /* 0 for a plain MD5, the number of parts for "-n" (1 to PB_ETAG_PARTS_MAX), -1 for anything else.
  */
 int pb_etag_parts(pb_slice etag);

@@ -12,6 +12,7 @@ typedef struct pb_entry {
     uint64_t size;
     int64_t mtime_ms;   /* last modified */
     pb_slice etag;      /* without quotes; empty where unknown */
+    pb_slice version;   /* what a read can insist on beside the ETag; empty where there is none */
     const void *record; /* entries of a manifest: their pb_record; else NULL */
 } pb_entry;
 

@@ -58,6 +58,14 @@ typedef struct pb_store_capabilities {
     unsigned delete_keys_max; /* in one DELETE */
     bool lists_from_anywhere; /* a listing after any key costs its page alone: worth splitting */
     bool etag_is_md5; /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
+    bool part_etags_are_md5; /* likewise of parts: the ETag of the whole is made of them */
+    bool copies_parts;       /* MULTIPART_COPY works; else one COPY takes any size */
+    /* Parts come one after the other, and the last, which is announced (part_last), makes the
+     * object. */
+    bool parts_in_order;
+    uint64_t part_bytes_step; /* parts but the last are multiples of it; 0 for any length */
+    /* GET, HEAD and what writes say the object's CRC32C; writes check what they are given. */
+    bool has_crc32c;
 } pb_store_capabilities;
 
 const pb_store_capabilities *pb_store_capabilities_of(const pb_store *store);
@@ -108,10 +116,11 @@ typedef struct pb_store_request {
      * range of the source (MULTIPART_COPY only). */
     uint64_t offset;
     uint64_t length;
-    uint64_t size_hint; /* GET of a whole object, COPY: its size where known, 0 where not: what is
-                           small gets small buffers, and is tried again soon when nothing comes */
-    pb_slice if_match;  /* GET, COPY, MULTIPART_COPY: the (source) object must have this ETag, else
-                           EXISTS */
+    uint64_t size_hint;  /* GET of a whole object, COPY: its size where known, 0 where not: what is
+                            small gets small buffers, and is tried again soon when nothing comes */
+    pb_slice if_match;   /* GET, COPY, MULTIPART_COPY: the (source) object must have this ETag, else
+                            EXISTS */
+    pb_slice if_version; /* GET, COPY: likewise, the version of a listing's entry; empty for any */
     /* GET: `restarted` forgets what came (a retry begins again at offset); `received` takes bytes,
      * -1 ends the request with *error. Both on the loop. restarted may be NULL. */
     void (*restarted)(struct pb_store_request *request);
@@ -140,10 +149,16 @@ typedef struct pb_store_request {
     const pb_slice *keys; /* DELETE: up to delete_keys_max */
     size_t key_count;
 
-    pb_slice upload_id;     /* MULTIPART_*, but CREATE */
-    unsigned part_number;   /* 1 to parts_max. HEAD: not 0 also asks how long that part is */
-    bool parts_have_crc32c; /* CREATE: all parts will come with body_crc32c */
-    const char (*part_etags)[PB_ETAG_TEXT_MAX];     /* COMPLETE: of parts 1 to part_count */
+    pb_slice upload_id;    /* MULTIPART_*, but CREATE */
+    unsigned part_number;  /* 1 to parts_max. HEAD: not 0 also asks how long that part is */
+    uint64_t part_offset;  /* MULTIPART_PUT: where the part begins in the object */
+    bool part_last;        /* MULTIPART_PUT: the object ends with it */
+    uint64_t upload_bytes; /* COMPLETE: of the whole object */
+    /* MULTIPART_PUT of the last part, COMPLETE: of the whole object, where known. Stores that have
+     * CRC32Cs check it. */
+    const uint8_t *object_crc32c;
+    bool parts_have_crc32c;                     /* CREATE: all parts will come with body_crc32c */
+    const char (*part_etags)[PB_ETAG_TEXT_MAX]; /* COMPLETE: of parts 1 to part_count */
     const uint8_t (*part_crc32cs)[PB_CRC32C_BYTES]; /* COMPLETE: likewise; NULL for none */
     unsigned part_count;
 
@@ -152,8 +167,10 @@ typedef struct pb_store_request {
     pb_page *page;               /* LIST: the caller's reference (pb_page_release) */
     char etag[PB_ETAG_TEXT_MAX]; /* HEAD, GET, PUT, COPY, MULTIPART_PUT/COPY/COMPLETE; no quotes;
                                     stays */
-    bool etag_opaque;     /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
-                             SSE-C: the ETag is no MD5 */
+    bool etag_opaque; /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
+                         SSE-C: the ETag is no MD5 */
+    bool has_crc32c;  /* HEAD, GET, PUT, COPY, COMPLETE: the store said the object's CRC32C */
+    uint8_t crc32c[PB_CRC32C_BYTES];
     uint64_t size;        /* HEAD, GET: of the whole object */
     uint64_t part_bytes;  /* HEAD with part_number: of that part; 0 where the store does not tell */
     int64_t mtime_ms;     /* HEAD, GET */

@@ -33,7 +33,8 @@ bool pb_transfer_both_plain(const pb_transfer_run *run, const char *stored)
 bool pb_transfer_etag_proves(const pb_transfer_run *run, const char *stored)
 {
     const pb_transfer *transfer = run->transfer;
-    return !run->etag_opaque && pb_etag_parts(transfer->etag) >= 0 &&
+    return !run->etag_opaque &&
+           (pb_etag_parts(transfer->etag) >= 0 || pb_etag_is_crc32c(transfer->etag, NULL)) &&
            pb_slice_equal(transfer->etag, pb_slice_of(stored)) &&
            pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
            pb_store_capabilities_of(transfer->destination)->etag_is_md5;
@@ -64,7 +65,7 @@ static etag_says ask_part_etags(const pb_transfer_run *run)
     char hex[2 * PB_MD5_BYTES + 1];
     if (pb_etag_parts(transfer->etag) != (int)run->facts.parts ||
         !pb_store_capabilities_of(transfer->source)->etag_is_md5 ||
-        !pb_store_capabilities_of(transfer->destination)->etag_is_md5)
+        !pb_store_capabilities_of(transfer->destination)->part_etags_are_md5)
         return ETAG_SAYS_NOTHING;
     pb_hash *hash = pb_hash_new(PB_HASH_MD5);
     bool all = true;
@@ -133,9 +134,29 @@ static bool is_comparable(const pb_transfer_run *run)
                                          transfer->expected_part_bytes == run->facts.part_bytes);
 }
 
+/* What the source said of the whole object against what came of it. */
+static bool source_crc32c_holds(pb_transfer_run *run)
+{
+    if (!run->source_has_crc32c)
+        return true;
+    if (memcmp(run->source_crc32c, run->object_crc32c, sizeof run->source_crc32c) == 0) {
+        run->transfer->proof |= PB_MOVED_CHECKSUM;
+        return true;
+    }
+    if (!pb_transfer_again(run))
+        pb_transfer_damaged(run, "mismatch",
+                            "the bytes read do not have the CRC32C that the source names");
+    return false;
+}
+
 bool pb_transfer_check_single(pb_transfer_run *run, pb_slice bytes, const uint8_t *digest)
 {
     pb_transfer *transfer = run->transfer;
+    if (pb_transfer_needs_crc32c(transfer)) {
+        pb_crc32c(bytes.data, bytes.size, run->object_crc32c);
+        if (!source_crc32c_holds(run))
+            return false;
+    }
     if (is_comparable(run) && !pb_transfer_digest_holds(run, digest))
         return false;
     if (run->etag_check) {
@@ -171,14 +192,51 @@ static void digest_parts(const pb_transfer_run *run, uint8_t *ret_digest)
     memcpy(ret_digest, &whole, sizeof whole);
 }
 
+static void join_crc32cs(pb_transfer_run *run)
+{
+    const pb_transfer_facts *facts = &run->facts;
+    uint32_t whole = 0;
+    for (unsigned i = 0; i < facts->parts; i++)
+        whole = pb_crc32c_combine(whole, run->crc32cs[i], pb_transfer_part_length(facts, i + 1));
+    whole = htobe32(whole);
+    memcpy(run->object_crc32c, &whole, sizeof whole);
+}
+
 bool pb_transfer_check_parts(pb_transfer_run *run)
 {
     uint8_t *digest = run->transfer->digest;
     digest_parts(run, digest);
+    if (run->crc32cs) {
+        join_crc32cs(run);
+        if (!source_crc32c_holds(run)) {
+            run->facts.again = !run->facts.failed;
+            return false;
+        }
+    }
     bool holds =
         is_comparable(run)
             ? pb_transfer_digest_holds(run, digest)
             : settle(run, run->etag_check ? ask_etag_check(run) : ask_part_etags(run), digest);
     run->facts.again = !holds && !run->facts.failed;
     return holds;
+}
+
+bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *written)
+{
+    pb_transfer *transfer = run->transfer;
+    const char *what = NULL;
+    if (!run->etag_opaque && pb_transfer_both_plain(run, written->etag) &&
+        !pb_slice_equal(transfer->etag, pb_slice_of(written->etag)))
+        what = "the bytes read do not have the ETag that the listing gave";
+    else if (written->has_crc32c &&
+             memcmp(written->crc32c, run->object_crc32c, sizeof written->crc32c) != 0)
+        what = "the store has other bytes than were sent";
+    if (!what) {
+        if (written->has_crc32c)
+            transfer->proof |= PB_MOVED_CHECKSUM;
+        return true;
+    }
+    if (transfer->writes_once || run->facts.part_bytes || !pb_transfer_again(run))
+        pb_transfer_damaged(run, "mismatch", "%s", what);
+    return false;
 }

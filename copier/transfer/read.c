@@ -129,6 +129,7 @@ void pb_transfer_read(pb_transfer_run *run)
     request->key = transfer->source_key;
     request->size_hint = transfer->size;
     request->if_match = pb_transfer_condition(transfer);
+    request->if_version = transfer->version;
     request->restarted = read_restarted;
     request->received = read_received;
     read_restarted(request);

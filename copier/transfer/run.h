@@ -19,8 +19,12 @@ struct pb_transfer_run {
     pb_buffer headers;        /* the object's own */
     char *upload_id;
     char (*etags)[PB_ETAG_TEXT_MAX];
-    uint8_t *digests;           /* RELAY: of the parts, one behind the other */
-    uint64_t learnt_part_bytes; /* of the source's parts, as it told; 0: not known */
+    uint8_t *digests;       /* RELAY: of the parts, one behind the other */
+    uint32_t *crc32cs;      /* likewise, where one of the ends knows CRC32Cs */
+    bool source_has_crc32c; /* RELAY: the source said its object's */
+    uint8_t source_crc32c[PB_CRC32C_BYTES];
+    uint8_t object_crc32c[PB_CRC32C_BYTES]; /* of the bytes that were read, once all were */
+    uint64_t learnt_part_bytes;             /* of the source's parts, as it told; 0: not known */
     bool layout_asked;
     bool again;                                /* the second try */
     uint8_t first_digest[PB_DIGEST_BYTES_MAX]; /* of the first, where only its ETag was in doubt */
@@ -68,6 +72,13 @@ static inline bool pb_transfer_again(pb_transfer_run *run)
 /* A completion's last call: does what comes next. The run may be over afterwards. */
 void pb_transfer_step(pb_transfer_run *run);
 
+/* True where a relay computes the CRC32C of the bytes, whatever else it hashes. */
+static inline bool pb_transfer_needs_crc32c(const pb_transfer *transfer)
+{
+    return pb_store_capabilities_of(transfer->source)->has_crc32c ||
+           pb_store_capabilities_of(transfer->destination)->has_crc32c;
+}
+
 /* proof.c: True where both ends' ETags are MD5s of the whole bytes, as far as their form tells:
  * then they must be equal. */
 bool pb_transfer_both_plain(const pb_transfer_run *run, const char *stored);
@@ -83,6 +94,9 @@ void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest);
  * known of them before they are promised. False as above; check_parts computes transfer->digest. */
 bool pb_transfer_check_single(pb_transfer_run *run, pb_slice bytes, const uint8_t *digest);
 bool pb_transfer_check_parts(pb_transfer_run *run);
+/* What the destination says that it stored: compared with what was sent, as far as both are known.
+ * False where it is something else: the transfer has failed, and what was written must not stay. */
+bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *written);
 
 /* read.c: reads the whole object for its proof; asks for its size and ETag. */
 void pb_transfer_read(pb_transfer_run *run);

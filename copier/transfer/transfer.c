@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "copier/transfer/run.h"
+#include <endian.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -200,6 +201,7 @@ static void copy_whole(pb_transfer_run *run)
     request->source = transfer->source;
     request->source_key = transfer->source_key;
     request->if_match = pb_transfer_condition(transfer);
+    request->if_version = transfer->version;
     pb_store_submit(transfer->destination, request);
 }
 
@@ -242,10 +244,6 @@ static void on_part_written(pb_store_request *request)
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
-        if (run->digests) {
-            size_t bytes = pb_hash_bytes(run->transfer->digest_kind);
-            memcpy(run->digests + (part->number - 1) * bytes, part->digest, bytes);
-        }
         run->facts.parts_done++;
     }
     finish_part(part);
@@ -262,13 +260,9 @@ static void on_single_written(pb_store_request *request)
         snprintf(request->error.code, sizeof request->error.code, PB_CODE_OCCUPIED);
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
-        if (!run->etag_opaque && pb_transfer_both_plain(run, request->etag) &&
-            !pb_slice_equal(transfer->etag, pb_slice_of(request->etag))) {
-            if (transfer->writes_once || !pb_transfer_again(run)) {
-                pb_transfer_damaged(run, "mismatch",
-                                    "the bytes read do not have the ETag that the listing gave");
+        if (!pb_transfer_stored_holds(run, request)) {
+            if (run->facts.failed)
                 undo_later(run);
-            }
         } else {
             pb_transfer_keep_digest(run, part->digest);
             record_moved(run, request->etag);
@@ -278,6 +272,27 @@ static void on_single_written(pb_store_request *request)
     }
     part_free(part);
     pb_transfer_step(run);
+}
+
+/* What its bytes hash to is known of a part. */
+static void keep_part_digests(transfer_part *part)
+{
+    pb_transfer_run *run = part->run;
+    size_t bytes = pb_hash_bytes(run->transfer->digest_kind);
+    memcpy(run->digests + (part->number - 1) * bytes, part->digest, bytes);
+    if (run->crc32cs) {
+        uint32_t crc32c;
+        pb_crc32c(part->buffer, part->filled, (uint8_t *)&crc32c);
+        run->crc32cs[part->number - 1] = be32toh(crc32c);
+    }
+}
+
+/* True where the part's PUT makes the object: all must be known of it before. */
+static bool makes_object(const transfer_part *part)
+{
+    const pb_transfer_run *run = part->run;
+    return run->facts.part_bytes && part->number == run->facts.parts &&
+           pb_store_capabilities_of(run->transfer->destination)->parts_in_order;
 }
 
 static void on_part_read(pb_store_request *request)
@@ -291,16 +306,24 @@ static void on_part_read(pb_store_request *request)
         pb_transfer_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
                             "%" PRIu64 " bytes where the listing said %" PRIu64, request->size,
                             transfer->size);
-    if (!run->facts.failed)
-        pb_hash_finish(part->hash, part->digest);
     pb_slice bytes = {part->buffer, part->filled};
-    if (run->facts.failed || (single && !pb_transfer_check_single(run, bytes, part->digest))) {
+    if (!run->facts.failed) {
+        pb_hash_finish(part->hash, part->digest);
+        if (request->has_crc32c) {
+            run->source_has_crc32c = true;
+            memcpy(run->source_crc32c, request->crc32c, sizeof run->source_crc32c);
+        }
+        if (run->etag_check && !single)
+            pb_etag_check_update(run->etag_check, bytes.data, bytes.size);
+        if (!single)
+            keep_part_digests(part);
+    }
+    if (run->facts.failed || (single && !pb_transfer_check_single(run, bytes, part->digest)) ||
+        (makes_object(part) && !pb_transfer_check_parts(run))) {
         part_free(part);
         pb_transfer_step(run);
         return;
     }
-    if (run->etag_check && !single)
-        pb_etag_check_update(run->etag_check, bytes.data, bytes.size);
     memset(request, 0, sizeof *request);
     request->operation = single ? PB_STORE_PUT : PB_STORE_MULTIPART_PUT;
     request->done = single ? on_single_written : on_part_written;
@@ -317,6 +340,10 @@ static void on_part_read(pb_store_request *request)
     } else {
         request->upload_id = pb_slice_of(run->upload_id);
         request->part_number = part->number;
+        request->part_offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
+        request->part_last = part->number == run->facts.parts;
+        if (makes_object(part))
+            request->object_crc32c = run->object_crc32c;
     }
     run->facts.in_flight++;
     pb_store_submit(transfer->destination, request);
@@ -344,6 +371,7 @@ static void read_part(transfer_part *part)
         request->length = part->capacity;
     }
     request->if_match = pb_transfer_condition(transfer);
+    request->if_version = transfer->version;
     request->restarted = part_restarted;
     request->received = part_received;
     pb_store_submit(transfer->source, request);
@@ -419,9 +447,12 @@ static void on_upload_begun(pb_store_request *request)
         run->upload_id = pb_duplicate(request->upload_id_new);
         run->facts.upload_begun = true;
         run->etags = pb_allocate_zeroed(run->facts.parts, sizeof *run->etags);
-        if (run->facts.kind == PB_TRANSFER_RELAY)
+        if (run->facts.kind == PB_TRANSFER_RELAY) {
             run->digests =
                 pb_allocate_zeroed(run->facts.parts, pb_hash_bytes(run->transfer->digest_kind));
+            if (pb_transfer_needs_crc32c(run->transfer))
+                run->crc32cs = pb_allocate_zeroed(run->facts.parts, sizeof *run->crc32cs);
+        }
     }
     pb_transfer_step(run);
 }
@@ -452,6 +483,7 @@ static void copy_part(transfer_part *part)
     request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;
     request->length = pb_transfer_part_length(&run->facts, part->number);
     request->if_match = pb_transfer_condition(transfer);
+    request->if_version = transfer->version;
     request->upload_id = pb_slice_of(run->upload_id);
     request->part_number = part->number;
     run->facts.in_flight++;
@@ -472,6 +504,8 @@ static void on_completed(pb_store_request *request)
     pb_transfer_run *run = request->context;
     pb_transfer *transfer = run->transfer;
     pb_transfer_request_ended(run, request);
+    if (!run->facts.failed && run->digests && !pb_transfer_stored_holds(run, request))
+        undo_later(run);
     if (!run->facts.failed) {
         if (run->digests)
             pb_transfer_keep_digest(run, transfer->digest);
@@ -483,7 +517,8 @@ static void on_completed(pb_store_request *request)
 static void complete(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    if (run->digests && !pb_transfer_check_parts(run))
+    bool is_made = pb_store_capabilities_of(transfer->destination)->parts_in_order;
+    if (run->digests && !is_made && !pb_transfer_check_parts(run))
         return;
     pb_store_request *request =
         pb_transfer_request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);
@@ -493,6 +528,9 @@ static void complete(pb_transfer_run *run)
     if (run->digests && transfer->digest_kind == PB_HASH_CRC32C)
         request->part_crc32cs = (const uint8_t(*)[PB_CRC32C_BYTES])run->digests;
     request->part_count = run->facts.parts;
+    request->upload_bytes = run->facts.size;
+    if (run->crc32cs)
+        request->object_crc32c = run->object_crc32c;
     pb_store_submit(transfer->destination, request);
 }
 
@@ -643,19 +681,25 @@ static void lay_out(pb_transfer_run *run)
         transfer->kind == PB_TRANSFER_COPY ? options->copy_single_max : relay_single_max(run);
     uint64_t limit = transfer->kind == PB_TRANSFER_COPY ? capabilities->copy_bytes_max
                                                         : capabilities->put_bytes_max;
-    if (single_max > limit)
+    if (single_max > limit || (transfer->kind == PB_TRANSFER_COPY && !capabilities->copies_parts))
         single_max = limit;
     /* A one-request copy of a multipart object is cheapest where the store keeps its ETag. */
     if (transfer->kind == PB_TRANSFER_COPY && run->mover->copied_etag != COPIED_ETAG_PLAIN)
         layout_bytes = transfer->size > single_max ? layout_bytes : 0;
-    if (layout_bytes && layout_bytes < capabilities->part_bytes_min &&
-        transfer->size > layout_bytes)
+    if (layout_bytes && transfer->size > layout_bytes &&
+        (layout_bytes < capabilities->part_bytes_min ||
+         (capabilities->part_bytes_step && layout_bytes % capabilities->part_bytes_step)))
         layout_bytes = 0;
     /* The source's parts may be too long to hold one in memory. */
     if (transfer->kind == PB_TRANSFER_RELAY && layout_bytes > options->relay_buffer_max &&
         !(transfer->expected_digest && pb_transfer_digests_parts(transfer)))
         layout_bytes = 0;
-    if (transfer->kind == PB_TRANSFER_RELAY && !capabilities->etag_is_md5 &&
+    /* Where the destination's answers cannot be compared with the source's ETag, the bytes are. */
+    bool comparable = capabilities->etag_is_md5 &&
+                      (capabilities->part_etags_are_md5 || pb_etag_parts(transfer->etag) <= 0);
+    if (capabilities->parts_in_order)
+        facts->parts_wanted_in_flight = 1;
+    if (transfer->kind == PB_TRANSFER_RELAY && !comparable &&
         pb_store_capabilities_of(transfer->source)->etag_is_md5) {
         pb_etag_check_free(run->etag_check);
         run->etag_check =
@@ -673,9 +717,11 @@ static void drop_upload(pb_transfer_run *run)
     free(run->upload_id);
     free(run->etags);
     free(run->digests);
+    free(run->crc32cs);
     run->upload_id = NULL;
     run->etags = NULL;
     run->digests = NULL;
+    run->crc32cs = NULL;
     pb_buffer_clear(&run->headers);
 }
 
@@ -687,7 +733,7 @@ static void finish(pb_transfer_run *run)
     run->etag_check = NULL;
     drop_upload(run);
     run->again = false;
-    run->etag_opaque = false;
+    run->etag_opaque = run->source_has_crc32c = false;
     run->learnt_part_bytes = 0;
     run->layout_asked = false;
     run->next = mover->free_runs;

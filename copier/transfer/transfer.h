@@ -34,9 +34,11 @@ typedef struct pb_transfer {
     pb_slice destination_key;
     pb_slice
         name; /* the object's key as messages should say it; also looked at for a chunk's name */
-    uint64_t size;   /* as listed: another size is an error */
-    pb_slice etag;   /* the source's, no quotes: the object must still have it; empty: unknown */
-    bool must_match; /* `etag` is also sent as a condition of reading (If-Match) */
+    uint64_t size;    /* as listed: another size is an error */
+    pb_slice etag;    /* the source's, no quotes: the object must still have it; empty: unknown */
+    pb_slice version; /* of the source's entry: reads insist on it where the store can; may be empty
+                       */
+    bool must_match;  /* `etag` is also sent as a condition of reading (If-Match) */
     /* The destination's key is written at most once: PUTs are create-only (EXISTS with
      * PB_CODE_OCCUPIED where something is there), and a copy that turns out wrong (DAMAGED) is not
      * deleted: the caller may take it again under another key. */

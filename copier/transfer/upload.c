@@ -12,8 +12,9 @@ struct pb_upload {
     char *key;
     pb_buffer filling, sending;
     uint64_t bytes;
-    pb_hash *hash;
-    uint8_t sha256[PB_SHA256_BYTES];
+    pb_hash *hash, *crc32c_hash;
+    uint8_t sha256[PB_SHA256_BYTES], crc32c[PB_CRC32C_BYTES];
+    uint64_t sent_bytes;
     bool ended, was_full, created, over;
     step step; /* under way */
     char *upload_id;
@@ -78,6 +79,13 @@ static void on_done(pb_store_request *request)
                                           (count ? (size_t)count * 2 : 1) * sizeof *upload->etags);
         memcpy(upload->etags[count], request->etag, sizeof *upload->etags);
         pb_buffer_clear(&upload->sending);
+    } else if (request->has_crc32c &&
+               memcmp(request->crc32c, upload->crc32c, sizeof upload->crc32c) != 0) {
+        pb_error other = {0};
+        pb_error_set(&other, PB_ERROR_DAMAGED, "the store has other bytes than were sent: %s",
+                     upload->key);
+        give_up(upload, &other);
+        upload->over = true;
     } else {
         upload->over = true;
     }
@@ -122,6 +130,11 @@ static void submit(pb_upload *upload, step step_next)
         request->operation = PB_STORE_MULTIPART_PUT;
         request->part_number = upload->parts + 1;
         request->body = pb_buffer_slice(&upload->sending);
+        request->part_offset = upload->sent_bytes;
+        request->part_last = upload->ended && !upload->filling.size;
+        if (request->part_last)
+            request->object_crc32c = upload->crc32c;
+        upload->sent_bytes += upload->sending.size;
         break;
     case PUT:
         take_part(upload, SIZE_MAX);
@@ -132,6 +145,8 @@ static void submit(pb_upload *upload, step step_next)
         request->operation = PB_STORE_MULTIPART_COMPLETE;
         request->part_etags = (const char(*)[PB_ETAG_TEXT_MAX])upload->etags;
         request->part_count = upload->parts;
+        request->upload_bytes = upload->bytes;
+        request->object_crc32c = upload->crc32c;
         break;
     case ABORT:
         request->operation = PB_STORE_MULTIPART_ABORT;
@@ -151,6 +166,7 @@ static void on_closed(uv_handle_t *handle)
     pb_buffer_free(&upload->filling);
     pb_buffer_free(&upload->sending);
     pb_hash_free(upload->hash);
+    pb_hash_free(upload->crc32c_hash);
     free(upload);
 }
 
@@ -180,6 +196,7 @@ pb_upload *pb_upload_start(const pb_upload_options *options)
     upload->options = *options;
     upload->key = pb_duplicate(options->key);
     upload->hash = pb_hash_new(PB_HASH_SHA256);
+    upload->crc32c_hash = pb_hash_new(PB_HASH_CRC32C);
     uv_idle_init(options->loop, &upload->soon);
     upload->soon.data = upload;
     return upload;
@@ -190,6 +207,7 @@ void pb_upload_write(pb_upload *upload, const void *data, size_t size)
     if (upload->error.kind || upload->ended || upload->over)
         return;
     pb_hash_update(upload->hash, data, size);
+    pb_hash_update(upload->crc32c_hash, data, size);
     upload->bytes += size;
     pb_buffer_append(&upload->filling, data, size);
     pump(upload);
@@ -204,6 +222,7 @@ bool pb_upload_is_full(const pb_upload *upload)
 void pb_upload_end(pb_upload *upload)
 {
     upload->ended = true;
+    pb_hash_finish(upload->crc32c_hash, upload->crc32c);
     pump(upload);
 }
 

@@ -6,35 +6,15 @@
 #ifndef PB_COPIER_STORE_S3_ERRORS_H
 #define PB_COPIER_STORE_S3_ERRORS_H
 
-#include "copier/store/store.h"
-
-typedef struct pb_s3_class {
-    pb_error_kind kind;
-    bool retry;       /* the same request may succeed later */
-    const char *hint; /* static; "" where there is nothing to say */
-} pb_s3_class;
+#include "copier/store/failure.h"
 
 /* By code where it is known (empty for HEAD, whose answers have no body), else by status. Never
  * NONE: a status of success with an error's body is judged by its code, FAILED where that is
  * unknown. */
-pb_s3_class pb_s3_classify(int status, pb_slice code);
+pb_failure_class pb_failure_classify(int status, pb_slice code);
 
 /* True where the answer may mean that the bucket lives in another region or behind another
  * endpoint: 301, 307, and codes that say so. */
 bool pb_s3_says_elsewhere(int status, pb_slice code);
-
-/* The facts of a failed answer. All slices may be empty. */
-typedef struct pb_s3_failure {
-    const char *what; /* "PUT s3://bucket/key at https://host" */
-    int status;
-    pb_slice code;
-    pb_slice message; /* the server's */
-    pb_slice request_id;
-    int64_t store_now_ms; /* of its Date header; 0 where unknown */
-    int64_t our_now_ms;   /* when the answer came */
-} pb_s3_failure;
-
-/* Fills *error: "<what>: <code>: <message>", with kind, status, code, request id and hint. */
-void pb_s3_error_fill(pb_error *error, const pb_s3_failure *failure, pb_s3_class class);
 
 #endif

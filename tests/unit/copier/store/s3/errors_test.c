@@ -67,7 +67,7 @@ static void classifies(void **state)
         {0, "", PB_ERROR_FAILED, false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        pb_s3_class class = pb_s3_classify(cases[i].status, pb_slice_of(cases[i].code));
+        pb_failure_class class = pb_failure_classify(cases[i].status, pb_slice_of(cases[i].code));
         if (class.kind != cases[i].kind || class.retry != cases[i].retry)
             fail_msg("%d %s: kind %d, retry %d", cases[i].status, cases[i].code, (int)class.kind,
                      class.retry);
@@ -92,7 +92,7 @@ static void knows_what_says_elsewhere(void **state)
 static void tells_the_story(void **state)
 {
     (void)state;
-    pb_s3_failure failure = {
+    pb_failure failure = {
         .what = "PUT s3://bucket/key at https://host",
         .status = 403,
         .code = PB_SLICE_LITERAL("AccessDenied"),
@@ -101,7 +101,7 @@ static void tells_the_story(void **state)
                                        "1"),
     };
     pb_error error = {0};
-    pb_s3_error_fill(&error, &failure, pb_s3_classify(403, failure.code));
+    pb_failure_fill(&error, &failure, pb_failure_classify(403, failure.code));
     assert_int_equal(error.kind, PB_ERROR_REFUSED);
     assert_int_equal(error.status, 403);
     assert_string_equal(error.code, "AccessDenied");
@@ -111,7 +111,7 @@ static void tells_the_story(void **state)
     assert_true(error.hint[0]);
 
     failure.code = failure.message = failure.request_id = (pb_slice){NULL, 0};
-    pb_s3_error_fill(&error, &failure, pb_s3_classify(404, failure.code));
+    pb_failure_fill(&error, &failure, pb_failure_classify(404, failure.code));
     assert_string_equal(error.message, "PUT s3://bucket/key at https://host: HTTP status 403");
     assert_string_equal(error.code, "");
     assert_string_equal(error.hint, "");
@@ -120,7 +120,7 @@ static void tells_the_story(void **state)
 static void tells_both_clocks(void **state)
 {
     (void)state;
-    pb_s3_failure failure = {
+    pb_failure failure = {
         .what = "GET s3://bucket/key at https://host",
         .status = 403,
         .code = PB_SLICE_LITERAL("RequestTimeTooSkewed"),
@@ -128,12 +128,12 @@ static void tells_both_clocks(void **state)
         .store_now_ms = INT64_C(1795414849000),
     };
     pb_error error = {0};
-    pb_s3_class class = pb_s3_classify(403, failure.code);
-    pb_s3_error_fill(&error, &failure, class);
+    pb_failure_class class = pb_failure_classify(403, failure.code);
+    pb_failure_fill(&error, &failure, class);
     assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 05:20:49 GMT"));
     assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 06:20:49 GMT"));
     failure.store_now_ms = 0;
-    pb_s3_error_fill(&error, &failure, class);
+    pb_failure_fill(&error, &failure, class);
     assert_string_equal(error.hint, class.hint);
 }
 
@@ -142,14 +142,14 @@ static void bears_long_texts(void **state)
     (void)state;
     char text[5000];
     memset(text, 'x', sizeof text);
-    pb_s3_failure failure = {
+    pb_failure failure = {
         .what = "GET s3://bucket/key at https://host",
         .code = {text, sizeof text},
         .message = {text, sizeof text},
         .request_id = {text, sizeof text},
     };
     pb_error error = {0};
-    pb_s3_error_fill(&error, &failure, pb_s3_classify(400, failure.code));
+    pb_failure_fill(&error, &failure, pb_failure_classify(400, failure.code));
     assert_int_equal(strlen(error.code), sizeof error.code - 1);
     assert_int_equal(strlen(error.request_id), sizeof error.request_id - 1);
     assert_true(strlen(error.message) < 800);

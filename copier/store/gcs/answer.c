@@ -1,0 +1,107 @@
+#include "copier/store/gcs/answer.h"
+
+#include "base/base64.h"
+#include "base/codec.h"
+#include "copier/store/etag.h"
+
+void pb_gcs_answer_restart(pb_gcs_answer *answer)
+{
+    char *session = answer->session;
+    session[0] = '\0'; /* four kilobytes that need no zeroes */
+    answer->has_md5 = answer->has_crc32c = answer->is_decoded = false;
+    answer->has_stored_length = answer->has_position = answer->session_refused = false;
+    answer->stored_length = answer->position = 0;
+    answer->request_id[0] = '\0';
+}
+
+static bool is(pb_slice name, const char *wanted)
+{
+    return strlen(wanted) == name.size && memcmp(name.data, wanted, name.size) == 0;
+}
+
+static bool decode(pb_slice text, void *ret_digest, size_t size)
+{
+    pb_buffer bytes = {0};
+    bool good = pb_base64_decode(&bytes, text) && bytes.size == size;
+    if (good)
+        memcpy(ret_digest, bytes.data, size);
+    pb_buffer_free(&bytes);
+    return good;
+}
+
+/* "crc32c=AAAAAA==,md5=..."; the header may also come once for each. */
+static void read_hashes(pb_gcs_answer *answer, pb_slice value)
+{
+    pb_slice crc32c = PB_SLICE_LITERAL("crc32c="), md5 = PB_SLICE_LITERAL("md5=");
+    while (value.size) {
+        const char *comma = memchr(value.data, ',', value.size);
+        pb_slice one = {value.data, comma ? (size_t)(comma - value.data) : value.size};
+        size_t used = comma ? one.size + 1 : one.size;
+        value = (pb_slice){value.data + used, value.size - used};
+        while (one.size && one.data[0] == ' ')
+            one = (pb_slice){one.data + 1, one.size - 1};
+        if (pb_slice_starts_with(one, crc32c))
+            answer->has_crc32c = decode((pb_slice){one.data + crc32c.size, one.size - crc32c.size},
+                                        answer->crc32c, sizeof answer->crc32c);
+        else if (pb_slice_starts_with(one, md5))
+            answer->has_md5 = decode((pb_slice){one.data + md5.size, one.size - md5.size},
+                                     answer->md5, sizeof answer->md5);
+    }
+}
+
+/* Of the session's URL path and query are kept: requests go to the host that was named to us. */
+static void read_session(pb_gcs_answer *answer, pb_slice value)
+{
+    const char *host = memmem(value.data, value.size, "://", 3);
+    const char *end = value.data + value.size;
+    const char *path = host ? memchr(host + 3, '/', (size_t)(end - host - 3)) : NULL;
+    if (path)
+        pb_answer_keep_text(answer->session, sizeof answer->session,
+                            (pb_slice){path, (size_t)(end - path)});
+    answer->session_refused = !answer->session[0];
+}
+
+/* "bytes=0-42"; where nothing came there is no such header. */
+static void read_position(pb_gcs_answer *answer, pb_slice value)
+{
+    pb_slice start = PB_SLICE_LITERAL("bytes=0-");
+    uint64_t last;
+    answer->has_position =
+        pb_slice_starts_with(value, start) &&
+        pb_parse_unsigned((pb_slice){value.data + start.size, value.size - start.size}, &last) &&
+        last < UINT64_MAX;
+    if (answer->has_position)
+        answer->position = last + 1;
+}
+
+bool pb_gcs_answer_header(pb_gcs_answer *answer, pb_slice name, pb_slice value)
+{
+    if (is(name, "x-goog-hash"))
+        read_hashes(answer, value);
+    else if (is(name, "x-goog-stored-content-length"))
+        answer->has_stored_length = pb_parse_unsigned(value, &answer->stored_length);
+    else if (is(name, "location"))
+        read_session(answer, value);
+    else if (is(name, "range"))
+        read_position(answer, value);
+    else if (is(name, "x-guploader-uploadid"))
+        pb_answer_keep_text(answer->request_id, sizeof answer->request_id, value);
+    else if (is(name, "x-guploader-response-body-transformations") || is(name, "warning"))
+        /* https://cloud.google.com/storage/docs/transcoding: "gunzipped", or 214 UploadServer. */
+        answer->is_decoded |= memmem(value.data, value.size, "unzipped", 8) != NULL ||
+                              pb_slice_starts_with(value, PB_SLICE_LITERAL("214 "));
+    else
+        return false;
+    return true;
+}
+
+void pb_gcs_content_etag(const uint8_t *md5, const uint8_t *crc32c, char *ret_etag)
+{
+    ret_etag[0] = '\0';
+    if (md5) {
+        pb_hex_encode(md5, PB_MD5_BYTES, ret_etag);
+    } else if (crc32c) {
+        memcpy(ret_etag, PB_ETAG_CRC32C, sizeof PB_ETAG_CRC32C - 1);
+        pb_hex_encode(crc32c, PB_CRC32C_BYTES, ret_etag + sizeof PB_ETAG_CRC32C - 1);
+    }
+}

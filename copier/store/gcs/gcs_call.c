@@ -1,0 +1,401 @@
+#include "copier/store/gcs/gcs_call.h"
+
+#include "base/clock.h"
+#include "copier/store/gcs/errors.h"
+#include "copier/store/gcs/object_headers.h"
+#include "copier/store/gcs/response.h"
+#include <stdlib.h>
+
+enum { KEPT_BYTES = 64 * 1024 };
+
+static gcs_call *self_of(pb_call *call)
+{
+    return (gcs_call *)call;
+}
+
+static gcs_store *store_of(const pb_call *call)
+{
+    return call->caller->store->state;
+}
+
+/* ---- an attempt goes out ---- */
+
+static pb_gcs_stage stage_of(const pb_call *call)
+{
+    const gcs_call *self = (const gcs_call *)call;
+    if (call->asked->operation == PB_STORE_PUT && call->step == PB_STEP_ASKED)
+        return pb_gcs_needs_session(call->asked) ? PB_GCS_STAGE_SESSION : PB_GCS_STAGE_ONLY;
+    if (call->step == GCS_STEP_CHUNK)
+        return PB_GCS_STAGE_CHUNK;
+    return self->stage == PB_GCS_STAGE_POSITION ? PB_GCS_STAGE_POSITION : PB_GCS_STAGE_ONLY;
+}
+
+static const char *method(const pb_call *call)
+{
+    return pb_gcs_method(call->asked, stage_of(call));
+}
+
+static void asked_anew(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    self->stage = PB_GCS_STAGE_ONLY;
+    self->skip_bytes = 0;
+}
+
+/* A chunk whose answer was lost, or that broke: what came of it is asked first.
+ * https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check */
+static bool asks_position(const pb_call *call)
+{
+    const gcs_call *self = (const gcs_call *)call;
+    return call->asked->operation == PB_STORE_MULTIPART_PUT && pb_call_is_doubtful(call) &&
+           self->stage != PB_GCS_STAGE_POSITION;
+}
+
+/* The login may have another token by now. */
+static void take_credential(gcs_store *gcs)
+{
+    if (gcs->credential_number == pb_provider_number(gcs->settings->login))
+        return;
+    pb_credential_clear(&gcs->credential);
+    pb_provider_take(gcs->settings->login, &gcs->credential, &gcs->credential_number);
+}
+
+static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
+{
+    gcs_call *self = self_of(call);
+    gcs_store *gcs = store_of(call);
+    const pb_location *location = &call->caller->store->config->location;
+    const pb_store_request *asked = call->asked;
+    pb_gcs_answer_restart(&self->answer);
+    self->stage = asks_position(call)                          ? PB_GCS_STAGE_POSITION
+                  : asked->operation == PB_STORE_MULTIPART_PUT ? PB_GCS_STAGE_ONLY
+                                                               : stage_of(call);
+    take_credential(gcs);
+    self->credential_number = gcs->credential_number;
+    pb_gcs_request_frame frame = {
+        .base_url = gcs->settings->base_url,
+        .bucket = pb_slice_of(location->bucket),
+        .prefix = pb_slice_of(location->prefix),
+        .bearer_token = pb_slice_of(gcs->credential.bearer_token),
+        .user_project = pb_slice_of(location->user_project),
+        .stage = self->stage,
+        .session = pb_buffer_slice(&self->session),
+        .rewrite_token = pb_buffer_slice(&self->rewrite_token),
+        .skip_bytes = self->skip_bytes,
+    };
+    if (asked->source) {
+        const pb_location *source = pb_store_location(asked->source);
+        frame.source_bucket = pb_slice_of(source->bucket);
+        frame.source_prefix = pb_slice_of(source->prefix);
+    }
+    if (asked->operation == PB_STORE_PUT) {
+        pb_crc32c(asked->body.data, asked->body.size, self->body_crc32c);
+        frame.body_crc32c = self->body_crc32c;
+    }
+    return pb_gcs_request_build(&self->built, asked, &frame, attempt, error);
+}
+
+/* ---- the answer comes in ---- */
+
+static void received_header(pb_call *call, pb_slice name, pb_slice value)
+{
+    gcs_call *self = self_of(call);
+    pb_buffer *object_headers = call->asked->object_headers_read;
+    if (!pb_gcs_answer_header(&self->answer, name, value) && object_headers &&
+        call->asked->operation == PB_STORE_GET &&
+        pb_gcs_is_object_header(name, &self->header_name, &name))
+        pb_answer_keep_object_header(&call->answer, name, value, object_headers);
+}
+
+static void take_content(const gcs_call *self, pb_store_request *results)
+{
+    const pb_gcs_answer *answer = &self->answer;
+    pb_gcs_content_etag(answer->has_md5 ? answer->md5 : NULL,
+                        answer->has_crc32c ? answer->crc32c : NULL, results->etag);
+    results->has_crc32c = answer->has_crc32c;
+    memcpy(results->crc32c, answer->crc32c, sizeof results->crc32c);
+}
+
+static int begin_object(pb_call *call, pb_error *error)
+{
+    const gcs_call *self = self_of(call);
+    const pb_store_request *asked = call->asked;
+    take_content(self, call->results);
+    if (self->answer.is_decoded)
+        return pb_error_set(error, PB_ERROR_FAILED,
+                            "the object is stored as gzip, and its bytes came decoded");
+    /* Where no version is known, the bytes' hash is the condition. */
+    if (asked->if_match.size && call->results->etag[0] &&
+        !pb_slice_equal(asked->if_match, pb_slice_of(call->results->etag)))
+        return pb_error_set(error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
+                            call->results->etag, PB_SLICE_FORMAT(asked->if_match));
+    return 0;
+}
+
+/* ---- what it means ---- */
+
+static bool holds_secret(const gcs_store *gcs, pb_slice text)
+{
+    const char *token = gcs->credential.bearer_token;
+    return token && token[0] && text.size && memmem(text.data, text.size, token, strlen(token));
+}
+
+static pb_http_verdict judge_failure(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    gcs_store *gcs = store_of(call);
+    pb_buffer what = {0}, reason = {0}, message = {0};
+    pb_call_describe(call, &what);
+    pb_gcs_parse_error(pb_buffer_slice(&call->answer.body), &reason, &message);
+    pb_failure_class class = pb_gcs_classify(call->http.status, pb_buffer_slice(&reason));
+    pb_failure failure = {
+        .what = what.data,
+        .status = call->http.status,
+        .code = pb_buffer_slice(&reason),
+        .message = holds_secret(gcs, pb_buffer_slice(&message))
+                       ? PB_SLICE_LITERAL("(not shown: it holds a secret)")
+                       : pb_buffer_slice(&message),
+        .request_id = pb_slice_of(self->answer.request_id),
+        .store_now_ms = call->answer.date_ms,
+        .our_now_ms = pb_clock_utc_ms(),
+    };
+    pb_failure_fill(&call->http.error, &failure, class);
+    call->described = true;
+    pb_buffer_free(&what);
+    pb_buffer_free(&reason);
+    pb_buffer_free(&message);
+    if (call->http.status == 401 &&
+        pb_provider_has_ended(gcs->settings->login, self->credential_number))
+        return PB_HTTP_RETRY;
+    return class.retry ? PB_HTTP_RETRY : PB_HTTP_DONE;
+}
+
+static pb_http_verdict after_parse(pb_call *call, int failed)
+{
+    if (!failed)
+        return PB_HTTP_DONE;
+    return call->http.error.kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
+}
+
+static void take_object(pb_call *call, const pb_gcs_object *object)
+{
+    pb_store_request *results = call->results;
+    memcpy(results->etag, object->etag, sizeof results->etag);
+    results->has_crc32c = object->has_crc32c;
+    memcpy(results->crc32c, object->crc32c, sizeof results->crc32c);
+    results->size = object->size;
+    results->mtime_ms = object->mtime_ms;
+    results->store_now_ms = call->answer.date_ms;
+}
+
+static pb_http_verdict judge_resource(pb_call *call, pb_buffer *headers)
+{
+    pb_gcs_object object = {0};
+    if (pb_gcs_parse_object(pb_buffer_slice(&call->answer.body), &object, headers,
+                            &call->http.error))
+        return after_parse(call, -1);
+    take_object(call, &object);
+    return PB_HTTP_DONE;
+}
+
+static pb_http_verdict judge_list(pb_call *call)
+{
+    const pb_store_request *asked = call->asked;
+    pb_gcs_list_asked list = {
+        .store_prefix = pb_slice_of(call->caller->store->config->location.prefix),
+        .prefix = asked->list.prefix,
+        .after = asked->list.after,
+    };
+    return after_parse(call, pb_gcs_parse_list(pb_buffer_slice(&call->answer.body), &list,
+                                               &call->results->page, &call->http.error));
+}
+
+static pb_http_verdict judge_rewrite(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    pb_gcs_object object = {0};
+    pb_buffer_clear(&self->rewrite_token);
+    self->rewritten = false;
+    if (pb_gcs_parse_rewrite(pb_buffer_slice(&call->answer.body), &self->rewritten, &object,
+                             &self->rewrite_token, &call->http.error))
+        return after_parse(call, -1);
+    if (!self->rewritten)
+        return PB_HTTP_DONE;
+    pb_slice wanted = call->request->if_match;
+    take_object(call, &object);
+    if (wanted.size && object.etag[0] && !pb_slice_equal(wanted, pb_slice_of(object.etag)))
+        pb_error_set(&call->http.error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
+                     object.etag, PB_SLICE_FORMAT(wanted));
+    return PB_HTTP_DONE;
+}
+
+static pb_http_verdict judge_session(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    if (!self->answer.session[0])
+        return pb_call_breaks_protocol(call, PB_ERROR_FAILED,
+                                       self->answer.session_refused
+                                           ? "a session whose URL cannot be used"
+                                           : "an upload without a session");
+    pb_buffer_clear(&self->session);
+    pb_buffer_append_text(&self->session, self->answer.session);
+    call->results->upload_id_new = pb_buffer_slice(&self->session);
+    return PB_HTTP_DONE;
+}
+
+/* The store has `position` bytes of the upload. */
+static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
+{
+    gcs_call *self = self_of(call);
+    const pb_store_request *asked = call->asked;
+    uint64_t end = asked->part_offset + asked->body.size;
+    if (position < asked->part_offset || position > end)
+        return pb_call_breaks_protocol(call, PB_ERROR_FAILED,
+                                       "the upload stands elsewhere than it was left");
+    if (position == end && !asked->part_last)
+        return PB_HTTP_DONE;
+    self->skip_bytes = position - asked->part_offset;
+    return PB_HTTP_AGAIN;
+}
+
+/* 308: the upload is not complete. */
+static pb_http_verdict judge_incomplete(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    const pb_store_request *asked = call->asked;
+    uint64_t position = self->answer.has_position ? self->answer.position : 0;
+    uint64_t end = asked->part_offset + asked->body.size;
+    if (asked->operation != PB_STORE_MULTIPART_PUT)
+        return pb_call_breaks_protocol(call, PB_ERROR_FAILED, "the upload lacks bytes");
+    if (self->stage == PB_GCS_STAGE_POSITION)
+        return go_on_from(call, position);
+    if (position == end && !asked->part_last)
+        return PB_HTTP_DONE;
+    /* It took less than was sent: the rest follows. */
+    if (position > asked->part_offset + self->skip_bytes && position <= end)
+        return go_on_from(call, position);
+    return pb_call_breaks_protocol(call, PB_ERROR_SERVER, "the store took nothing of the chunk");
+}
+
+static pb_http_verdict judge_success(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    const pb_store_request *asked = call->asked;
+    switch (asked->operation) {
+    case PB_STORE_CHECK:
+        call->results->store_now_ms = call->answer.date_ms;
+        return PB_HTTP_DONE;
+    case PB_STORE_LIST:
+        return judge_list(call);
+    case PB_STORE_HEAD:
+        return judge_resource(call, asked->object_headers_read);
+    case PB_STORE_GET:
+        if (call->answer.object_headers_refused)
+            return pb_call_breaks_protocol(call, PB_ERROR_FAILED,
+                                           "object headers of more than 16 KiB");
+        call->results->mtime_ms = call->answer.mtime_ms;
+        call->results->store_now_ms = call->answer.date_ms;
+        return PB_HTTP_DONE;
+    case PB_STORE_PUT:
+        return self->stage == PB_GCS_STAGE_SESSION ? judge_session(call)
+                                                   : judge_resource(call, NULL);
+    case PB_STORE_COPY:
+        return judge_rewrite(call);
+    case PB_STORE_MULTIPART_CREATE:
+        return judge_session(call);
+    case PB_STORE_MULTIPART_PUT:
+        /* Complete: with its last part alone, whose hash the store has checked. */
+        return asked->part_last ? judge_resource(call, NULL)
+                                : pb_call_breaks_protocol(call, PB_ERROR_FAILED,
+                                                          "the upload ended before its last part");
+    case PB_STORE_MULTIPART_COMPLETE:
+        return judge_resource(call, NULL);
+    default:
+        return PB_HTTP_DONE;
+    }
+}
+
+static pb_http_verdict judge(pb_call *call)
+{
+    int status = call->http.status;
+    const pb_store_request *asked = call->asked;
+    if (status >= 200 && status <= 299)
+        return judge_success(call);
+    if (status == 308)
+        return judge_incomplete(call);
+    if (status == 416 && asked->operation == PB_STORE_GET && !asked->offset && asked->length)
+        return PB_HTTP_DONE; /* no range fits an empty object */
+    if (status == 404 && asked->operation == PB_STORE_DELETE)
+        return PB_HTTP_DONE;
+    /* 499 answers a session that is given up; gone is as well. */
+    if (asked->operation == PB_STORE_MULTIPART_ABORT &&
+        (status == 499 || status == 404 || status == 410))
+        return PB_HTTP_DONE;
+    return judge_failure(call);
+}
+
+/* ---- steps ---- */
+
+static bool next_step(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    pb_store_request *request = call->request;
+    if (call->http.error.kind != PB_ERROR_NONE)
+        return false;
+    if (request->operation == PB_STORE_COPY && !self->rewritten) {
+        pb_call_begin_step(call, GCS_STEP_REWRITE, PB_STORE_COPY, request->key);
+        call->extra.source = request->source;
+        call->extra.source_key = request->source_key;
+        call->extra.if_version = request->if_version;
+        call->extra.create_only = request->create_only;
+        call->results = request;
+        return true;
+    }
+    if (request->operation == PB_STORE_PUT && call->step == PB_STEP_ASKED &&
+        self->stage == PB_GCS_STAGE_SESSION) {
+        pb_call_begin_step(call, GCS_STEP_CHUNK, PB_STORE_PUT, request->key);
+        call->extra.body = request->body;
+        call->results = request;
+        return true;
+    }
+    return false;
+}
+
+/* ---- the dialect ---- */
+
+static const char *base_url(const pb_call *call)
+{
+    return store_of(call)->settings->base_url;
+}
+
+static void released(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    if (self->built.body.capacity > KEPT_BYTES)
+        pb_buffer_free(&self->built.body);
+    pb_buffer_clear(&self->session);
+    pb_buffer_clear(&self->rewrite_token);
+}
+
+static void free_call(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    pb_gcs_request_free(&self->built);
+    pb_buffer_free(&self->session);
+    pb_buffer_free(&self->rewrite_token);
+    pb_buffer_free(&self->header_name);
+}
+
+const pb_call_dialect gcs_call_dialect = {
+    .call_bytes = sizeof(gcs_call),
+    .method = method,
+    .asked_anew = asked_anew,
+    .prepare = prepare,
+    .received_header = received_header,
+    .begin_object = begin_object,
+    .judge = judge,
+    .next_step = next_step,
+    .base_url = base_url,
+    .released = released,
+    .free = free_call,
+};

@@ -1,0 +1,46 @@
+/* copier/store/gcs/gcs_call.h - what Google Cloud Storage adds to a call (copier/store/call.h): its
+ * request, its answer, copies of several requests, uploads that are continued. Inside gcs/ only. */
+#ifndef PB_COPIER_STORE_GCS_GCS_CALL_H
+#define PB_COPIER_STORE_GCS_GCS_CALL_H
+
+#include "copier/store/call.h"
+#include "copier/store/credentials/provider.h"
+#include "copier/store/gcs/answer.h"
+#include "copier/store/gcs/request.h"
+
+/* config->settings. Read-only while stores are open. */
+typedef struct gcs_settings {
+    char *base_url;
+    pb_provider *login;
+} gcs_settings;
+
+/* store->state */
+typedef struct gcs_store {
+    pb_caller caller;
+    gcs_settings *settings;
+    pb_credential credential; /* in use on this loop... */
+    unsigned credential_number;
+} gcs_store;
+
+enum {
+    GCS_STEP_REWRITE = PB_STEP_OWN, /* COPY: the store has copied a share, and goes on */
+    GCS_STEP_CHUNK,                 /* PUT with metadata: the session has begun */
+};
+
+typedef struct gcs_call {
+    pb_call call; /* first: callbacks cast */
+    pb_gcs_request built;
+    pb_gcs_answer answer;
+    pb_gcs_stage stage; /* of this attempt */
+    unsigned credential_number;
+    pb_buffer session; /* of an upload */
+    pb_buffer rewrite_token;
+    pb_buffer header_name;                /* memory */
+    uint8_t body_crc32c[PB_CRC32C_BYTES]; /* PUT */
+    uint64_t skip_bytes;                  /* what the store has of a chunk that broke */
+    bool rewritten;                       /* the rewrite is done */
+} gcs_call;
+
+extern const pb_call_dialect gcs_call_dialect;
+
+#endif

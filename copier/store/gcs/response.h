@@ -1,0 +1,43 @@
+/* copier/store/gcs/response.h - the JSON answers of Google Cloud Storage, from bytes. Pure; one
+ * thread.
+ *
+ * Every byte is distrusted: sizes are bounded by the caller, nesting by the JSON library. Source:
+ * https://cloud.google.com/storage/docs/json_api/v1/objects */
+#ifndef PB_COPIER_STORE_GCS_RESPONSE_H
+#define PB_COPIER_STORE_GCS_RESPONSE_H
+
+#include "copier/store/store.h"
+
+/* An object's resource, as far as it is read. */
+typedef struct pb_gcs_object {
+    char etag[PB_ETAG_TEXT_MAX]; /* pb_gcs_content_etag; "" where no hash is known */
+    bool has_crc32c;
+    uint8_t crc32c[PB_CRC32C_BYTES];
+    uint64_t size;
+    int64_t mtime_ms; /* updated: a change of metadata alone moves it too */
+} pb_gcs_object;
+
+/* Reads an object's resource. Its headers are appended to `headers` where that is not NULL. Fails
+ * with SERVER where the body is no JSON, FAILED where it breaks the protocol. */
+int pb_gcs_parse_object(pb_slice body, pb_gcs_object *ret_object, pb_buffer *headers,
+                        pb_error *error);
+
+typedef struct pb_gcs_list_asked {
+    pb_slice store_prefix;  /* the location's: taken off each key */
+    pb_slice prefix, after; /* of the request, relative to it */
+} pb_gcs_list_asked;
+
+/* Reads a page of a listing into a new page: keys and prefixes relative, `after` itself left out,
+ * versions as "generation/metageneration". An object whose whole name is the store's prefix is left
+ * out where it is empty, else an error. Fails as above. */
+int pb_gcs_parse_list(pb_slice body, const pb_gcs_list_asked *asked, pb_page **ret_page,
+                      pb_error *error);
+
+/* A rewrite: done, with the new object, or to be continued with the token (appended). */
+int pb_gcs_parse_rewrite(pb_slice body, bool *ret_done, pb_gcs_object *ret_object,
+                         pb_buffer *rewrite_token, pb_error *error);
+
+/* An error's reason and message; empty where the body is none. Copied into the buffers. */
+void pb_gcs_parse_error(pb_slice body, pb_buffer *reason, pb_buffer *message);
+
+#endif

@@ -131,23 +131,36 @@ static int refuse(login_search *self)
                          "application-default login, or ask for ?anonymous=true");
 }
 
+static int look_at_keys(login_search *self)
+{
+    pb_slice keys = self->options->keys;
+    return keys.size ? take_key(self, keys, "GOOGLE_CRED", false) : 0;
+}
+
+static int look_for_emulator(login_search *self)
+{
+    return self->options->emulator ? take_nothing(self) : 0;
+}
+
+static int look_at_application(login_search *self)
+{
+    return look_at_variable(self, "GOOGLE_APPLICATION_CREDENTIALS");
+}
+
 static int search(login_search *self)
 {
-    const pb_google_login_options *options = self->options;
-    if (options->anonymous)
+    static int (*const places[])(login_search *) = {
+        look_at_keys,        look_by_role,   look_for_emulator,
+        look_at_application, look_at_gcloud, look_at_metadata,
+    };
+    if (self->options->anonymous)
         return take_nothing(self);
-    if (options->keys.size)
-        return take_key(self, options->keys, "GOOGLE_CRED", false);
-    if (look_by_role(self) || self->found)
-        return self->found ? 0 : -1;
-    if (options->emulator)
-        return take_nothing(self);
-    if (look_at_variable(self, "GOOGLE_APPLICATION_CREDENTIALS") || self->found)
-        return self->found ? 0 : -1;
-    if (look_at_gcloud(self) || self->found)
-        return self->found ? 0 : -1;
-    if (look_at_metadata(self) || self->found)
-        return self->found ? 0 : -1;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (places[i](self))
+            return -1;
+        if (self->found)
+            return 0;
+    }
     return refuse(self);
 }
 

@@ -8,7 +8,7 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
-    TIMEOUT_MS = 20 * 1000,
+    TIMEOUT_MS = 10 * 1000, /* the end of a run waits for a fetch that is under way */
     /* A foreign token comes from this machine or its link. */
     SUBJECT_CONNECT_TIMEOUT_MS = 1000,
     SUBJECT_TIMEOUT_MS = 10 * 1000,

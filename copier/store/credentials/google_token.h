@@ -13,8 +13,8 @@
 #include "copier/store/credentials/google_key.h"
 #include "copier/store/credentials/source.h"
 
-/* Enough to list, read, write, rewrite and delete objects. full_control would allow IAM policies
- * and ACLs too, which pbcopy never changes. */
+/* Enough to list, read, write, rewrite and delete objects. objects.patch and update, ACLs and IAM
+ * policies would take full_control: pbcopy uses none of them. */
 #define PB_GOOGLE_SCOPE_STORAGE "https://www.googleapis.com/auth/devstorage.read_write"
 /* Of a token that asks for another account's: IAM's API takes no narrower one everywhere. */
 #define PB_GOOGLE_SCOPE_PLATFORM "https://www.googleapis.com/auth/cloud-platform"

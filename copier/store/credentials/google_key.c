@@ -141,6 +141,13 @@ static int refuse(const reader *from, const char *name, const char *why)
     return pb_error_set(from->error, PB_ERROR_USAGE, "%s: \"%s\" %s", from->what, name, why);
 }
 
+/* NULL where the member is missing or null: other writers leave empty ones so. */
+static json_t *member_of(const json_t *object, const char *name)
+{
+    json_t *value = json_object_get(object, name);
+    return json_is_null(value) ? NULL : value;
+}
+
 /* Leaves *ret_text as it is where the member is missing. */
 static int take_text_if(const reader *from, const char *name, char **ret_text)
 {
@@ -229,10 +236,10 @@ static int read_impersonation_url(const reader *from, pb_google_key *key)
 
 static int read_format(const reader *source, pb_google_subject *subject)
 {
-    const json_t *format = json_object_get(source->object, "format");
+    const json_t *format = member_of(source->object, "format");
     const reader from = {format, source->what, source->error};
     const char *type = "text";
-    if (!format || json_is_null(format))
+    if (!format)
         return 0;
     if (!json_is_object(format))
         return refuse(source, "format", "is not an object");
@@ -256,10 +263,10 @@ static bool is_header(const char *name, const char *value)
 
 static int read_headers(const reader *source, pb_google_subject *subject)
 {
-    json_t *headers = json_object_get(source->object, "headers"), *value;
+    json_t *headers = member_of(source->object, "headers"), *value;
     const char *name;
     size_t count = 0;
-    if (!headers || json_is_null(headers))
+    if (!headers)
         return 0;
     if (!json_is_object(headers) || json_object_size(headers) > PB_GOOGLE_SUBJECT_HEADERS_MAX)
         return refuse(source, "headers", "is not an object of at most 8 headers");
@@ -286,7 +293,7 @@ static int refuse_unsupported_source(const reader *source)
         {"certificate", "an X.509 certificate"},
     };
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++)
-        if (json_object_get(source->object, unsupported[i].name)) {
+        if (member_of(source->object, unsupported[i].name)) {
             pb_error_set(source->error, PB_ERROR_USAGE,
                          "%s: \"credential_source\" is %s (\"%s\"), which is not supported",
                          source->what, unsupported[i].what, unsupported[i].name);
@@ -298,7 +305,7 @@ static int refuse_unsupported_source(const reader *source)
 
 static int read_subject(const reader *from, pb_google_subject *subject)
 {
-    const json_t *object = json_object_get(from->object, "credential_source");
+    const json_t *object = member_of(from->object, "credential_source");
     const reader source = {object, from->what, from->error};
     if (!json_is_object(object))
         return refuse(from, "credential_source", object ? "is not an object" : "is missing");
@@ -314,11 +321,11 @@ static int read_subject(const reader *from, pb_google_subject *subject)
 
 static int read_lifetime(const reader *from, pb_google_key *key)
 {
-    const json_t *options = json_object_get(from->object, "service_account_impersonation");
+    const json_t *options = member_of(from->object, "service_account_impersonation");
     uint64_t lifetime_s = LIFETIME_S_DEFAULT;
-    if (options && !json_is_null(options) && !json_is_object(options))
+    if (options && !json_is_object(options))
         return refuse(from, "service_account_impersonation", "is not an object");
-    if (json_object_get(options, "token_lifetime_seconds") &&
+    if (member_of(options, "token_lifetime_seconds") &&
         as_usage(from, pb_json_unsigned(options, "token_lifetime_seconds", from->what, &lifetime_s,
                                         from->error)))
         return -1;
@@ -346,9 +353,9 @@ static int read_external_account(const reader *from, pb_google_key *key)
 
 static int read_delegates(const reader *from, pb_google_key *key)
 {
-    json_t *delegates = json_object_get(from->object, "delegates"), *value;
+    json_t *delegates = member_of(from->object, "delegates"), *value;
     size_t i;
-    if (!delegates || json_is_null(delegates))
+    if (!delegates)
         return 0;
     if (!json_is_array(delegates) || json_array_size(delegates) > PB_GOOGLE_DELEGATES_MAX)
         return refuse(from, "delegates", "is not an array of at most 16 accounts");
@@ -365,7 +372,7 @@ static int read_key(const reader *from, bool is_source, pb_google_key *key);
 
 static int read_impersonated(const reader *from, pb_google_key *key)
 {
-    const json_t *source = json_object_get(from->object, "source_credentials");
+    const json_t *source = member_of(from->object, "source_credentials");
     const reader inner = {source, from->what, from->error};
     if (read_impersonation_url(from, key) || read_delegates(from, key))
         return -1;

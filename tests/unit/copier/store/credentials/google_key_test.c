@@ -121,6 +121,15 @@ static void external_accounts_are_read(void **state)
     assert_true(pb_google_key_is_secret(key));
     assert_description(key, "external account of //iam.googleapis.com/p as service account x@y.z");
     pb_google_key_free(key);
+
+    /* null is as good as missing. */
+    key = parse(EXTERNAL_START
+                "'service_account_impersonation_url':null,'service_account_impersonation':null,"
+                "'client_id':null,'credential_source':{'file':'/t','url':null,'headers':null,"
+                "'format':null,'environment_id':null,'executable':null}}");
+    assert_string_equal(key->subject.file, "/t");
+    assert_int_equal(key->lifetime_s, 3600);
+    pb_google_key_free(key);
 }
 
 static void impersonation_is_read(void **state)

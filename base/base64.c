@@ -18,6 +18,18 @@ void pb_base64_encode(pb_buffer *buffer, pb_slice bytes)
     }
 }
 
+void pb_base64url_encode(pb_buffer *buffer, pb_slice bytes)
+{
+    size_t start = buffer->size;
+    pb_base64_encode(buffer, bytes);
+    while (buffer->size > start && buffer->data[buffer->size - 1] == '=')
+        buffer->data[--buffer->size] = '\0';
+    for (size_t i = start; i < buffer->size; i++)
+        buffer->data[i] = buffer->data[i] == '+'   ? '-'
+                          : buffer->data[i] == '/' ? '_'
+                                                   : buffer->data[i];
+}
+
 /* The value of a digit, -1 of all else. */
 static int value_of(char c)
 {

@@ -142,6 +142,13 @@ void pb_buffer_free(pb_buffer *buffer)
     *buffer = (pb_buffer){0};
 }
 
+void pb_buffer_wipe(pb_buffer *buffer)
+{
+    if (buffer->data)
+        explicit_bzero(buffer->data, buffer->capacity);
+    pb_buffer_free(buffer);
+}
+
 struct pb_arena_block {
     struct pb_arena_block *next;
     size_t used;

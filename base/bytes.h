@@ -79,6 +79,9 @@ void pb_buffer_append_format(pb_buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void pb_buffer_clear(pb_buffer *buffer); /* size 0, memory kept */
 void pb_buffer_free(pb_buffer *buffer);  /* back to {0} */
+/* Frees a buffer of secrets: all of its memory is overwritten first. Reserve enough beforehand: a
+ * buffer that grows leaves copies behind. */
+void pb_buffer_wipe(pb_buffer *buffer);
 static inline pb_slice pb_buffer_slice(const pb_buffer *buffer)
 {
     return (pb_slice){buffer->data, buffer->size};

@@ -2,20 +2,49 @@
 
 #include <stdlib.h>
 
-int pb_json_parse(pb_slice text, const char *what, json_t **ret_object, pb_error *error)
+static int parse(pb_slice text, const char *what, bool secret, json_t **ret_object, pb_error *error)
 {
     json_error_t cause;
     json_t *value =
         json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, &cause);
-    if (value == NULL)
-        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: not valid JSON: line %d, column %d: %s",
-                            what, cause.line, cause.column, cause.text);
+    if (value == NULL) /* the cause quotes the text */
+        return pb_error_set(error, PB_ERROR_DAMAGED, "%s: not valid JSON: line %d, column %d%s%s",
+                            what, cause.line, cause.column, secret ? "" : ": ",
+                            secret ? "" : cause.text);
     if (!json_is_object(value)) {
         json_decref(value);
         return pb_error_set(error, PB_ERROR_DAMAGED, "%s: not a JSON object", what);
     }
     *ret_object = value;
     return 0;
+}
+
+int pb_json_parse(pb_slice text, const char *what, json_t **ret_object, pb_error *error)
+{
+    return parse(text, what, false, ret_object, error);
+}
+
+int pb_json_parse_secret(pb_slice text, const char *what, json_t **ret_object, pb_error *error)
+{
+    return parse(text, what, true, ret_object, error);
+}
+
+/* As deep as the parser allows, 2048. */
+static void overwrite(json_t *value)
+{
+    const char *name;
+    json_t *member;
+    size_t i;
+    if (json_is_string(value))
+        explicit_bzero((char *)json_string_value(value), json_string_length(value));
+    json_object_foreach(value, name, member) overwrite(member);
+    json_array_foreach(value, i, member) overwrite(member);
+}
+
+void pb_json_wipe(json_t *object)
+{
+    overwrite(object);
+    json_decref(object);
 }
 
 static int refuse(pb_error *error, const char *what, const char *name, const json_t *value,

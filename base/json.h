@@ -14,6 +14,13 @@
  * The caller owns *ret_object (json_decref). Fails with PB_ERROR_DAMAGED. */
 int pb_json_parse(pb_slice text, const char *what, json_t **ret_object, pb_error *error);
 
+/* The same for a document that holds secrets: messages show the place of a fault, nothing of the
+ * text. Release *ret_object with pb_json_wipe. */
+int pb_json_parse_secret(pb_slice text, const char *what, json_t **ret_object, pb_error *error);
+/* Overwrites the texts of a document and releases it: the caller's must be the last reference. NULL
+ * allowed. (What the parser used while it read is beyond reach.) */
+void pb_json_wipe(json_t *object);
+
 /* Members of an object; each fails with PB_ERROR_DAMAGED, naming `what` and the member, where the
  * member is missing or of another type. Strings and arrays are borrowed from the object.
  * Numbers are whole, 0 to 2^63 - 1. */

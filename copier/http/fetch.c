@@ -3,9 +3,11 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct fetch {
     pb_fetch_answer *answer;
+    pb_slice wanted_header;
     bool too_long;
 } fetch;
 
@@ -21,6 +23,30 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     /* All at once: growing would leave copies of secrets behind. */
     pb_buffer_reserve(body, PB_FETCH_BODY_BYTES_MAX);
     pb_buffer_append(body, data, size);
+    return size;
+}
+
+/* One header line, with its line break. */
+static size_t on_header(char *data, size_t size, size_t count, void *context)
+{
+    fetch *self = context;
+    pb_slice name = self->wanted_header;
+    char *header = self->answer->header;
+    size *= count;
+    if (size >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        header[0] = '\0'; /* that of an interim answer does not count */
+    if (size <= name.size || data[name.size] != ':' || strncasecmp(data, name.data, name.size) != 0)
+        return size;
+    const char *start = data + name.size + 1, *end = data + size;
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (start < end && strchr(" \t\r\n", end[-1]))
+        end--;
+    size_t length = (size_t)(end - start);
+    if (length >= PB_FETCH_HEADER_BYTES_MAX)
+        length = 0;
+    memcpy(header, start, length);
+    header[length] = '\0';
     return size;
 }
 
@@ -62,7 +88,7 @@ static void set_method(CURL *handle, const pb_fetch_request *request)
 
 int pb_fetch(const pb_fetch_request *request, pb_fetch_answer *ret_answer, pb_error *error)
 {
-    fetch self = {.answer = ret_answer};
+    fetch self = {.answer = ret_answer, .wanted_header = pb_slice_of(request->wanted_header)};
     struct curl_slist headers[PB_FETCH_HEADERS_MAX + 1], *last = NULL;
     char details[CURL_ERROR_SIZE] = "";
     long status = 0;
@@ -91,6 +117,10 @@ int pb_fetch(const pb_fetch_request *request, pb_fetch_answer *ret_answer, pb_er
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &self);
+    if (request->wanted_header) {
+        curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
+        curl_easy_setopt(handle, CURLOPT_HEADERDATA, &self);
+    }
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, details);
     CURLcode code = curl_easy_perform(handle);
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
@@ -109,5 +139,6 @@ void pb_fetch_answer_free(pb_fetch_answer *answer)
     if (answer->body.data)
         explicit_bzero(answer->body.data, answer->body.size);
     pb_buffer_free(&answer->body);
+    answer->header[0] = '\0';
     answer->status = 0;
 }

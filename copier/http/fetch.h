@@ -9,7 +9,11 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { PB_FETCH_HEADERS_MAX = 16, PB_FETCH_BODY_BYTES_MAX = 1024 * 1024 };
+enum {
+    PB_FETCH_HEADERS_MAX = 16,
+    PB_FETCH_BODY_BYTES_MAX = 1024 * 1024,
+    PB_FETCH_HEADER_BYTES_MAX = 256,
+};
 
 typedef struct pb_fetch_request {
     const char *method;                        /* GET, PUT, POST */
@@ -19,11 +23,14 @@ typedef struct pb_fetch_request {
     uint32_t connect_timeout_ms, timeout_ms;   /* of the connection; of all of it */
     bool no_proxy;                             /* an address of this machine or of its link */
     const char *ca_bundle;                     /* PEM file; NULL for the system's */
+    const char *wanted_header;                 /* "Location": one of the answer's; NULL for none */
 } pb_fetch_request;
 
 /* Zero it; free with pb_fetch_answer_free, which wipes the body: it may be a secret. */
 typedef struct pb_fetch_answer {
     int status;
+    char header[PB_FETCH_HEADER_BYTES_MAX]; /* value of the wanted one, "" where there is none or it
+                                               is too long */
     pb_buffer body; /* never moved once filled: no copies of secrets are left behind */
 } pb_fetch_answer;
 

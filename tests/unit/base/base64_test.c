@@ -61,9 +61,36 @@ static void all_else_is_refused(void **state)
     }
 }
 
+/* RFC 7515, appendices A.1.1 and C. */
+static void the_form_for_urls_has_no_padding(void **state)
+{
+    (void)state;
+    static const struct {
+        pb_slice bytes;
+        const char *text;
+    } pairs[] = {
+        {PB_SLICE_STATIC(""), ""},
+        {PB_SLICE_STATIC("f"), "Zg"},
+        {PB_SLICE_STATIC("fo"), "Zm8"},
+        {PB_SLICE_STATIC("foo"), "Zm9v"},
+        {PB_SLICE_STATIC("\x03\xec\xff\xe0\xc1"), "A-z_4ME"},
+        {PB_SLICE_STATIC("{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}"),
+         "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9"},
+    };
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        pb_buffer text = {0};
+        pb_buffer_append_text(&text, "+/=");
+        pb_base64url_encode(&text, pairs[i].bytes);
+        assert_memory_equal(text.data, "+/=", 3); /* what was there stays */
+        assert_string_equal(text.data + 3, pairs[i].text);
+        pb_buffer_free(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_form_for_urls_has_no_padding),
         cmocka_unit_test(the_vectors_of_rfc_4648),
         cmocka_unit_test(all_else_is_refused),
     };

@@ -166,12 +166,52 @@ static void values_are_appended_compact(void **state)
     pb_buffer_free(&buffer);
 }
 
+static void a_secret_document_is_never_quoted(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "{\"key\": \"hush\", hush}",
+        "{\"hush\":1,\"hush\":2}",
+        "{\"key\": \"hush",
+        "hush",
+        "[\"hush\"]",
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        json_t *object = NULL;
+        pb_error error = {0};
+        assert_int_equal(pb_json_parse_secret(pb_slice_of(bad[i]), "doc", &object, &error), -1);
+        assert_int_equal(error.kind, PB_ERROR_DAMAGED);
+        assert_non_null(strstr(error.message, "doc: not "));
+        assert_null(strstr(error.message, "hush"));
+    }
+}
+
+static void wiping_overwrites_all_texts(void **state)
+{
+    (void)state;
+    json_t *object = parse("{\"a\":\"hush\",\"b\":[1,{\"c\":\"hush\"}]}");
+    json_t *first = json_incref(json_object_get(object, "a"));
+    json_t *second =
+        json_incref(json_object_get(json_array_get(json_object_get(object, "b"), 1), "c"));
+    pb_json_wipe(object);
+    assert_memory_equal(json_string_value(first), "\0\0\0\0", 4);
+    assert_memory_equal(json_string_value(second), "\0\0\0\0", 4);
+    json_decref(first);
+    json_decref(second);
+    pb_json_wipe(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_object_is_parsed),        cmocka_unit_test(all_else_is_damaged),
-        cmocka_unit_test(deep_nesting_is_refused),     cmocka_unit_test(members_are_read),
-        cmocka_unit_test(wrong_members_are_named),     cmocka_unit_test(optional_strings),
+        cmocka_unit_test(a_secret_document_is_never_quoted),
+        cmocka_unit_test(wiping_overwrites_all_texts),
+        cmocka_unit_test(one_object_is_parsed),
+        cmocka_unit_test(all_else_is_damaged),
+        cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(members_are_read),
+        cmocka_unit_test(wrong_members_are_named),
+        cmocka_unit_test(optional_strings),
         cmocka_unit_test(values_are_appended_compact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,9 @@ void pb_s3_answer_header(pb_s3_answer *answer, pb_slice name, pb_slice value,
         answer->etag_opaque |= pb_slice_starts_with(value, PB_SLICE_LITERAL("aws:kms"));
     else if (is(name, "x-amz-server-side-encryption-customer-algorithm"))
         answer->etag_opaque = true;
-    else if (object_headers && pb_s3_is_object_header(name))
+    else if (is(name, "content-encoding"))
+        answer->gzip = pb_slice_equal(value, PB_SLICE_LITERAL("gzip"));
+    if (object_headers && pb_s3_is_object_header(name))
         keep_object_header(answer, name, value, object_headers);
 }
 

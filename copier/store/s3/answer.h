@@ -22,6 +22,7 @@ typedef struct pb_s3_answer {
     char region[65];  /* x-amz-bucket-region */
     char request_id[80];
     char location[512];          /* its start */
+    bool gzip;                   /* Content-Encoding: by the object, or by a server on the way */
     bool object_headers_refused; /* more than PB_S3_OBJECT_HEADERS_MAX */
     pb_buffer body;
 } pb_s3_answer;

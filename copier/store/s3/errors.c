@@ -1,8 +1,11 @@
 #include "copier/store/s3/errors.h"
 
 #include "base/clock.h"
+#include <strings.h>
 
 #define HINT_RIGHTS "check the bucket's policy and the rights of these credentials"
+#define HINT_PAYER                                                                                 \
+    HINT_RIGHTS "; where the requester pays for the bucket, say requestPayer=true in the URL"
 #define HINT_SECRET "check the secret access key: it does not belong to this access key id"
 #define HINT_KEY "check the access key id, and that the endpoint is the store that issued it"
 #define HINT_EXPIRED "get new temporary credentials"
@@ -78,6 +81,9 @@ static pb_s3_class classify_status(int status)
                              "check the credentials, their rights and this machine's clock"};
     case 404:
         return (pb_s3_class){PB_ERROR_NOT_FOUND, false, ""};
+    case 407: /* a proxy's own answer: no store is behind it */
+        return (pb_s3_class){PB_ERROR_REFUSED, false,
+                             "check the login in the proxy's URL (http_proxy)"};
     case 408:
         return (pb_s3_class){PB_ERROR_SERVER, true, ""};
     case 412:
@@ -116,6 +122,24 @@ bool pb_s3_says_elsewhere(int status, pb_slice code)
            (status == 400 && !code.size);
 }
 
+static bool holds(pb_slice text, const char *word)
+{
+    size_t size = strlen(word);
+    for (size_t i = 0; i + size <= text.size; i++)
+        if (strncasecmp(text.data + i, word, size) == 0)
+            return true;
+    return false;
+}
+
+bool pb_s3_wants_md5(int status, pb_slice code, pb_slice message)
+{
+    if (status != 400)
+        return false;
+    return pb_slice_equal(code, PB_SLICE_LITERAL("MissingContentMD5")) ||
+           (pb_slice_equal(code, PB_SLICE_LITERAL("InvalidRequest")) &&
+            (holds(message, "content-md5") || holds(message, "x-amz-checksum")));
+}
+
 static void copy_text(char *ret_text, size_t capacity, pb_slice text)
 {
     size_t size = text.size < capacity - 1 ? text.size : capacity - 1;
@@ -145,6 +169,8 @@ void pb_s3_error_fill(pb_error *error, const pb_s3_failure *failure, pb_s3_class
         pb_time_format_http(failure->our_now_ms, ours);
         pb_time_format_http(failure->store_now_ms, theirs);
         pb_error_hint(error, "%s: it says %s, the store says %s", class.hint, ours, theirs);
+    } else if (strcmp(class.hint, HINT_RIGHTS) == 0 && !failure->requester_pays) {
+        pb_error_hint(error, "%s", HINT_PAYER);
     } else if (class.hint[0]) {
         pb_error_hint(error, "%s", class.hint);
     }

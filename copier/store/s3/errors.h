@@ -23,6 +23,11 @@ pb_s3_class pb_s3_classify(int status, pb_slice code);
  * endpoint: 301, 307, and codes that say so. */
 bool pb_s3_says_elsewhere(int status, pb_slice code);
 
+/* True where the answer to a PUT may mean that the store takes none without Content-MD5, as it does
+ * for buckets with a default retention:
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */
+bool pb_s3_wants_md5(int status, pb_slice code, pb_slice message);
+
 /* The facts of a failed answer. All slices may be empty. */
 typedef struct pb_s3_failure {
     const char *what; /* "PUT s3://bucket/key at https://host" */
@@ -32,6 +37,7 @@ typedef struct pb_s3_failure {
     pb_slice request_id;
     int64_t store_now_ms; /* of its Date header; 0 where unknown */
     int64_t our_now_ms;   /* when the answer came */
+    bool requester_pays;  /* the request agreed to pay */
 } pb_s3_failure;
 
 /* Fills *error: "<what>: <code>: <message>", with kind, status, code, request id and hint. */

@@ -53,6 +53,14 @@ void s3_call_describe(const s3_call *call, pb_buffer *buffer)
     pb_buffer_append_format(buffer, " at %s", endpoint->base_url);
 }
 
+/* Of a copy both ends count: S3 reads the source in the requester's name. */
+static bool pays(const s3_call *call)
+{
+    const pb_store *source = call->asked->source;
+    return call->s3->store->config->location.requester_pays ||
+           (source && source->config->location.requester_pays);
+}
+
 /* ---- an attempt goes out ---- */
 
 static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *error)
@@ -75,6 +83,9 @@ static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *er
         .signer = s3->signer,
         .session_token = pb_slice_of(credentials->session_token),
         .unsigned_payload = s3->store->config->options.unsigned_payload,
+        .requester_pays = pays(call),
+        .content_md5 = atomic_load_explicit(&s3->settings->wants_md5, memory_order_relaxed),
+        .no_gzip = call->no_gzip,
         .now_ms = pb_clock_utc_ms(),
     };
     if (asked->source) {
@@ -173,6 +184,7 @@ static pb_s3_class fill_error(s3_call *call, const pb_s3_document *document)
         .request_id = document->request_id,
         .store_now_ms = call->answer.date_ms,
         .our_now_ms = pb_clock_utc_ms(),
+        .requester_pays = pays(call),
     };
     if (!failure.request_id.size)
         failure.request_id = pb_slice_of(call->answer.request_id);
@@ -264,6 +276,13 @@ static pb_http_verdict judge_failure(s3_call *call, const pb_s3_document *docume
 {
     int status = call->http.status;
     pb_s3_class class = fill_error(call, document);
+    bool puts =
+        call->asked->operation == PB_STORE_PUT || call->asked->operation == PB_STORE_MULTIPART_PUT;
+    if (puts && !call->built.md5_made &&
+        pb_s3_wants_md5(status, document->code, document->message)) {
+        atomic_store_explicit(&call->s3->settings->wants_md5, true, memory_order_relaxed);
+        return PB_HTTP_AGAIN;
+    }
     if (pb_s3_says_elsewhere(status, document->code)) {
         pb_slice region = region_named(call, document);
         if (region.size && !pb_slice_equal(region, pb_slice_of(call->endpoint->region)))
@@ -304,8 +323,19 @@ static pb_http_verdict judge_object(s3_call *call)
     return PB_HTTP_DONE;
 }
 
+/* A server on the way, or the store itself, may compress what it sends to those who take gzip:
+ * then its length is not the stored one, and is not announced. Once more, without the offer. */
+static bool asks_without_gzip(s3_call *call, uint64_t bytes, uint64_t bytes_meant)
+{
+    if (call->no_gzip || !call->answer.gzip || call->answer.has_length || bytes == bytes_meant)
+        return false;
+    return call->no_gzip = true;
+}
+
 static pb_http_verdict judge_head(s3_call *call)
 {
+    if (!call->answer.has_length && asks_without_gzip(call, 0, UINT64_MAX))
+        return PB_HTTP_AGAIN;
     if (!call->answer.has_length)
         return breaks_protocol(call, PB_ERROR_FAILED, "no Content-Length");
     call->results->size = call->answer.length;
@@ -324,6 +354,10 @@ static pb_http_verdict judge_get(s3_call *call)
 {
     if (!call->body_begun && begin_object_body(call))
         return PB_HTTP_DONE;
+    const pb_store_request *asked = call->asked;
+    uint64_t bytes_meant = asked->length ? asked->length : asked->size_hint;
+    if (bytes_meant && asks_without_gzip(call, call->bytes_received, bytes_meant))
+        return PB_HTTP_AGAIN;
     if (call->bytes_expected == UINT64_MAX) {
         /* Sent in chunks: the end of the body is what ends it. */
         call->results->size = call->bytes_received;

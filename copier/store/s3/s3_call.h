@@ -12,16 +12,19 @@
 #include "copier/store/s3/credentials.h"
 #include "copier/store/s3/request.h"
 #include "copier/store/s3/response.h"
+#include <stdatomic.h>
 
 enum {
     S3_MOVES_MAX = 2,     /* redirects and corrected regions of one request */
     S3_ADOPTIONS_MAX = 4, /* corrected regions of one store */
 };
 
-/* config->settings. Read-only while stores are open, but for the region that a CHECK learns. */
+/* config->settings. Read-only while stores are open, but for what is learned: the region by a
+ * CHECK, the rest by any loop. */
 typedef struct s3_settings {
     pb_s3_credentials credentials;
     char *region;
+    atomic_bool wants_md5; /* PUTs go with Content-MD5 */
 } s3_settings;
 
 typedef struct s3_call s3_call;
@@ -72,6 +75,7 @@ struct s3_call {
     bool told;       /* http.error was filled here and names the request */
     bool body_begun; /* GET: bytes_expected and size are known */
     bool given;      /* GET: the caller holds bytes */
+    bool no_gzip;    /* GET, HEAD: gzip was offered, and made the answer useless */
     uint64_t bytes_expected;
     uint64_t bytes_received;
 };

@@ -65,7 +65,7 @@ static s3_call *call_acquire(s3_store *s3, pb_store_request *request)
     call->step = S3_STEP_ASKED;
     call->endpoint = NULL;
     call->moves = 0;
-    call->redirected = call->given = call->told = false;
+    call->redirected = call->given = call->told = call->no_gzip = false;
     return call;
 }
 

@@ -33,6 +33,8 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
     };
     pb_pass_result passed;
     int ended = pb_pass_run(&pass, &result->snapshot, &passed, error);
+    if (pb_store_refuses_copy(ends->repository.config, PB_STORE_COPY))
+        result->server_side = false;
     result->gone_objects = passed.gone_objects;
     result->failed_objects = passed.failed_objects;
     result->resumed_objects = passed.resumed_objects;

@@ -172,6 +172,8 @@ static int run_pass(cluster_backup *self, const char *phase, bool live, pb_snaps
     };
     pb_pass_result passed;
     int ended = pb_pass_run(&pass, ret_file, &passed, error);
+    if (pb_store_refuses_copy(self->ends.repository.config, PB_STORE_COPY))
+        self->result->server_side = false;
     self->result->gone_objects = passed.gone_objects;
     self->result->failed_objects = passed.failed_objects;
     self->result->vanished_objects += passed.vanished_objects;

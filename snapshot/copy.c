@@ -260,6 +260,8 @@ int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result 
         copy.job.stores[DESTINATION] = configs[DESTINATION];
         copy.job.store_count = 2;
         ended = run(&copy, error);
+        if (pb_store_refuses_copy(configs[DESTINATION], PB_STORE_COPY))
+            ret_result->server_side = false;
         pb_job_free(&copy.job);
     }
     for (unsigned i = 0; i < 2; i++) {

@@ -337,6 +337,8 @@ int pb_restore(pb_session *session, const pb_restore_options *options,
             pb_store_capabilities_of(destination)->etag_is_md5;
         pb_job_init(&restore.job, session);
         ended = run(&restore, config, destination, error);
+        if (pb_store_refuses_copy(config, PB_STORE_COPY))
+            ret_result->server_side = false;
         pb_job_free(&restore.job);
     }
     pb_repository_close(&restore.repository);

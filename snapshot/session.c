@@ -366,10 +366,26 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     job->open(job->context, worker, shard);
 }
 
+static void note_refused_copies(pb_job *job)
+{
+    for (unsigned i = 0; i < job->store_count; i++) {
+        const pb_store_config *store = job->stores[i];
+        if (job->session->relaying_noted == store ||
+            !pb_store_refuses_copy(store, PB_STORE_MULTIPART_COPY))
+            continue;
+        job->session->relaying_noted = store;
+        pb_session_note(job->session,
+                        "%s does not copy %s by itself: they pass through this machine",
+                        pb_store_config_name(store),
+                        pb_store_refuses_copy(store, PB_STORE_COPY) ? "objects" : "large objects");
+    }
+}
+
 bool pb_job_tick(void *context)
 {
     pb_job *job = context;
     tell_findings(job);
+    note_refused_copies(job);
     pb_session_tell(
         job->session,
         &(pb_event){

@@ -5,11 +5,26 @@
 
 enum { BUFFER_SMALL = 16 * 1024, BUFFER_BULK = 512 * 1024 };
 
-void pb_easy_open(pb_easy *easy, const pb_http_options *options, CURLSH *share)
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && *value;
+}
+
+bool pb_easy_plain_proxy(void)
+{
+    return is_set("http_proxy") || is_set("all_proxy") || is_set("ALL_PROXY");
+}
+
+void pb_easy_open(pb_easy *easy, const pb_http_options *options, bool plain_proxy, CURLSH *share)
 {
     CURL *handle = easy->handle = curl_easy_init();
     if (!handle)
         abort();
+    easy->plain_proxy = plain_proxy;
+    curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+    /* What a proxy says to CONNECT is no answer of the store's. */
+    curl_easy_setopt(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -30,6 +45,34 @@ void pb_easy_open(pb_easy *easy, const pb_http_options *options, CURLSH *share)
     curl_easy_setopt(handle, CURLOPT_SHARE, share);
 }
 
+void pb_easy_close(pb_easy *easy)
+{
+    if (easy->handle)
+        curl_easy_cleanup(easy->handle);
+    pb_buffer_free(&easy->url);
+    easy->handle = NULL;
+}
+
+/* The target is sent as it is, and parsed by nobody. A plain proxy wants the whole URL in the
+ * request line instead; whether one is in the way (no_proxy, SOCKS) libcurl alone decides, so there
+ * it gets the URL, with a path that it leaves as it is. */
+static void set_target(pb_easy *easy, const pb_http_attempt *attempt)
+{
+    if (strcmp(easy->base_url, attempt->base_url) != 0) {
+        snprintf(easy->base_url, sizeof easy->base_url, "%s", attempt->base_url);
+        easy->whole_url = easy->plain_proxy && strncmp(attempt->base_url, "http:", 5) == 0;
+        curl_easy_setopt(easy->handle, CURLOPT_URL, attempt->base_url);
+    }
+    if (easy->whole_url) {
+        pb_buffer_clear(&easy->url);
+        pb_buffer_append_text(&easy->url, attempt->base_url);
+        pb_buffer_append_text(&easy->url, attempt->target);
+        curl_easy_setopt(easy->handle, CURLOPT_URL, easy->url.data);
+    }
+    curl_easy_setopt(easy->handle, CURLOPT_REQUEST_TARGET,
+                     easy->whole_url ? NULL : attempt->target);
+}
+
 static void add_header(pb_easy *easy, size_t *count, const char *line)
 {
     /* libcurl borrows the list: nodes of our own need no allocation. */
@@ -42,11 +85,7 @@ static void add_header(pb_easy *easy, size_t *count, const char *line)
 void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt)
 {
     CURL *handle = easy->handle;
-    if (strcmp(easy->base_url, attempt->base_url) != 0) {
-        snprintf(easy->base_url, sizeof easy->base_url, "%s", attempt->base_url);
-        curl_easy_setopt(handle, CURLOPT_URL, attempt->base_url);
-    }
-    curl_easy_setopt(handle, CURLOPT_REQUEST_TARGET, attempt->target);
+    set_target(easy, attempt);
     if (easy->bulk != bulk) {
         easy->bulk = bulk;
         long bytes = easy->bulk ? BUFFER_BULK : BUFFER_SMALL;

@@ -12,14 +12,22 @@ typedef struct pb_easy {
     CURL *handle;
     /* What is set in the handle. */
     char base_url[PB_URL_MAX];
+    bool plain_proxy;   /* of the client: the environment names a proxy for plain HTTP */
+    bool whole_url;     /* it may stand before base_url */
+    pb_buffer url;      /* then: of this attempt */
     const char *custom; /* CURLOPT_CUSTOMREQUEST */
     bool bulk;
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } pb_easy;
 
-/* Makes the handle of a zeroed *easy; the callbacks are the caller's to set. Freed with
- * curl_easy_cleanup(easy->handle). */
-void pb_easy_open(pb_easy *easy, const pb_http_options *options, CURLSH *share);
+/* Makes the handle of a zeroed *easy; the callbacks are the caller's to set. `plain_proxy` is what
+ * pb_easy_plain_proxy said. */
+void pb_easy_open(pb_easy *easy, const pb_http_options *options, bool plain_proxy, CURLSH *share);
+void pb_easy_close(pb_easy *easy); /* a zeroed one is allowed */
+/* True where the environment names a proxy that plain HTTP may go through (http_proxy, all_proxy,
+ * ALL_PROXY; HTTP_PROXY is not read, as a web server may set it for a client's header: see
+ * https://everything.curl.dev/usingcurl/proxies/env.html). */
+bool pb_easy_plain_proxy(void);
 /* Sets it for an attempt; what is set already is not set again. */
 void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt);
 

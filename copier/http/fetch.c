@@ -70,8 +70,9 @@ static int explain(const fetch *self, CURLcode code, const char *details, pb_err
 {
     if (self->too_long)
         return pb_error_set(error, PB_ERROR_FAILED, "an answer of more than 1 MiB");
-    return pb_error_set(error, kind_of(code), "%s",
-                        details[0] ? details : curl_easy_strerror(code));
+    /* libcurl's words on a proxy's URL that it cannot read repeat it, login and all. */
+    bool told = details[0] && !strcasestr(details, "proxy");
+    return pb_error_set(error, kind_of(code), "%s", told ? details : curl_easy_strerror(code));
 }
 
 static void set_method(CURL *handle, const pb_fetch_request *request)

@@ -58,7 +58,8 @@ struct pb_http {
     uv_loop_t *loop;
     pb_http_options options;
     pb_sockets *sockets;
-    CURLSH *share; /* resolved names and TLS sessions, over the multis of this loop */
+    bool plain_proxy; /* see pb_easy_open */
+    CURLSH *share;    /* resolved names and TLS sessions, over the multis of this loop */
     http_multi *multis;
     unsigned multi_count;
     uv_idle_t pump_soon;
@@ -286,7 +287,7 @@ static int on_sending(void *context, char *remote, char *local, int remote_port,
 static void slot_open(pb_http *http, http_multi *owner, http_slot *slot)
 {
     slot->owner = owner;
-    pb_easy_open(&slot->easy, &http->options, http->share);
+    pb_easy_open(&slot->easy, &http->options, http->plain_proxy, http->share);
     CURL *easy = slot->easy.handle;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
@@ -487,6 +488,18 @@ static bool retry_later(pb_http *http, pb_http_request *request, const char *bas
 
 /* ---- ends of attempts ---- */
 
+#define HINT_PROXY                                                                                 \
+    "check the proxy that http_proxy, https_proxy or all_proxy name, and the login in its URL"
+
+/* A proxy that answered CONNECT, and made no tunnel. True where it may make one later. */
+static bool tunnel_error(long status, const char *base_url, pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: the proxy refused a tunnel: HTTP status %ld",
+                 base_url, status);
+    pb_error_hint(error, HINT_PROXY);
+    return status >= 500;
+}
+
 /* True where the same attempt may succeed later. */
 static bool transport_error(CURLcode code, const char *detail, const char *base_url,
                             pb_error *error)
@@ -504,8 +517,12 @@ static bool transport_error(CURLcode code, const char *detail, const char *base_
         pb_error_hint(error,
                       "does the endpoint speak TLS? disableSSL=true in the URL is for plain HTTP");
         return true;
-    case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_PROXY:
+        pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: %s", base_url, detail);
+        pb_error_hint(error, HINT_PROXY);
+        return true;
+    case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
         pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: %s", base_url, detail);
         pb_error_hint(error, "check the endpoint in the URL, and that this machine can reach it");
@@ -562,9 +579,12 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     } else if (!request->error.kind) { /* else received_body refused, and said why */
         char detail[256];
         snprintf(detail, sizeof detail, "%s", curl_easy_strerror(code));
-        verdict = transport_error(code, detail, slot->easy.base_url, &request->error)
-                      ? PB_HTTP_RETRY
-                      : PB_HTTP_DONE;
+        long tunnel_status = 0;
+        curl_easy_getinfo(slot->easy.handle, CURLINFO_HTTP_CONNECTCODE, &tunnel_status);
+        bool later = tunnel_status >= 300
+                         ? tunnel_error(tunnel_status, slot->easy.base_url, &request->error)
+                         : transport_error(code, detail, slot->easy.base_url, &request->error);
+        verdict = later ? PB_HTTP_RETRY : PB_HTTP_DONE;
     }
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
     http->statistics.throttled += outcome == PB_PACE_THROTTLED;
@@ -736,6 +756,7 @@ int pb_http_open(uv_loop_t *loop, const pb_http_options *options, pb_http **ret_
         return -1;
     }
     pb_random_bytes(&http->random, sizeof http->random);
+    http->plain_proxy = pb_easy_plain_proxy();
     http->share = curl_share_init();
     curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
@@ -815,8 +836,7 @@ void pb_http_close(pb_http *http)
     for (unsigned m = 0; m < http->multi_count; m++) {
         http_multi *multi = &http->multis[m];
         for (unsigned i = 0; i < multi->slot_count; i++)
-            if (multi->slots[i].easy.handle)
-                curl_easy_cleanup(multi->slots[i].easy.handle);
+            pb_easy_close(&multi->slots[i].easy);
         curl_multi_cleanup(multi->handle); /* closes connections through http->sockets */
         free(multi->slots);
         close_handle(http, (uv_handle_t *)&multi->timer);

@@ -3,6 +3,7 @@
 #define PB_COPIER_STORE_DRIVER_H
 
 #include "copier/store/store.h"
+#include <stdatomic.h>
 
 typedef struct pb_store_driver {
     const char *scheme; /* "s3" */
@@ -22,6 +23,7 @@ struct pb_store_config {
     pb_store_resolve_options options;
     char *name;     /* "source s3://bucket/prefix/" */
     void *settings; /* the driver's, read-only once stores are open */
+    atomic_bool refuses_copies, refuses_part_copies; /* learned by any loop */
 };
 
 struct pb_store {

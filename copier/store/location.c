@@ -11,6 +11,7 @@ enum {
     PREFIX_BYTES_MAX = 512, /* leaves room for keys in S3's 1,024 bytes */
     HOST_BYTES_MAX = 253,
     NAME_BYTES_MAX = 128, /* region, profile */
+    PATH_BYTES_MAX = 128, /* of an endpoint: base URLs stay short */
 };
 
 #define FORMS "s3://BUCKET[/PREFIX][?endpoint=HOST:PORT&region=R] or file:///DIRECTORY"
@@ -82,13 +83,33 @@ static int parse_bool(pb_slice name, const char *value, bool *ret_value, pb_erro
 static int refuse_endpoint(const char *why, pb_error *error)
 {
     pb_error_set(error, PB_ERROR_USAGE, "endpoint: %s", why);
-    return pb_error_hint(error, "endpoint=[http[s]://]HOST[:PORT]");
+    return pb_error_hint(error, "endpoint=[http[s]://]HOST[:PORT][/PATH]");
 }
 
-/* "[http[s]://]HOST[:PORT][/]" into "scheme://host[:port]": lower case, no default port. */
+/* Appends "/a/b" to the endpoint. What needs an escape, or what a server on the way may resolve, is
+ * refused: the signature covers the path as it is sent. */
+static bool append_endpoint_path(pb_buffer *endpoint, pb_slice path)
+{
+    if (path.size > PATH_BYTES_MAX || !consists_of(path, "/.-_~"))
+        return false;
+    while (path.size) {
+        pb_slice segment = path, rest;
+        bool more = cut(&segment, '/', &rest);
+        if (!segment.size || pb_slice_equal(segment, PB_SLICE_LITERAL(".")) ||
+            pb_slice_equal(segment, PB_SLICE_LITERAL("..")) || (more && !rest.size))
+            return false;
+        pb_buffer_append_char(endpoint, '/');
+        pb_buffer_append_slice(endpoint, segment);
+        path = rest;
+    }
+    return true;
+}
+
+/* "[http[s]://]HOST[:PORT][/PATH][/]" into "scheme://host[:port][/path]": the host in lower case,
+ * no default port. */
 static int parse_endpoint(const char *value, bool plain, char **ret_endpoint, pb_error *error)
 {
-    pb_slice rest = pb_slice_of(value), host, port = {NULL, 0};
+    pb_slice rest = pb_slice_of(value), path, host, port = {NULL, 0};
     bool https = !plain;
     if (memchr(rest.data, '@', rest.size)) {
         refuse_endpoint("looks like it holds credentials", error);
@@ -102,6 +123,7 @@ static int parse_endpoint(const char *value, bool plain, char **ret_endpoint, pb
     }
     if (rest.size && rest.data[rest.size - 1] == '/')
         rest.size--;
+    bool has_path = cut(&rest, '/', &path);
     host = rest;
     if (rest.size && rest.data[0] == '[') {
         const char *end = memchr(rest.data, ']', rest.size);
@@ -130,6 +152,11 @@ static int parse_endpoint(const char *value, bool plain, char **ret_endpoint, pb
         pb_buffer_append_char(&endpoint, (char)tolower((unsigned char)host.data[i]));
     if (number && number != (https ? 443 : 80))
         pb_buffer_append_format(&endpoint, ":%u", (unsigned)number);
+    if (has_path && (!path.size || !append_endpoint_path(&endpoint, path))) {
+        pb_buffer_free(&endpoint);
+        return refuse_endpoint("its path is no /NAME/NAME of letters, digits, '.', '-', '_', '~'",
+                               error);
+    }
     *ret_endpoint = endpoint.data;
     return 0;
 }
@@ -154,16 +181,17 @@ typedef struct s3_query {
 static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb_location *location,
                            pb_error *error)
 {
-    static const char *const names[] = {"endpoint", "region", "profile", "disableSSL",
-                                        "s3ForcePathStyle"};
-    enum { ENDPOINT, REGION, PROFILE, DISABLE_SSL, PATH_STYLE, COUNT };
+    static const char *const names[] = {"endpoint",   "region",           "profile",
+                                        "disableSSL", "s3ForcePathStyle", "requestPayer"};
+    enum { ENDPOINT, REGION, PROFILE, DISABLE_SSL, PATH_STYLE, REQUEST_PAYER, COUNT };
     unsigned which = 0;
     while (which < COUNT && !pb_slice_equal(name, pb_slice_of(names[which])))
         which++;
     if (which == COUNT) {
         pb_error_set(error, PB_ERROR_USAGE, "unknown parameter \"%.*s\"", PB_SLICE_FORMAT(name));
         return pb_error_hint(
-            error, "known are endpoint, region, profile, disableSSL, s3ForcePathStyle; %s",
+            error,
+            "known are endpoint, region, profile, disableSSL, s3ForcePathStyle, requestPayer; %s",
             SECRET_HINT);
     }
     if (query->seen & 1u << which)
@@ -180,6 +208,11 @@ static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb
         return take_name(name, value, "-_.@+/ ", &location->profile, error);
     case DISABLE_SSL:
         return parse_bool(name, value, &query->plain, error);
+    case REQUEST_PAYER: /* "requester" is how S3's header and its clients say it */
+        if (strcmp(value, "requester") != 0)
+            return parse_bool(name, value, &location->requester_pays, error);
+        location->requester_pays = true;
+        return 0;
     default:
         if (parse_bool(name, value, &truth, error))
             return -1;
@@ -210,6 +243,11 @@ static int parse_query(pb_slice rest, pb_location *location, pb_error *error)
     else if (!failed && query.plain)
         failed = pb_error_set(error, PB_ERROR_USAGE,
                               "disableSSL=true needs an endpoint: AWS is spoken to with TLS only");
+    if (!failed && location->endpoint && strchr(strstr(location->endpoint, "://") + 3, '/') &&
+        location->path_style == 0)
+        failed = pb_error_set(error, PB_ERROR_USAGE,
+                              "s3ForcePathStyle=false: behind an endpoint with a path, buckets "
+                              "stand in the path");
     free(query.endpoint);
     return failed;
 }
@@ -383,6 +421,17 @@ static pb_slice identity_host(const pb_location *location)
     return host;
 }
 
+/* A '/' of the endpoint's path would be read as the bucket's. */
+static void append_identity_host(pb_buffer *identity, pb_slice host)
+{
+    for (size_t i = 0; i < host.size; i++) {
+        if (host.data[i] == '/')
+            pb_buffer_append_text(identity, "%2F");
+        else
+            pb_buffer_append_char(identity, host.data[i]);
+    }
+}
+
 char *pb_location_identity(const pb_location *location)
 {
     pb_buffer identity = {0};
@@ -391,7 +440,7 @@ char *pb_location_identity(const pb_location *location)
         pb_percent_encode(&identity, pb_slice_of(location->bucket), true);
     } else {
         pb_buffer_append_text(&identity, "s3://");
-        pb_buffer_append_slice(&identity, identity_host(location));
+        append_identity_host(&identity, identity_host(location));
         pb_buffer_append_char(&identity, '/');
         pb_buffer_append_text(&identity, location->bucket);
     }
@@ -409,4 +458,13 @@ bool pb_location_overlaps(const pb_location *a, const pb_location *b)
     free(first);
     free(second);
     return overlaps;
+}
+
+bool pb_location_may_overlap(const pb_location *a, const pb_location *b)
+{
+    if (a->kind == PB_STORE_FILE || b->kind == PB_STORE_FILE || strcmp(a->bucket, b->bucket) != 0)
+        return false;
+    size_t first_size = strlen(a->prefix), second_size = strlen(b->prefix);
+    size_t size = first_size < second_size ? first_size : second_size;
+    return memcmp(a->prefix, b->prefix, size) == 0 && !pb_location_overlaps(a, b);
 }

@@ -1,7 +1,7 @@
 /* copier/store/location.h - the URL that names a bucket: parsing and comparing. Pure, any thread.
  *
- *   s3://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT]&region=R&profile=P&disableSSL=true
- *                         &s3ForcePathStyle=true|false]
+ *   s3://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT][/PATH]&region=R&profile=P
+ *                         &disableSSL=true&s3ForcePathStyle=true|false&requestPayer=true]
  *   file:///ABSOLUTE/DIRECTORY     file://RELATIVE/DIRECTORY
  *
  * These are the forms of Pachyderm's STORAGE_URL (gocloud.dev/blob), so that it can be pasted. A
@@ -11,7 +11,8 @@
  *
  * Paths and values are percent-decoded ('%' itself is %25, '?' %3F, '#' %23) and must be UTF-8; a
  * PREFIX has at most 512 bytes and is not normalised. A directory loses "//" and "."; ".." is
- * refused, and symbolic links are not looked at. disableSSL= needs an endpoint=. */
+ * refused, and symbolic links are not looked at. disableSSL= needs an endpoint=. An endpoint's PATH
+ * (of a gateway that serves more than S3) stands before the bucket in every request's path. */
 #ifndef PB_COPIER_STORE_LOCATION_H
 #define PB_COPIER_STORE_LOCATION_H
 
@@ -25,10 +26,11 @@ typedef struct pb_location {
     char *text;     /* as given */
     char *bucket;   /* S3: the bucket. File: the absolute directory, no trailing slash */
     char *prefix;   /* "" or "a/b/"; always "" for file */
-    char *endpoint; /* "https://host:port"; NULL for AWS, by region */
+    char *endpoint; /* "https://host:port[/path]", no trailing slash; NULL for AWS, by region */
     char *region;   /* NULL where not said */
     char *profile;  /* NULL where not said */
     int path_style; /* 1, 0, or -1 where not said */
+    bool requester_pays; /* whoever asks agrees to pay: x-amz-request-payer */
 } pb_location;
 
 /* Parses; fails with USAGE and a hint. *ret_location is filled on success only; free with
@@ -37,11 +39,15 @@ int pb_location_parse(const char *text, pb_location *ret_location, pb_error *err
 void pb_location_free(pb_location *location);
 
 /* The same place in a canonical text that names it in manifests ("s3://host:port/bucket/prefix/",
- * "file:///dir/"), without profile, region and options. NUL-terminated, the caller frees. */
+ * "file:///dir/"), without profile, region and options. The slashes of an endpoint's path are
+ * written as %2F. NUL-terminated, the caller frees. */
 char *pb_location_identity(const pb_location *location);
 
 /* True where the keys of one could be keys of the other: the same place, or one inside the other.
  */
 bool pb_location_overlaps(const pb_location *a, const pb_location *b);
+/* True where they would overlap if their endpoints were one: buckets of one name, prefixes one
+ * inside the other, and hosts that are spelled in two ways. Only the stores can say. */
+bool pb_location_may_overlap(const pb_location *a, const pb_location *b);
 
 #endif

@@ -39,6 +39,7 @@ int pb_store_resolve(const pb_location *location, const pb_store_resolve_options
         .region = duplicate(location->region),
         .profile = duplicate(location->profile),
         .path_style = location->path_style,
+        .requester_pays = location->requester_pays,
     };
     config->options = *options;
     config->options.role = duplicate(options->role);
@@ -63,6 +64,11 @@ void pb_store_config_free(pb_store_config *config)
     free((char *)config->options.role);
     free(config->name);
     free(config);
+}
+
+const char *pb_store_config_name(const pb_store_config *config)
+{
+    return config->name;
 }
 
 int pb_store_open(pb_store_config *config, uv_loop_t *loop, pb_http *http, pb_store **ret_store,
@@ -104,6 +110,11 @@ const char *pb_store_name(const pb_store *store)
     return store->config->name;
 }
 
+const pb_store_config *pb_store_config_of(const pb_store *store)
+{
+    return store->config;
+}
+
 const pb_location *pb_store_location(const pb_store *store)
 {
     return &store->config->location;
@@ -112,6 +123,32 @@ const pb_location *pb_store_location(const pb_store *store)
 void pb_store_submit(pb_store *store, pb_store_request *request)
 {
     store->config->driver->submit(store, request);
+}
+
+/* Of refusals of the operation as such, not of this object or of these rights. */
+static bool says_not_implemented(const pb_error *error)
+{
+    return error->status == 501 || error->status == 405 ||
+           strcmp(error->code, "NotImplemented") == 0 ||
+           strcmp(error->code, "MethodNotAllowed") == 0;
+}
+
+bool pb_store_learn_copy_refused(pb_store *store, const pb_store_request *request)
+{
+    pb_store_config *config = store->config;
+    if (!says_not_implemented(&request->error))
+        return false;
+    atomic_store(&config->refuses_part_copies, true);
+    if (request->operation == PB_STORE_COPY)
+        atomic_store(&config->refuses_copies, true);
+    return true;
+}
+
+bool pb_store_refuses_copy(const pb_store_config *config, pb_store_operation copy)
+{
+    return atomic_load_explicit(copy == PB_STORE_COPY ? &config->refuses_copies
+                                                      : &config->refuses_part_copies,
+                                memory_order_relaxed);
 }
 
 static void note_done(pb_store_request *request)

@@ -41,6 +41,7 @@ typedef struct pb_store_keys {
 int pb_store_resolve(const pb_location *location, const pb_store_resolve_options *options,
                      pb_store_config **ret_config, pb_error *error);
 void pb_store_config_free(pb_store_config *config);
+const char *pb_store_config_name(const pb_store_config *config); /* as pb_store_name */
 
 /* Opens on a loop. `http` (borrowed) carries S3's requests and is shared by the loop's stores. */
 int pb_store_open(pb_store_config *config, uv_loop_t *loop, pb_http *http, pb_store **ret_store,
@@ -74,6 +75,7 @@ bool pb_store_copies_from(const pb_store *destination, const pb_store *source);
 /* "source s3://bucket/prefix/" for messages; borrowed from the store. */
 const char *pb_store_name(const pb_store *store);
 const pb_location *pb_store_location(const pb_store *store);
+const pb_store_config *pb_store_config_of(const pb_store *store);
 
 typedef enum pb_store_operation {
     PB_STORE_CHECK, /* does the bucket exist, may we see it? learns the region */
@@ -181,6 +183,13 @@ typedef struct pb_store_request {
 } pb_store_request;
 
 void pb_store_submit(pb_store *store, pb_store_request *request);
+
+/* A request for a copy (COPY, MULTIPART_COPY) has failed: true where that is because the store
+ * makes none. It is then known to all loops. */
+bool pb_store_learn_copy_refused(pb_store *store, const pb_store_request *request);
+/* Which copies the store was found to make none of: an answer to COPY stands for parts, too. Any
+ * thread. */
+bool pb_store_refuses_copy(const pb_store_config *config, pb_store_operation copy);
 
 /* Submits and runs the loop until it is done: for the main thread's few requests, never inside a
  * callback. Returns 0, or -1 with request->error copied to *error. The page is the caller's;

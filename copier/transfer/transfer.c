@@ -169,12 +169,28 @@ pb_store_request *pb_transfer_request_begin(pb_transfer_run *run, pb_store_opera
     return request;
 }
 
+/* A store may make no copies, which its first answer says: the object passes through here. True
+ * where its transfer is a relay from now on, to be laid out anew. */
+static bool relay_instead(pb_transfer_run *run, const pb_store_request *request)
+{
+    if (run->facts.kind != PB_TRANSFER_COPY || !request->error.kind ||
+        !pb_store_learn_copy_refused(run->transfer->destination, request))
+        return false;
+    run->transfer->kind = PB_TRANSFER_RELAY;
+    return true;
+}
+
 /* ---- server-side copy in one request ---- */
 
 static void on_copied(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
     pb_mover *mover = run->mover;
+    if (relay_instead(run, request)) {
+        lay_out(run);
+        pb_transfer_step(run);
+        return;
+    }
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         const pb_transfer *transfer = run->transfer;
@@ -241,6 +257,13 @@ static void on_part_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
     pb_transfer_run *run = part->run;
+    if (relay_instead(run, request)) {
+        run->facts.in_flight--;
+        run->facts.again = true; /* this upload is given up */
+        part_free(part);
+        pb_transfer_step(run);
+        return;
+    }
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed) {
         memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
@@ -653,9 +676,18 @@ static uint64_t relay_single_max(const pb_transfer_run *run)
                                                    : options->relay_single_max;
 }
 
-static void lay_out(pb_transfer_run *run)
+static bool refuses_copy(const pb_transfer_run *run, pb_store_operation copy)
 {
     const pb_transfer *transfer = run->transfer;
+    return transfer->kind == PB_TRANSFER_COPY &&
+           pb_store_refuses_copy(pb_store_config_of(transfer->destination), copy);
+}
+
+static void lay_out(pb_transfer_run *run)
+{
+    pb_transfer *transfer = run->transfer;
+    if (refuses_copy(run, PB_STORE_COPY))
+        transfer->kind = PB_TRANSFER_RELAY;
     const pb_mover_options *options = &run->mover->options;
     pb_transfer_facts *facts = &run->facts;
     *facts = (pb_transfer_facts){
@@ -710,6 +742,10 @@ static void lay_out(pb_transfer_run *run)
     pb_transfer_lay_out(
         facts, transfer->kind == PB_TRANSFER_COPY ? 16 * options->part_bytes : options->part_bytes,
         layout_bytes, single_max, capabilities->parts_max, capabilities->part_bytes_min);
+    if (facts->part_bytes && refuses_copy(run, PB_STORE_MULTIPART_COPY)) {
+        transfer->kind = PB_TRANSFER_RELAY;
+        lay_out(run);
+    }
 }
 
 static void drop_upload(pb_transfer_run *run)

@@ -27,7 +27,7 @@ enum {
 
 typedef struct pb_transfer {
     /* The caller's; all pointers stay valid until done. */
-    pb_transfer_kind kind;
+    pb_transfer_kind kind; /* a COPY becomes a RELAY where the store makes no copies */
     pb_store *source;
     pb_store *destination; /* not for READ, LOOK */
     pb_slice source_key;
@@ -43,7 +43,7 @@ typedef struct pb_transfer {
      * PB_CODE_OCCUPIED where something is there), and a copy that turns out wrong (DAMAGED) is not
      * deleted: the caller may take it again under another key. */
     bool writes_once;
-    pb_hash_kind digest_kind;       /* RELAY, READ: SHA256 or CRC32C */
+    pb_hash_kind digest_kind;       /* RELAY (so COPY), READ: SHA256 or CRC32C */
     const uint8_t *expected_digest; /* RELAY, READ: else DAMAGED; NULL: unknown */
     uint64_t expected_part_bytes;   /* the source's parts, where known: of its SHA-256 and ETag */
     pb_slice expected_etag; /* READ: bytes are held against this MD5 or multipart ETag, too, if no

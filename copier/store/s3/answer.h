@@ -14,11 +14,13 @@ typedef struct pb_s3_answer {
     char region[65];             /* x-amz-bucket-region */
     char request_id[80];
     char location[512]; /* its start */
+    bool gzip;          /* Content-Encoding: by the object, or by a server on the way */
 } pb_s3_answer;
 
 void pb_s3_answer_restart(pb_s3_answer *answer);
 
-/* Takes one header (`name` in lower case). False where it is none of these. */
+/* Takes one header (`name` in lower case). False where it is none of these, or may be the object's
+ * own as well. */
 bool pb_s3_answer_header(pb_s3_answer *answer, pb_slice name, pb_slice value);
 
 #endif

@@ -40,11 +40,19 @@ bool pb_s3_region_valid(pb_slice region)
     return true;
 }
 
-/* Takes over `base_url` and `region`. */
+/* The path of the location's endpoint, "/path"; empty for none. */
+static pb_slice path_of_endpoint(const pb_location *location)
+{
+    const char *host = location->endpoint ? strstr(location->endpoint, "://") + 3 : NULL;
+    return pb_slice_of(host ? strchr(host, '/') : NULL);
+}
+
+/* Takes over `base_url` and `region`. `before` stands before all paths. */
 static void fill(const pb_location *location, char *base_url, char *region, bool path_style,
-                 pb_s3_endpoint *ret_endpoint)
+                 pb_slice before, pb_s3_endpoint *ret_endpoint)
 {
     pb_buffer path = {0};
+    pb_buffer_append_slice(&path, before);
     pb_buffer_append_char(&path, '/');
     pb_buffer_append_text(&path, location->bucket); /* its characters need no escape */
     size_t bucket_end = path.size;
@@ -58,7 +66,8 @@ static void fill(const pb_location *location, char *base_url, char *region, bool
         .https = strncmp(base_url, "https:", 6) == 0,
         .path_style = path_style,
         .prefix = pb_slice_of(location->prefix),
-        .full_path = path.data,
+        .path = path.data,
+        .full_path = path.data + before.size,
         .key_path = {path.data + key_start, path.size - key_start},
         .list_path =
             path_style ? (pb_slice){path.data, bucket_end} : (pb_slice){path.data + bucket_end, 1},
@@ -68,27 +77,30 @@ static void fill(const pb_location *location, char *base_url, char *region, bool
 void pb_s3_endpoint_make(const pb_location *location, const char *region,
                          pb_s3_endpoint *ret_endpoint)
 {
+    pb_slice before = path_of_endpoint(location);
     bool path_style = location->path_style >= 0
                           ? location->path_style
                           : !is_aws(location) || !is_dns_label(location->bucket);
+    path_style = path_style || before.size;
     const char *in_host = path_style ? "" : location->bucket, *dot = path_style ? "" : ".";
     pb_buffer base_url = {0};
     if (location->endpoint) {
         const char *host = strstr(location->endpoint, "://") + 3;
         pb_buffer_append(&base_url, location->endpoint, (size_t)(host - location->endpoint));
-        pb_buffer_append_format(&base_url, "%s%s%s", in_host, dot, host);
+        pb_buffer_append_format(&base_url, "%s%s%.*s", in_host, dot, (int)strcspn(host, "/"), host);
     } else {
         pb_buffer_append_format(&base_url, "https://%s%ss3.%s.amazonaws.com%s", in_host, dot,
                                 region, strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
     }
-    fill(location, base_url.data, pb_duplicate(pb_slice_of(region)), path_style, ret_endpoint);
+    fill(location, base_url.data, pb_duplicate(pb_slice_of(region)), path_style, before,
+         ret_endpoint);
 }
 
 void pb_s3_endpoint_free(pb_s3_endpoint *endpoint)
 {
     free(endpoint->region);
     free(endpoint->base_url);
-    free(endpoint->full_path);
+    free(endpoint->path);
     memset(endpoint, 0, sizeof *endpoint);
 }
 
@@ -114,11 +126,21 @@ bool pb_s3_endpoint_redirect(const pb_s3_endpoint *from, const pb_location *loca
     size_t size = 0, host_size = 0;
     while (size < to.size && !strchr("/?#", to.data[size]))
         size++;
-    for (; host_size < size && to.data[host_size] != ':'; host_size++) {
+    bool is_ipv6 = size && to.data[0] == '[';
+    for (; host_size < size && (is_ipv6 || to.data[host_size] != ':'); host_size++) {
         unsigned char c = (unsigned char)to.data[host_size];
-        if (c >= 0x80 || !(isalnum(c) || c == '-' || c == '_' || c == '.'))
+        if (is_ipv6 && c == ']')
+            break;
+        bool fits = is_ipv6 ? isxdigit(c) || c == ':' || c == '.' || (c == '[' && !host_size)
+                            : isalnum(c) || c == '-' || c == '_' || c == '.';
+        if (c >= 0x80 || !fits)
             return false;
     }
+    if (is_ipv6 && (host_size == size || host_size < 3))
+        return false; /* no ']', or nothing in it */
+    host_size += is_ipv6;
+    if (host_size < size && to.data[host_size] != ':')
+        return false;
     if (!host_size || host_size > HOST_BYTES_MAX)
         return false;
     uint64_t port = 0;
@@ -139,7 +161,10 @@ bool pb_s3_endpoint_redirect(const pb_s3_endpoint *from, const pb_location *loca
     const char *host = strstr(base_url.data, "://") + 3;
     size_t bucket_size = strlen(location->bucket);
     bool in_host = strncmp(host, location->bucket, bucket_size) == 0 && host[bucket_size] == '.';
-    fill(location, base_url.data, pb_duplicate(pb_slice_of(from->region)), !in_host, ret_endpoint);
+    /* What a gateway puts before its paths stays there, wherever it sends the request. */
+    pb_slice before = in_host ? (pb_slice){NULL, 0} : path_of_endpoint(location);
+    fill(location, base_url.data, pb_duplicate(pb_slice_of(from->region)), !in_host, before,
+         ret_endpoint);
     return true;
 }
 

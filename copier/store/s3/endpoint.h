@@ -4,7 +4,9 @@
  * AWS is addressed by region ("https://BUCKET.s3.REGION.amazonaws.com"), any other store by the
  * endpoint of its URL. The bucket stands in the host where the store is AWS and the bucket's name
  * fits a DNS label (TLS certificates cover one level), else in the path; s3ForcePathStyle=
- * overrules both. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+ * overrules both. Behind an endpoint with a path it stands in the path, after that one, which a
+ * copy source lacks. Source:
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
  */
 #ifndef PB_COPIER_STORE_S3_ENDPOINT_H
 #define PB_COPIER_STORE_S3_ENDPOINT_H
@@ -19,10 +21,11 @@ typedef struct pb_s3_endpoint {
     const char *host; /* "host[:port]", in base_url: what the Host header says */
     bool https;
     bool path_style;
-    pb_slice prefix;    /* the location's, not encoded; borrowed from it */
-    char *full_path;    /* "/bucket/prefix/", percent-encoded: what a copy source begins with */
-    pb_slice key_path;  /* what the path of a key begins with; in full_path */
-    pb_slice list_path; /* the path of the bucket: "/bucket" or "/"; in full_path */
+    pb_slice prefix;       /* the location's, not encoded; borrowed from it */
+    char *path;            /* "[/endpoint's path]/bucket/prefix/", percent-encoded */
+    const char *full_path; /* "/bucket/prefix/", in path: what a copy source begins with */
+    pb_slice key_path;     /* what the path of a key begins with; in path */
+    pb_slice list_path;    /* the path of the bucket: "/bucket" or "/"; in path */
 } pb_s3_endpoint;
 
 /* Fills *ret_endpoint for an S3 location, which must outlive it; free with pb_s3_endpoint_free

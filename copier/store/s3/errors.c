@@ -1,6 +1,10 @@
 #include "copier/store/s3/errors.h"
 
+#include <strings.h>
+
 #define HINT_RIGHTS "check the bucket's policy and the rights of these credentials"
+#define HINT_PAYER                                                                                 \
+    HINT_RIGHTS "; where the requester pays for the bucket, say requestPayer=true in the URL"
 #define HINT_SECRET "check the secret access key: it does not belong to this access key id"
 #define HINT_KEY "check the access key id, and that the endpoint is the store that issued it"
 #define HINT_EXPIRED "get new temporary credentials"
@@ -75,6 +79,9 @@ static pb_failure_class classify_status(int status)
                              "check the credentials, their rights and this machine's clock"};
     case 404:
         return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
+    case 407: /* a proxy's own answer: no store is behind it */
+        return (pb_failure_class){PB_ERROR_REFUSED, false,
+                                  "check the login in the proxy's URL (http_proxy)"};
     case 408:
         return (pb_failure_class){PB_ERROR_SERVER, true, ""};
     case 412:
@@ -111,4 +118,28 @@ bool pb_s3_says_elsewhere(int status, pb_slice code)
            pb_slice_equal(code, PB_SLICE_LITERAL("IllegalLocationConstraintException")) ||
            /* HEAD of a bucket in another region may answer so, without a body. */
            (status == 400 && !code.size);
+}
+
+void pb_s3_suggest_paying(pb_failure_class *class)
+{
+    if (strcmp(class->hint, HINT_RIGHTS) == 0)
+        class->hint = HINT_PAYER;
+}
+
+static bool holds(pb_slice text, const char *word)
+{
+    size_t size = strlen(word);
+    for (size_t i = 0; i + size <= text.size; i++)
+        if (strncasecmp(text.data + i, word, size) == 0)
+            return true;
+    return false;
+}
+
+bool pb_s3_wants_md5(int status, pb_slice code, pb_slice message)
+{
+    if (status != 400)
+        return false;
+    return pb_slice_equal(code, PB_SLICE_LITERAL("MissingContentMD5")) ||
+           (pb_slice_equal(code, PB_SLICE_LITERAL("InvalidRequest")) &&
+            (holds(message, "content-md5") || holds(message, "x-amz-checksum")));
 }

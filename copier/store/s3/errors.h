@@ -17,4 +17,13 @@ pb_failure_class pb_failure_classify(int status, pb_slice code);
  * endpoint: 301, 307, and codes that say so. */
 bool pb_s3_says_elsewhere(int status, pb_slice code);
 
+/* Makes the hint of missing rights think of buckets for which the requester pays: for requests that
+ * did not agree to. */
+void pb_s3_suggest_paying(pb_failure_class *class);
+
+/* True where the answer to a PUT may mean that the store takes none without Content-MD5, as it does
+ * for buckets with a default retention:
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */
+bool pb_s3_wants_md5(int status, pb_slice code, pb_slice message);
+
 #endif

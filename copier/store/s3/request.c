@@ -32,7 +32,7 @@ typedef struct builder {
 
 void pb_s3_request_restart(pb_s3_request *request)
 {
-    request->body_made = false;
+    request->body_made = request->md5_made = false;
 }
 
 void pb_s3_request_free(pb_s3_request *request)
@@ -363,13 +363,6 @@ static int write_delete(builder *b, pb_error *error)
         pb_buffer_append_text(body, "</Key></Object>");
     }
     pb_buffer_append_text(body, "</Delete>");
-    uint8_t digest[PB_MD5_BYTES];
-    if (!request->md5)
-        request->md5 = pb_hash_new(PB_HASH_MD5);
-    pb_hash_restart(request->md5);
-    pb_hash_update(request->md5, body->data, body->size);
-    pb_hash_finish(request->md5, digest);
-    encode_base64(digest, sizeof digest, request->content_md5);
     return 0;
 }
 
@@ -407,6 +400,29 @@ static pb_slice body_of(const builder *b)
     if (b->asked->operation == PB_STORE_PUT || b->asked->operation == PB_STORE_MULTIPART_PUT)
         return b->asked->body;
     return (pb_slice){NULL, 0};
+}
+
+static bool needs_md5(const builder *b)
+{
+    pb_store_operation operation = b->asked->operation;
+    if (operation == PB_STORE_DELETE)
+        return b->asked->key_count != 1;
+    return b->frame->content_md5 &&
+           (operation == PB_STORE_PUT || operation == PB_STORE_MULTIPART_PUT);
+}
+
+static void write_md5(builder *b)
+{
+    pb_s3_request *request = b->request;
+    pb_slice body = body_of(b);
+    uint8_t digest[PB_MD5_BYTES];
+    if (!request->md5)
+        request->md5 = pb_hash_new(PB_HASH_MD5);
+    pb_hash_restart(request->md5);
+    pb_hash_update(request->md5, body.data, body.size);
+    pb_hash_finish(request->md5, digest);
+    encode_base64(digest, sizeof digest, request->content_md5);
+    request->md5_made = true;
 }
 
 static void write_payload(builder *b)
@@ -455,6 +471,8 @@ static int add_conditions(builder *b, pb_error *error)
     }
     if (asked->operation == PB_STORE_PUT && asked->create_only)
         add_header(b, "if-none-match", PB_SLICE_LITERAL("*"));
+    if (b->frame->requester_pays)
+        add_header(b, "x-amz-request-payer", PB_SLICE_LITERAL("requester"));
     return 0;
 }
 
@@ -495,8 +513,11 @@ static int add_headers(builder *b, pb_error *error)
     const pb_store_request *asked = b->asked;
     bool makes_object =
         asked->operation == PB_STORE_PUT || asked->operation == PB_STORE_MULTIPART_CREATE;
-    if (asked->operation == PB_STORE_DELETE && asked->key_count != 1)
+    if (needs_md5(b)) { /* known only now: a store may ask for it after the first attempt */
+        if (!b->request->md5_made)
+            write_md5(b);
         add_header(b, "content-md5", pb_slice_of(b->request->content_md5));
+    }
     if (makes_object && add_object_headers(b, error))
         return -1;
     add_checksum(b);
@@ -507,7 +528,7 @@ static int add_headers(builder *b, pb_error *error)
     return add_conditions(b, error);
 }
 
-/* All that is sent is signed. */
+/* All that was added is signed. */
 static void sign(builder *b)
 {
     const pb_s3_request_frame *frame = b->frame;
@@ -550,6 +571,8 @@ int pb_s3_request_build(pb_s3_request *request, const pb_store_request *asked,
         return -1;
     if (frame->signer)
         sign(&b);
+    if ((asked->operation == PB_STORE_GET || asked->operation == PB_STORE_HEAD) && !frame->no_gzip)
+        add_header(&b, "accept-encoding", PB_SLICE_LITERAL("gzip"));
     if (b.too_many)
         return pb_error_set(error, PB_ERROR_USAGE, "an object with too many headers of its own");
     ret_attempt->base_url = frame->endpoint->base_url;

@@ -20,6 +20,9 @@ typedef struct pb_s3_request_frame {
     pb_s3_signer *signer;   /* NULL: unsigned */
     pb_slice session_token; /* or empty */
     bool unsigned_payload;  /* over plain HTTP too */
+    bool requester_pays;    /* of one of the two ends */
+    bool content_md5;       /* PUT, MULTIPART_PUT: this store takes none without */
+    bool no_gzip;           /* GET, HEAD: do not offer to take gzip, see pb_s3_request_build */
     int64_t now_ms;
 } pb_s3_request_frame;
 
@@ -28,6 +31,7 @@ typedef struct pb_s3_request {
     pb_buffer text; /* target and header lines, each with its NUL */
     pb_buffer body; /* where we write it */
     bool body_made; /* body and payload hold for all attempts of one request */
+    bool md5_made;  /* content_md5 likewise */
     char payload[2 * PB_SHA256_BYTES + 1];
     char content_md5[25];
     pb_hash *md5;
@@ -43,7 +47,11 @@ const char *pb_s3_method(const pb_store_request *asked);
 /* Writes one attempt into *ret_attempt, which points into `request`, `frame->endpoint` and `asked`.
  * A DELETE of one key is a plain DELETE; of more, every key must satisfy pb_s3_key_fits_xml. Fails
  * with USAGE where the request can't be said: an empty key, one too long, a header that is not one
- * of an object's own, more headers than an attempt holds. */
+ * of an object's own, more headers than an attempt holds.
+ *
+ * GET and HEAD of an object say Accept-Encoding: gzip, unsigned since some front ends rewrite it:
+ * stores that decode what has Content-Encoding: gzip send stored bytes to those alone who take it
+ * (https://cloud.google.com/storage/docs/transcoding). */
 int pb_s3_request_build(pb_s3_request *request, const pb_store_request *asked,
                         const pb_s3_request_frame *frame, pb_http_attempt *ret_attempt,
                         pb_error *error);

@@ -25,6 +25,14 @@ static void asked_anew(pb_call *call)
 
 /* ---- an attempt goes out ---- */
 
+/* Of a copy both ends count: S3 reads the source in the requester's name. */
+static bool pays(const pb_call *call)
+{
+    const pb_store *source = call->asked->source;
+    return call->caller->store->config->location.requester_pays ||
+           (source && source->config->location.requester_pays);
+}
+
 static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
 {
     s3_call *self = (s3_call *)call;
@@ -39,6 +47,9 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
         .signer = s3->signer,
         .session_token = pb_slice_of(credentials->session_token),
         .unsigned_payload = call->caller->store->config->options.unsigned_payload,
+        .requester_pays = pays(call),
+        .content_md5 = atomic_load_explicit(&s3->settings->wants_md5, memory_order_relaxed),
+        .no_gzip = self->no_gzip,
         .now_ms = pb_clock_utc_ms(),
     };
     if (asked->source) {
@@ -98,6 +109,8 @@ static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document
     if (holds_secret(store_of(&self->call), failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
     pb_failure_class class = pb_failure_classify(self->call.http.status, document->code);
+    if (!pays(&self->call))
+        pb_s3_suggest_paying(&class);
     bool has_crc32c = self->call.asked->body_crc32c || self->call.asked->parts_have_crc32c ||
                       self->call.asked->part_crc32cs;
     if (has_crc32c && class.kind == PB_ERROR_FAILED && !class.hint[0])
@@ -176,6 +189,14 @@ static pb_http_verdict judge_failure(s3_call *self, const pb_s3_document *docume
 {
     int status = self->call.http.status;
     pb_failure_class class = fill_error(self, document);
+    bool puts = self->call.asked->operation == PB_STORE_PUT ||
+                self->call.asked->operation == PB_STORE_MULTIPART_PUT;
+    if (puts && !self->built.md5_made &&
+        pb_s3_wants_md5(status, document->code, document->message)) {
+        atomic_store_explicit(&store_of(&self->call)->settings->wants_md5, true,
+                              memory_order_relaxed);
+        return PB_HTTP_AGAIN;
+    }
     if (pb_s3_says_elsewhere(status, document->code)) {
         pb_slice region = region_named(self, document);
         if (region.size && !pb_slice_equal(region, pb_slice_of(self->endpoint->region)))
@@ -219,8 +240,29 @@ static pb_http_verdict judge_object(s3_call *self)
     return PB_HTTP_DONE;
 }
 
+/* A server on the way, or the store itself, may compress what it sends to those who take gzip:
+ * then its length is not the stored one, and is not announced. Once more, without the offer. */
+static bool asks_without_gzip(s3_call *self, uint64_t bytes, uint64_t bytes_meant)
+{
+    if (self->no_gzip || !self->answer.gzip || self->call.answer.has_length ||
+        bytes == bytes_meant)
+        return false;
+    return self->no_gzip = true;
+}
+
+static pb_http_verdict judge_get(s3_call *self)
+{
+    const pb_store_request *asked = self->call.asked;
+    uint64_t bytes_meant = asked->length ? asked->length : asked->size_hint;
+    if (bytes_meant && asks_without_gzip(self, self->call.bytes_received, bytes_meant))
+        return PB_HTTP_AGAIN;
+    return judge_object(self);
+}
+
 static pb_http_verdict judge_head(s3_call *self)
 {
+    if (!self->call.answer.has_length && asks_without_gzip(self, 0, UINT64_MAX))
+        return PB_HTTP_AGAIN;
     if (!self->call.answer.has_length)
         return pb_call_breaks_protocol(&self->call, PB_ERROR_FAILED, "no Content-Length");
     self->call.results->size = self->call.answer.length;
@@ -320,7 +362,7 @@ static pb_http_verdict judge_success(s3_call *self)
     case PB_STORE_HEAD:
         return judge_head(self);
     case PB_STORE_GET:
-        return judge_object(self);
+        return judge_get(self);
     case PB_STORE_PUT:
         return judge_object(self);
     case PB_STORE_COPY:
@@ -450,7 +492,7 @@ static void released(pb_call *call)
         pb_buffer_free(&self->built.body);
     self->endpoint = NULL;
     self->moves = 0;
-    self->redirected = false;
+    self->redirected = self->no_gzip = false;
 }
 
 static void free_call(pb_call *call)

@@ -8,16 +8,19 @@
 #include "copier/store/s3/credentials.h"
 #include "copier/store/s3/request.h"
 #include "copier/store/s3/response.h"
+#include <stdatomic.h>
 
 enum {
     S3_MOVES_MAX = 2,     /* redirects and corrected regions of one request */
     S3_ADOPTIONS_MAX = 4, /* corrected regions of one store */
 };
 
-/* config->settings. Read-only while stores are open, but for the region that a CHECK learns. */
+/* config->settings. Read-only while stores are open, but for what is learned: the region by a
+ * CHECK, the rest by any loop. */
 typedef struct s3_settings {
     pb_s3_credentials credentials;
     char *region;
+    atomic_bool wants_md5; /* PUTs go with Content-MD5 */
 } s3_settings;
 
 /* store->state */
@@ -45,6 +48,7 @@ typedef struct s3_call {
     pb_s3_endpoint redirects[S3_MOVES_MAX];
     bool redirected; /* the last of redirects is in use */
     unsigned moves;
+    bool no_gzip; /* GET, HEAD: gzip was offered, and made the answer useless */
 } s3_call;
 
 static inline const pb_s3_endpoint *s3_endpoint_of(const s3_store *s3)

@@ -117,6 +117,19 @@ static int begin_object_body(s3_call *call)
                                &call->bytes_expected, &call->results->size, &call->http.error);
 }
 
+/* How many bytes a GET is meant to bring; 0 where that is not known. */
+static uint64_t bytes_meant(const s3_call *call)
+{
+    return call->asked->length ? call->asked->length : call->asked->size_hint;
+}
+
+/* A server on the way, or the store itself, may compress what it sends to those who take gzip: then
+ * its length is not the stored one, and is not announced. */
+static bool may_be_compressed(const s3_call *call)
+{
+    return call->answer.gzip && !call->answer.has_length && !call->no_gzip;
+}
+
 /* The object's own bytes: they go to the caller, never more than were asked for. */
 static int received_object(s3_call *call, const void *data, size_t size)
 {
@@ -133,6 +146,12 @@ static int received_object(s3_call *call, const void *data, size_t size)
                                 "the body is longer than the %llu bytes announced",
                                 (unsigned long long)call->bytes_expected);
         size = (size_t)left;
+    }
+    if (may_be_compressed(call) && bytes_meant(call)) { /* judged at its end: see judge_get */
+        uint64_t before = call->bytes_received - size, meant = bytes_meant(call);
+        uint64_t room = before < meant ? meant - before : 0;
+        if (size > room)
+            size = (size_t)room;
     }
     if (!size || !call->asked->received)
         return 0;
@@ -323,19 +342,17 @@ static pb_http_verdict judge_object(s3_call *call)
     return PB_HTTP_DONE;
 }
 
-/* A server on the way, or the store itself, may compress what it sends to those who take gzip:
- * then its length is not the stored one, and is not announced. Once more, without the offer. */
-static bool asks_without_gzip(s3_call *call, uint64_t bytes, uint64_t bytes_meant)
+/* Once more, without the offer to take gzip. */
+static pb_http_verdict ask_without_gzip(s3_call *call)
 {
-    if (call->no_gzip || !call->answer.gzip || call->answer.has_length || bytes == bytes_meant)
-        return false;
-    return call->no_gzip = true;
+    call->no_gzip = true;
+    return PB_HTTP_AGAIN;
 }
 
 static pb_http_verdict judge_head(s3_call *call)
 {
-    if (!call->answer.has_length && asks_without_gzip(call, 0, UINT64_MAX))
-        return PB_HTTP_AGAIN;
+    if (may_be_compressed(call))
+        return ask_without_gzip(call);
     if (!call->answer.has_length)
         return breaks_protocol(call, PB_ERROR_FAILED, "no Content-Length");
     call->results->size = call->answer.length;
@@ -354,10 +371,8 @@ static pb_http_verdict judge_get(s3_call *call)
 {
     if (!call->body_begun && begin_object_body(call))
         return PB_HTTP_DONE;
-    const pb_store_request *asked = call->asked;
-    uint64_t bytes_meant = asked->length ? asked->length : asked->size_hint;
-    if (bytes_meant && asks_without_gzip(call, call->bytes_received, bytes_meant))
-        return PB_HTTP_AGAIN;
+    if (may_be_compressed(call) && bytes_meant(call) && call->bytes_received != bytes_meant(call))
+        return ask_without_gzip(call);
     if (call->bytes_expected == UINT64_MAX) {
         /* Sent in chunks: the end of the body is what ends it. */
         call->results->size = call->bytes_received;

@@ -89,6 +89,48 @@ static void knows_what_says_elsewhere(void **state)
     assert_false(pb_s3_says_elsewhere(503, PB_SLICE_LITERAL("")));
 }
 
+static void knows_what_asks_for_an_md5(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *code, *message;
+        bool wants;
+    } cases[] = {
+        {400, "InvalidRequest",
+         "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with "
+         "Object Lock parameters",
+         true},
+        {400, "InvalidRequest", "content-md5 missing", true},
+        {400, "MissingContentMD5", "", true},
+        {400, "InvalidRequest", "The bucket is frozen", false},
+        {400, "InvalidRequest", "", false},
+        {400, "BadDigest", "The Content-MD5 you specified did not match", false},
+        {403, "MissingContentMD5", "", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(pb_s3_wants_md5(cases[i].status, pb_slice_of(cases[i].code),
+                                         pb_slice_of(cases[i].message)),
+                         cases[i].wants);
+}
+
+static void thinks_of_who_pays(void **state)
+{
+    (void)state;
+    pb_slice code = PB_SLICE_LITERAL("AccessDenied");
+    pb_s3_failure failure = {.what = "LIST", .status = 403, .code = code};
+    pb_error error = {0};
+    pb_s3_error_fill(&error, &failure, pb_s3_classify(403, code));
+    assert_non_null(strstr(error.hint, "requestPayer=true"));
+    failure.requester_pays = true;
+    error = (pb_error){0};
+    pb_s3_error_fill(&error, &failure, pb_s3_classify(403, code));
+    assert_true(error.hint[0]);
+    assert_null(strstr(error.hint, "requestPayer"));
+    assert_int_equal(pb_s3_classify(407, PB_SLICE_LITERAL("")).kind, PB_ERROR_REFUSED);
+    assert_non_null(strstr(pb_s3_classify(407, PB_SLICE_LITERAL("")).hint, "proxy"));
+}
+
 static void tells_the_story(void **state)
 {
     (void)state;
@@ -158,8 +200,12 @@ static void bears_long_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classifies),       cmocka_unit_test(knows_what_says_elsewhere),
-        cmocka_unit_test(tells_the_story),  cmocka_unit_test(tells_both_clocks),
+        cmocka_unit_test(classifies),
+        cmocka_unit_test(knows_what_says_elsewhere),
+        cmocka_unit_test(knows_what_asks_for_an_md5),
+        cmocka_unit_test(thinks_of_who_pays),
+        cmocka_unit_test(tells_the_story),
+        cmocka_unit_test(tells_both_clocks),
         cmocka_unit_test(bears_long_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ void pb_help_overview(pb_buffer *buffer)
 
 static const pb_help_entry urls[] = {
     {"s3://BUCKET[/PREFIX]", "a bucket of AWS S3, or the folder PREFIX in it"},
-    {"'s3://BUCKET[/PREFIX]?endpoint=http[s]://HOST:PORT'",
+    {"'s3://BUCKET[/PREFIX]?endpoint=http[s]://HOST:PORT[/PATH]'",
      "a bucket of another store that speaks S3: Ceph, MinIO, ..."},
     {"file:///DIRECTORY, file://RELATIVE/DIRECTORY", "a directory; its files are the objects"},
 };
@@ -97,6 +97,7 @@ static const pb_help_entry urls[] = {
 static const char urls_more[] =
     "Behind the ? may stand, joined by &: endpoint=, region=, profile= (of the AWS files), "
     "disableSSL=true and s3ForcePathStyle=true or false: Pachyderm's STORAGE_URL can be pasted. "
+    "requestPayer=true agrees to pay for requests to a bucket whose requester pays. "
     "Quote such a URL in a shell. Keys and passwords are never taken from a URL.";
 
 static const pb_help_entry store_variables[] = {
@@ -107,6 +108,9 @@ static const pb_help_entry store_variables[] = {
      "where "
      "no keys are set"},
     {"AWS_REGION, AWS_DEFAULT_REGION", "the region where the URL names none"},
+    {"http_proxy, https_proxy, all_proxy, no_proxy",
+     "proxies of http:// and https:// endpoints, of both, and hosts, domains and networks (CIDR) "
+     "that are reached without one; a login stands in the proxy's URL"},
 };
 
 static const pb_help_entry cluster_variables[] = {

@@ -1,6 +1,16 @@
 #include "snapshot/backup_ends.h"
 
+#include "snapshot/one_bucket.h"
 #include <stdlib.h>
+
+static int refuse_overlap(const char *source, const char *repository, const char *why,
+                          pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_USAGE, "the source %s and the repository %s overlap%s", source,
+                 repository, why);
+    return pb_error_hint(error, "a repository must be outside of what it backs up, and the "
+                                "other way round");
+}
 
 static int open_both(pb_session *session, const char *source, const char *repository,
                      const pb_store_keys *keys, pb_backup_ends *ends, pb_error *error)
@@ -13,15 +23,20 @@ static int open_both(pb_session *session, const char *source, const char *reposi
         return pb_error_context(error, "repository");
     bool overlap = pb_location_overlaps(pb_store_location(ends->source), &there);
     pb_location_free(&there);
-    if (overlap) {
-        pb_error_set(error, PB_ERROR_USAGE, "the source %s and the repository %s overlap", source,
-                     repository);
-        return pb_error_hint(error, "a repository must be outside of what it backs up, and the "
-                                    "other way round");
-    }
+    if (overlap)
+        return refuse_overlap(source, repository, "", error);
     if (pb_session_check(session, ends->source, false, error) ||
         pb_repository_open(session, repository, true, &ends->repository, error))
         return -1;
+    const pb_bucket_pair pair = {
+        .written = ends->repository.store,
+        .other = ends->source,
+        .repository = ends->repository.made ? ends->repository.store : NULL,
+    };
+    if (pb_bucket_pair_is_one(session, &pair, &overlap, error))
+        return -1;
+    if (overlap)
+        return refuse_overlap(source, repository, ": their endpoints lead to one bucket", error);
     ends->server_side = pb_store_copies_from(ends->repository.store, ends->source) &&
                         pb_store_capabilities_of(ends->repository.store)->etag_is_md5;
     ends->source_identity = pb_location_identity(pb_store_location(ends->source));

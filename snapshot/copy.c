@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "copier/store/etag.h"
 #include "snapshot/destination.h"
+#include "snapshot/one_bucket.h"
 #include "snapshot/seen_entries.h"
 #include <stdlib.h>
 
@@ -176,6 +177,13 @@ static int restart(void *context, pb_error *error)
     return 0;
 }
 
+static int refuse_overlap(const pb_copy_options *options, const char *why, pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_USAGE, "the source %s and the destination %s overlap%s",
+                 options->source, options->destination, why);
+    return pb_error_hint(error, "copy to another bucket or to a prefix outside of the source");
+}
+
 static int open_ends(pb_session *session, const pb_copy_options *options,
                      pb_store_config *configs[2], pb_store *stores[2], int64_t *ret_started_ms,
                      pb_error *error)
@@ -186,16 +194,18 @@ static int open_ends(pb_session *session, const pb_copy_options *options,
                          &stores[DESTINATION], error))
         return -1;
     if (pb_location_overlaps(pb_store_location(stores[SOURCE]),
-                             pb_store_location(stores[DESTINATION]))) {
-        pb_error_set(error, PB_ERROR_USAGE, "the source %s and the destination %s overlap",
-                     options->source, options->destination);
-        return pb_error_hint(error, "copy to another bucket or to a prefix outside of the source");
-    }
+                             pb_store_location(stores[DESTINATION])))
+        return refuse_overlap(options, "", error);
     pb_store_request check = {.operation = PB_STORE_CHECK};
     if (pb_store_call(stores[SOURCE], &check, error))
         return -1;
     *ret_started_ms = check.store_now_ms;
-    return pb_session_check(session, stores[DESTINATION], true, error);
+    const pb_bucket_pair pair = {.written = stores[DESTINATION], .other = stores[SOURCE]};
+    bool is_one = false;
+    if (pb_session_check(session, stores[DESTINATION], true, error) ||
+        pb_bucket_pair_is_one(session, &pair, &is_one, error))
+        return -1;
+    return is_one ? refuse_overlap(options, ": their endpoints lead to one bucket", error) : 0;
 }
 
 static void plan_ranges(void *context)

@@ -4,6 +4,7 @@
 #include "copier/store/etag.h"
 #include "snapshot/destination.h"
 #include "snapshot/manifest_stream.h"
+#include "snapshot/one_bucket.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
 #include <stdio.h>
@@ -291,6 +292,13 @@ static int run(restore_job *restore, pb_store_config *config, pb_store *destinat
     return ended ? ended : judge(restore, error);
 }
 
+static int refuse_overlap(const pb_restore_options *options, const char *why, pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_USAGE, "the destination %s and the repository %s overlap%s",
+                 options->destination, options->repository, why);
+    return pb_error_hint(error, "restore into a bucket or prefix outside of the repository");
+}
+
 /* The destination must exist (a directory may be made by the first write) and lie outside. */
 static int open_destination(pb_session *session, const pb_restore_options *options,
                             const pb_repository *repository, pb_store_config **ret_config,
@@ -299,12 +307,15 @@ static int open_destination(pb_session *session, const pb_restore_options *optio
     if (pb_session_store(session, options->destination, "destination", NULL, ret_config, ret_store,
                          error))
         return -1;
-    if (pb_location_overlaps(pb_store_location(*ret_store), pb_store_location(repository->store))) {
-        pb_error_set(error, PB_ERROR_USAGE, "the destination %s and the repository %s overlap",
-                     options->destination, options->repository);
-        return pb_error_hint(error, "restore into a bucket or prefix outside of the repository");
-    }
-    return pb_session_check(session, *ret_store, true, error);
+    if (pb_location_overlaps(pb_store_location(*ret_store), pb_store_location(repository->store)))
+        return refuse_overlap(options, "", error);
+    const pb_bucket_pair pair = {
+        .written = *ret_store, .other = repository->store, .repository = repository->store};
+    bool is_one = false;
+    if (pb_session_check(session, *ret_store, true, error) ||
+        pb_bucket_pair_is_one(session, &pair, &is_one, error))
+        return -1;
+    return is_one ? refuse_overlap(options, ": their endpoints lead to one bucket", error) : 0;
 }
 
 int pb_restore(pb_session *session, const pb_restore_options *options,

@@ -95,6 +95,7 @@ static int begin_object_body(pb_call *call)
 {
     const pb_store_request *asked = call->asked;
     call->body_begun = true;
+    call->bytes_given_max = UINT64_MAX;
     if (call->caller->dialect->begin_object(call, &call->http.error))
         return -1;
     return pb_answer_expect(&call->answer, call->http.status, asked->offset, asked->length,
@@ -106,9 +107,9 @@ static int received_object(pb_call *call, const void *data, size_t size)
 {
     if (!call->body_begun && begin_object_body(call))
         return -1;
-    uint64_t left = call->bytes_expected > call->bytes_received
-                        ? call->bytes_expected - call->bytes_received
-                        : 0;
+    uint64_t before = call->bytes_received;
+    uint64_t left = call->bytes_expected > before ? call->bytes_expected - before : 0;
+    uint64_t room = call->bytes_given_max > before ? call->bytes_given_max - before : 0;
     call->bytes_received += size;
     if (size > left) {
         if (size - left > OVERRUN_BYTES_MAX ||
@@ -118,6 +119,8 @@ static int received_object(pb_call *call, const void *data, size_t size)
                                 (unsigned long long)call->bytes_expected);
         size = (size_t)left;
     }
+    if (size > room)
+        size = (size_t)room;
     if (!size || !call->asked->received)
         return 0;
     call->given = true;

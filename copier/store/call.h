@@ -30,7 +30,8 @@ typedef struct pb_call_dialect {
     int (*prepare)(pb_call *call, pb_http_attempt *attempt, pb_error *error);
     /* One header of the answer, lower case. Those of pb_answer are taken already. */
     void (*received_header)(pb_call *call, pb_slice name, pb_slice value);
-    /* GET: all headers came. Checks what they promise of the object, beside its range. */
+    /* GET: all headers came. Checks what they promise of the object, beside its range; may lower
+     * call->bytes_given_max. */
     int (*begin_object)(pb_call *call, pb_error *error);
     /* False for a key that one DELETE cannot name beside others. NULL: each goes by itself. */
     bool (*deletes_with_others)(pb_slice key);
@@ -75,6 +76,7 @@ struct pb_call {
     bool given;      /* GET: the caller holds bytes */
     uint64_t bytes_expected;
     uint64_t bytes_received;
+    uint64_t bytes_given_max; /* GET: more than these are not given to the caller */
 };
 
 enum { PB_CALL_BODY_BYTES_MAX = 8 * 1024 * 1024 }; /* of an answer that is no object */

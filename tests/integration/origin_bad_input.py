@@ -3,7 +3,6 @@ committed."""
 
 import http.server
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -203,22 +202,6 @@ class Input(scenario.Scenario):
                              says="no-such-host.invalid", timeout_s=60)
         self.assertLess(run.seconds, 15, "long for a mistyped name")
         self.assert_nothing_in(origin)
-
-    def certificates(self):
-        """A throw-away CA, and a certificate of 127.0.0.1 by it."""
-        if not shutil.which("openssl"):
-            self.skipTest("there is no openssl program")
-        folder = self.folder
-        with open(f"{folder}/extensions", "w", encoding="ascii") as file:
-            file.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        for command in (
-                f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=throw-away -keyout {folder}/ca.key "
-                f"-out {folder}/ca.pem",
-                f"req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout {folder}/server.key -out {folder}/server.csr",
-                f"x509 -req -in {folder}/server.csr -CA {folder}/ca.pem -CAkey {folder}/ca.key -CAcreateserial "
-                f"-days 2 -extfile {folder}/extensions -out {folder}/server.pem"):
-            subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
-        return f"{folder}/ca.pem", f"{folder}/server.pem", f"{folder}/server.key"
 
     def test_tls(self):
         authority, certificate, key = self.certificates()

@@ -76,7 +76,7 @@ static pb_failure_class classify_status(int status)
     case 401:
     case 403:
         return (pb_failure_class){PB_ERROR_REFUSED, false,
-                             "check the credentials, their rights and this machine's clock"};
+                                  "check the credentials, their rights and this machine's clock"};
     case 404:
         return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
     case 407: /* a proxy's own answer: no store is behind it */
@@ -100,7 +100,7 @@ static pb_failure_class classify_status(int status)
     }
 }
 
-pb_failure_class pb_failure_classify(int status, pb_slice code)
+pb_failure_class pb_s3_classify(int status, pb_slice code)
 {
     /* Some dozens of comparisons, and only for failures. */
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)

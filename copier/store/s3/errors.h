@@ -11,7 +11,7 @@
 /* By code where it is known (empty for HEAD, whose answers have no body), else by status. Never
  * NONE: a status of success with an error's body is judged by its code, FAILED where that is
  * unknown. */
-pb_failure_class pb_failure_classify(int status, pb_slice code);
+pb_failure_class pb_s3_classify(int status, pb_slice code);
 
 /* True where the answer may mean that the bucket lives in another region or behind another
  * endpoint: 301, 307, and codes that say so. */

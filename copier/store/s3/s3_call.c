@@ -69,10 +69,24 @@ static void received_header(pb_call *call, pb_slice name, pb_slice value)
         pb_answer_keep_object_header(&call->answer, name, value, object_headers);
 }
 
+/* How many bytes a GET is meant to bring; 0 where that is not known. */
+static uint64_t bytes_meant(const pb_call *call)
+{
+    return call->asked->length ? call->asked->length : call->asked->size_hint;
+}
+
+/* A server on the way, or the store itself, may compress what it sends to those who take gzip: then
+ * its length is not the stored one, and is not announced. */
+static bool may_be_compressed(const s3_call *self)
+{
+    return self->answer.gzip && !self->call.answer.has_length && !self->no_gzip;
+}
+
 static int begin_object(pb_call *call, pb_error *error)
 {
-    (void)call;
     (void)error;
+    if (may_be_compressed((s3_call *)call) && bytes_meant(call))
+        call->bytes_given_max = bytes_meant(call); /* judged at its end: see judge_get */
     return 0;
 }
 
@@ -108,7 +122,7 @@ static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document
         failure.request_id = pb_slice_of(self->answer.request_id);
     if (holds_secret(store_of(&self->call), failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
-    pb_failure_class class = pb_failure_classify(self->call.http.status, document->code);
+    pb_failure_class class = pb_s3_classify(self->call.http.status, document->code);
     if (!pays(&self->call))
         pb_s3_suggest_paying(&class);
     bool has_crc32c = self->call.asked->body_crc32c || self->call.asked->parts_have_crc32c ||
@@ -240,29 +254,22 @@ static pb_http_verdict judge_object(s3_call *self)
     return PB_HTTP_DONE;
 }
 
-/* A server on the way, or the store itself, may compress what it sends to those who take gzip:
- * then its length is not the stored one, and is not announced. Once more, without the offer. */
-static bool asks_without_gzip(s3_call *self, uint64_t bytes, uint64_t bytes_meant)
-{
-    if (self->no_gzip || !self->answer.gzip || self->call.answer.has_length ||
-        bytes == bytes_meant)
-        return false;
-    return self->no_gzip = true;
-}
-
 static pb_http_verdict judge_get(s3_call *self)
 {
-    const pb_store_request *asked = self->call.asked;
-    uint64_t bytes_meant = asked->length ? asked->length : asked->size_hint;
-    if (bytes_meant && asks_without_gzip(self, self->call.bytes_received, bytes_meant))
+    uint64_t meant = bytes_meant(&self->call);
+    if (may_be_compressed(self) && meant && self->call.bytes_received != meant) {
+        self->no_gzip = true;
         return PB_HTTP_AGAIN;
+    }
     return judge_object(self);
 }
 
 static pb_http_verdict judge_head(s3_call *self)
 {
-    if (!self->call.answer.has_length && asks_without_gzip(self, 0, UINT64_MAX))
+    if (may_be_compressed(self)) {
+        self->no_gzip = true;
         return PB_HTTP_AGAIN;
+    }
     if (!self->call.answer.has_length)
         return pb_call_breaks_protocol(&self->call, PB_ERROR_FAILED, "no Content-Length");
     self->call.results->size = self->call.answer.length;

@@ -58,6 +58,10 @@ static void reads_s3_urls(void **state)
         {"s3://b?endpoint=https://h:443", "b", "", "https://h", NULL, NULL, -1},
         {"s3://b?endpoint=http://h:443", "b", "", "http://h:443", NULL, NULL, -1},
         {"s3://b?endpoint=[::1]:9000", "b", "", "https://[::1]:9000", NULL, NULL, -1},
+        {"s3://b?endpoint=h/path", "b", "", "https://h/path", NULL, NULL, -1},
+        {"s3://b?endpoint=http://H:80/S3/v1.0_x-y~z/", "b", "", "http://h/S3/v1.0_x-y~z", NULL,
+         NULL, -1},
+        {"s3://b?endpoint=[::1]:9000/s3", "b", "", "https://[::1]:9000/s3", NULL, NULL, -1},
         {"s3://b?endpoint=[fe80::1]", "b", "", "https://[fe80::1]", NULL, NULL, -1},
         {"s3://b?s3ForcePathStyle=true", "b", "", NULL, NULL, NULL, 1},
         {"s3://b?s3ForcePathStyle=False&&", "b", "", NULL, NULL, NULL, 0},
@@ -72,6 +76,25 @@ static void reads_s3_urls(void **state)
         check_text(location.region, cases[i].region);
         check_text(location.profile, cases[i].profile);
         assert_int_equal(location.path_style, cases[i].path_style);
+        pb_location_free(&location);
+    }
+}
+
+static void reads_who_pays(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool pays;
+    } cases[] = {
+        {"s3://b", false},
+        {"s3://b?requestPayer=true", true},
+        {"s3://b?requestPayer=requester&region=r", true},
+        {"s3://b?requestPayer=0", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        pb_location location = parsed(cases[i].text);
+        assert_int_equal(location.requester_pays, cases[i].pays);
         pb_location_free(&location);
     }
 }
@@ -141,7 +164,23 @@ static void refuses_what_is_no_store(void **state)
         "s3://b?endpoint=h:0",
         "s3://b?endpoint=h:65536",
         "s3://b?endpoint=h:1x",
-        "s3://b?endpoint=h/path",
+        "s3://b?endpoint=h/path//",
+        "s3://b?endpoint=h//path",
+        "s3://b?endpoint=h//",
+        "s3://b?endpoint=h/a//b",
+        "s3://b?endpoint=h/./b",
+        "s3://b?endpoint=h/..",
+        "s3://b?endpoint=h/%252e",
+        "s3://b?endpoint=h/a%20b",
+        "s3://b?endpoint=h/a%3Fb",
+        "s3://b?endpoint=h/a%0d%0ab",
+        "s3://b?endpoint=[::1]/..",
+        "s3://b?endpoint=/path",
+        "s3://b?endpoint=h/path&s3ForcePathStyle=false",
+        "s3://b?s3ForcePathStyle=false&endpoint=h/path",
+        "s3://b?requestPayer=",
+        "s3://b?requestPayer=bucketowner",
+        "s3://b?requestPayer=true&requestPayer=true",
         "s3://b?endpoint=ftp://h",
         "s3://b?endpoint=h%20h",
         "s3://b?endpoint=h%0d%0aX:",
@@ -179,6 +218,8 @@ static void refuses_overlong_parts(void **state)
     assert_int_equal(pb_location_parse(text, &location, NULL), -1);
     snprintf(text, sizeof text, "s3://b?endpoint=%0254d", 0);
     assert_int_equal(pb_location_parse(text, &location, NULL), -1);
+    snprintf(text, sizeof text, "s3://b?endpoint=h/%0129d", 0);
+    assert_int_equal(pb_location_parse(text, &location, NULL), -1);
     snprintf(text, sizeof text, "s3://b/%0511d", 0);
     assert_int_equal(pb_location_parse(text, &location, NULL), 0);
     pb_location_free(&location);
@@ -215,6 +256,8 @@ static void tells_identities(void **state)
         {"s3://b/p?endpoint=minio:9000", "s3://minio:9000/b/p/"},
         {"s3://b/p?endpoint=minio:9000&disableSSL=true", "s3://minio:9000/b/p/"},
         {"s3://b/p?endpoint=http://minio", "s3://minio/b/p/"},
+        {"s3://b/p?endpoint=https://gateway:8443/s3/v1", "s3://gateway:8443%2Fs3%2Fv1/b/p/"},
+        {"s3://b?endpoint=http://[::1]:9000&requestPayer=true", "s3://[::1]:9000/b/"},
         {"file:///a%20b", "file:///a%20b/"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -254,6 +297,27 @@ static void tells_overlaps(void **state)
         pb_location_free(&a);
         pb_location_free(&b);
     }
+    static const struct {
+        const char *a, *b;
+        bool may_overlap;
+    } spelled[] = {
+        {"s3://b?endpoint=localhost:1", "s3://b?endpoint=127.0.0.1:1", true},
+        {"s3://b/a?endpoint=localhost:1", "s3://b?endpoint=127.0.0.1:1", true},
+        {"s3://b/a?endpoint=localhost:1", "s3://b/a/c?endpoint=[::1]:1", true},
+        {"s3://b?endpoint=proxy.example", "s3://b", true},
+        {"s3://b?endpoint=h/a", "s3://b?endpoint=h", true},
+        {"s3://b/a?endpoint=localhost:1", "s3://b/ab?endpoint=127.0.0.1:1", false},
+        {"s3://b?endpoint=localhost:1", "s3://c?endpoint=127.0.0.1:1", false},
+        {"s3://b?endpoint=h:1", "s3://b?endpoint=h:1", false}, /* they do, and it is known */
+        {"s3://b", "file:///b", false},
+    };
+    for (size_t i = 0; i < COUNT(spelled); i++) {
+        pb_location a = parsed(spelled[i].a), b = parsed(spelled[i].b);
+        assert_int_equal(pb_location_may_overlap(&a, &b), spelled[i].may_overlap);
+        assert_int_equal(pb_location_may_overlap(&b, &a), spelled[i].may_overlap);
+        pb_location_free(&a);
+        pb_location_free(&b);
+    }
     pb_location zeroed = {0};
     pb_location_free(&zeroed);
 }
@@ -261,13 +325,10 @@ static void tells_overlaps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_s3_urls),
-        cmocka_unit_test(reads_directories),
-        cmocka_unit_test(refuses_what_is_no_store),
-        cmocka_unit_test(refuses_overlong_parts),
-        cmocka_unit_test(shows_no_secret),
-        cmocka_unit_test(tells_identities),
-        cmocka_unit_test(tells_overlaps),
+        cmocka_unit_test(reads_s3_urls),          cmocka_unit_test(reads_who_pays),
+        cmocka_unit_test(reads_directories),      cmocka_unit_test(refuses_what_is_no_store),
+        cmocka_unit_test(refuses_overlong_parts), cmocka_unit_test(shows_no_secret),
+        cmocka_unit_test(tells_identities),       cmocka_unit_test(tells_overlaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

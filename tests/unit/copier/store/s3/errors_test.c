@@ -67,7 +67,7 @@ static void classifies(void **state)
         {0, "", PB_ERROR_FAILED, false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        pb_failure_class class = pb_failure_classify(cases[i].status, pb_slice_of(cases[i].code));
+        pb_failure_class class = pb_s3_classify(cases[i].status, pb_slice_of(cases[i].code));
         if (class.kind != cases[i].kind || class.retry != cases[i].retry)
             fail_msg("%d %s: kind %d, retry %d", cases[i].status, cases[i].code, (int)class.kind,
                      class.retry);
@@ -89,6 +89,47 @@ static void knows_what_says_elsewhere(void **state)
     assert_false(pb_s3_says_elsewhere(503, PB_SLICE_LITERAL("")));
 }
 
+static void knows_what_asks_for_an_md5(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *code, *message;
+        bool wants;
+    } cases[] = {
+        {400, "InvalidRequest",
+         "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with "
+         "Object Lock parameters",
+         true},
+        {400, "InvalidRequest", "content-md5 missing", true},
+        {400, "MissingContentMD5", "", true},
+        {400, "InvalidRequest", "The bucket is frozen", false},
+        {400, "InvalidRequest", "", false},
+        {400, "BadDigest", "The Content-MD5 you specified did not match", false},
+        {403, "MissingContentMD5", "", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(pb_s3_wants_md5(cases[i].status, pb_slice_of(cases[i].code),
+                                         pb_slice_of(cases[i].message)),
+                         cases[i].wants);
+}
+
+static void thinks_of_who_pays(void **state)
+{
+    (void)state;
+    pb_slice code = PB_SLICE_LITERAL("AccessDenied");
+    pb_failure_class class = pb_s3_classify(403, code);
+    assert_true(class.hint[0]);
+    assert_null(strstr(class.hint, "requestPayer"));
+    pb_s3_suggest_paying(&class);
+    assert_non_null(strstr(class.hint, "requestPayer=true"));
+    class = pb_s3_classify(403, PB_SLICE_LITERAL("SignatureDoesNotMatch"));
+    pb_s3_suggest_paying(&class);
+    assert_null(strstr(class.hint, "requestPayer"));
+    assert_int_equal(pb_s3_classify(407, PB_SLICE_LITERAL("")).kind, PB_ERROR_REFUSED);
+    assert_non_null(strstr(pb_s3_classify(407, PB_SLICE_LITERAL("")).hint, "proxy"));
+}
+
 static void tells_the_story(void **state)
 {
     (void)state;
@@ -101,7 +142,7 @@ static void tells_the_story(void **state)
                                        "1"),
     };
     pb_error error = {0};
-    pb_failure_fill(&error, &failure, pb_failure_classify(403, failure.code));
+    pb_failure_fill(&error, &failure, pb_s3_classify(403, failure.code));
     assert_int_equal(error.kind, PB_ERROR_REFUSED);
     assert_int_equal(error.status, 403);
     assert_string_equal(error.code, "AccessDenied");
@@ -111,7 +152,7 @@ static void tells_the_story(void **state)
     assert_true(error.hint[0]);
 
     failure.code = failure.message = failure.request_id = (pb_slice){NULL, 0};
-    pb_failure_fill(&error, &failure, pb_failure_classify(404, failure.code));
+    pb_failure_fill(&error, &failure, pb_s3_classify(404, failure.code));
     assert_string_equal(error.message, "PUT s3://bucket/key at https://host: HTTP status 403");
     assert_string_equal(error.code, "");
     assert_string_equal(error.hint, "");
@@ -128,7 +169,7 @@ static void tells_both_clocks(void **state)
         .store_now_ms = INT64_C(1795414849000),
     };
     pb_error error = {0};
-    pb_failure_class class = pb_failure_classify(403, failure.code);
+    pb_failure_class class = pb_s3_classify(403, failure.code);
     pb_failure_fill(&error, &failure, class);
     assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 05:20:49 GMT"));
     assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 06:20:49 GMT"));
@@ -149,7 +190,7 @@ static void bears_long_texts(void **state)
         .request_id = {text, sizeof text},
     };
     pb_error error = {0};
-    pb_failure_fill(&error, &failure, pb_failure_classify(400, failure.code));
+    pb_failure_fill(&error, &failure, pb_s3_classify(400, failure.code));
     assert_int_equal(strlen(error.code), sizeof error.code - 1);
     assert_int_equal(strlen(error.request_id), sizeof error.request_id - 1);
     assert_true(strlen(error.message) < 800);
@@ -158,8 +199,12 @@ static void bears_long_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classifies),       cmocka_unit_test(knows_what_says_elsewhere),
-        cmocka_unit_test(tells_the_story),  cmocka_unit_test(tells_both_clocks),
+        cmocka_unit_test(classifies),
+        cmocka_unit_test(knows_what_says_elsewhere),
+        cmocka_unit_test(knows_what_asks_for_an_md5),
+        cmocka_unit_test(thinks_of_who_pays),
+        cmocka_unit_test(tells_the_story),
+        cmocka_unit_test(tells_both_clocks),
         cmocka_unit_test(bears_long_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,63 @@ static void says_crc32cs(void **state)
     tear_down(&f);
 }
 
+static void agrees_to_pay(void **state)
+{
+    (void)state;
+    static const pb_slice key = {"k", 1};
+    static const pb_store_request requests[] = {
+        {.operation = PB_STORE_CHECK},
+        {.operation = PB_STORE_LIST},
+        {.operation = PB_STORE_HEAD, .key = {"k", 1}},
+        {.operation = PB_STORE_GET, .key = {"k", 1}},
+        {.operation = PB_STORE_PUT, .key = {"k", 1}},
+        {.operation = PB_STORE_COPY, .key = {"k", 1}, .source_key = {"k", 1}},
+        {.operation = PB_STORE_DELETE, .keys = &key, .key_count = 1},
+        {.operation = PB_STORE_MULTIPART_CREATE, .key = {"k", 1}},
+    };
+    fixture f;
+    set_up(&f, PLAIN);
+    f.frame.source_path = PB_SLICE_LITERAL("/bucket/");
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        f.frame.requester_pays = false;
+        build(&f, &requests[i]);
+        assert_null(header(&f, "x-amz-request-payer"));
+        f.frame.requester_pays = true;
+        build(&f, &requests[i]);
+        check_header(&f, "x-amz-request-payer", "requester");
+        assert_non_null(strstr(header(&f, "authorization"), ";x-amz-request-payer"));
+    }
+    tear_down(&f);
+}
+
+/* A store may ask for it after the first attempt, whose payload is kept. */
+static void sends_an_md5_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f, PLAIN);
+    pb_store_request put = {.operation = PB_STORE_PUT,
+                            .key = PB_SLICE_LITERAL("k"),
+                            .body = PB_SLICE_LITERAL("123456789")};
+    build(&f, &put);
+    assert_null(header(&f, "content-md5"));
+    f.frame.content_md5 = true;
+    assert_int_equal(pb_s3_request_build(&f.request, &put, &f.frame, &f.attempt, NULL), 0);
+    check_header(&f, "content-md5", "JfnnlDI7RTiF9RgfG2JNCw==");
+    check_signed(&f, "content-md5;host;x-amz-content-sha256;x-amz-date");
+    put.operation = PB_STORE_MULTIPART_PUT;
+    put.upload_id = PB_SLICE_LITERAL("u");
+    put.part_number = 1;
+    put.body.size = 0;
+    build(&f, &put);
+    check_header(&f, "content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==");
+    pb_store_request create = {.operation = PB_STORE_MULTIPART_CREATE,
+                               .key = PB_SLICE_LITERAL("k")};
+    build(&f, &create);
+    assert_null(header(&f, "content-md5"));
+    tear_down(&f);
+}
+
 static void signs_what_it_sends(void **state)
 {
     (void)state;
@@ -246,7 +303,8 @@ static void signs_what_it_sends(void **state)
                             .length = 5,
                             .if_match = PB_SLICE_LITERAL("abc-2")};
     build(&f, &get);
-    assert_int_equal(f.attempt.header_count, 6);
+    assert_int_equal(f.attempt.header_count, 7);
+    check_header(&f, "accept-encoding", "gzip"); /* not signed, see below */
     check_header(&f, "range", "bytes=10-14");
     check_header(&f, "if-match", "\"abc-2\"");
     check_header(&f, "x-amz-content-sha256", EMPTY_SHA256);
@@ -257,6 +315,9 @@ static void signs_what_it_sends(void **state)
                            "Credential=AKID/20261123/eu-west-1/s3/aws4_request, "));
 
     f.frame.signer = NULL;
+    build(&f, &get);
+    assert_int_equal(f.attempt.header_count, 3);
+    f.frame.no_gzip = true;
     build(&f, &get);
     assert_int_equal(f.attempt.header_count, 2);
     tear_down(&f);
@@ -516,6 +577,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(builds_targets),
         cmocka_unit_test(says_crc32cs),
+        cmocka_unit_test(agrees_to_pay),
+        cmocka_unit_test(sends_an_md5_where_it_is_asked_for),
         cmocka_unit_test(signs_what_it_sends),
         cmocka_unit_test(says_ranges),
         cmocka_unit_test(says_what_the_body_is),

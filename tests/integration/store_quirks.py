@@ -1,0 +1,217 @@
+"""What some stores and gateways do, and AWS, Ceph and MinIO as they come do not: checksums that are asked for, bytes
+that are decoded or compressed on the way, copies that are not made, requesters that pay, endpoints with a path, IPv6,
+one store behind two names. Each before an origin that checks signatures."""
+
+import gzip
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import quirky_front
+import scenario
+from quirky_front import QuirkyFront
+from scenario import REFUSED, USAGE, some_bytes
+
+MIB = 1 << 20
+
+
+class Quirks(scenario.Scenario):
+    def front(self, *quirks, address="127.0.0.1", origin=None):
+        origin = origin or self.origin(buckets=("source", "repository", "restored"))
+        front = QuirkyFront(origin, *quirks, address=address)
+        self.addCleanup(front.stop)
+        return origin, front
+
+    def round_trip(self, source, repository, restored, *arguments):
+        """The runs of a backup, its verification and a restore."""
+        return [self.succeed("backup", source, repository, *arguments),
+                self.succeed("verify", repository, "--read"),
+                self.succeed("restore", repository, restored)]
+
+    # ---- checksums ----
+
+    def test_buckets_that_want_a_digest(self):
+        for quirk in (quirky_front.WantsMd5(), quirky_front.WantsMd5("MissingContentMD5", takes_checksums=False)):
+            with self.subTest(quirk.code):
+                plain = self.origin(buckets=("source",))
+                plain.bucket("source").put_many({f"small/{n}": some_bytes(1000 + n) for n in range(200)})
+                plain.bucket("source").put_parts("large", some_bytes(26 * MIB), 8 * MIB)
+                origin, front = self.front(quirk)
+                self.round_trip(plain.url("source"), front.url("repository"), front.url("restored"))
+                self.assert_same_objects(plain.bucket("source"), origin.bucket("restored"))
+                # It is learned once a run and store, but for what is under way by then.
+                self.assertTrue(0 < quirk.refused < 100, quirk.refused)
+                self.succeed("copy", plain.url("source"), front.url("restored"), "--checksum", "crc32c")
+
+    def test_without_need_no_md5_is_sent(self):
+        plain = self.origin(buckets=("source",))
+        plain.bucket("source").put("a", b"1")
+        _, front = self.front()
+        self.succeed("backup", plain.url("source"), front.url("repository"))
+        puts = [asked for asked in front.asked if asked.is_put()]
+        self.assertTrue(puts)
+        self.assertFalse(any("content-md5" in asked.headers for asked in puts))
+
+    # ---- gzip ----
+
+    def put_compressed(self, bucket):
+        page = gzip.compress(b"".join(b"line %d\n" % n for n in range(5000)))
+        bucket.put("page", page, ContentEncoding="gzip", ContentType="text/plain")
+        bucket.put_parts("dump", gzip.compress(some_bytes(26 * MIB), 0), 5 * MIB, ContentEncoding="gzip",
+                         ContentType="application/sql")
+        bucket.put("text", b"abc " * 2500, ContentType="text/plain")
+        bucket.put("empty", b"")
+
+    def check_relay(self, quirk):
+        origin, front = self.front(quirk)
+        self.put_compressed(origin.bucket("source"))
+        other = self.origin(buckets=("repository", "restored"))
+        self.round_trip(front.url("source"), other.url("repository"), other.url("restored"))
+        self.assert_same_objects(origin.bucket("source"), other.bucket("restored"),
+                                 same=("ContentType", "ContentEncoding", "Metadata"))
+        return front
+
+    def test_a_store_that_decodes(self):
+        self.check_relay(quirky_front.Decodes())
+
+    def test_a_store_that_compresses(self):
+        self.check_relay(quirky_front.Compresses())
+
+    # ---- copies ----
+
+    def check_without_copies(self, quirk, refused_most):
+        origin, front = self.front(quirk)
+        source = origin.bucket("source")
+        source.put_many({f"small/{n}": some_bytes(1000 + n) for n in range(80)})
+        source.put("typed", b"typed", ContentType="text/x-typed", Metadata={"who": "me"})
+        source.put_parts("large", some_bytes(30 * MIB), 6 * MIB, ContentType="text/x-large")
+        runs = self.round_trip(front.url("source"), front.url("repository"), front.url("restored"))
+        self.assert_same_objects(source, origin.bucket("restored"))
+        for run in (runs[0], runs[2]):
+            notes = [line for line in scenario.lines_of(run.stderr) if "pass through this machine" in line]
+            self.assertEqual(len(notes), 1, run)
+        self.assertTrue(0 < quirk.refused <= refused_most, quirk.refused)
+        for bucket in ("repository", "restored"):
+            self.assertEqual(origin.client.list_multipart_uploads(Bucket=bucket).get("Uploads", []), [])
+        return front, runs
+
+    def test_a_store_that_copies_nothing(self):
+        for status, code in ((501, "NotImplemented"), (405, "MethodNotAllowed"), (400, "NotImplemented")):
+            with self.subTest(status):
+                front, runs = self.check_without_copies(quirky_front.CopiesNothing(status, code), 2 * 64)
+                self.assertIn("through this machine", runs[0].stdout, runs[0])
+                self.succeed("backup", front.url("source"), front.url("repository"))
+
+    def test_a_store_that_copies_no_parts(self):
+        quirk = quirky_front.CopiesNothing(parts_only=True)
+        front, runs = self.check_without_copies(quirk, 16)
+        self.assertIn("large objects", runs[0].stderr, runs[0])
+        self.assertTrue(any(asked.is_copy() and "partNumber" not in asked.query for asked in front.asked))
+
+    def test_other_refusals_of_copies_are_not_taken_for_it(self):
+        origin, front = self.front(quirky_front.CopiesNothing(403, "AccessDenied"))
+        origin.bucket("source").put("a", b"1")
+        run = self.pbcopy("copy", front.url("source"), front.url("restored"))
+        self.assertNotEqual(run.exit_code, 0, run)
+        self.assertEqual(origin.bucket("restored").list(), {})
+
+    # ---- who pays ----
+
+    def test_requester_pays(self):
+        origin, front = self.front(quirky_front.RequesterPays())
+        source = origin.bucket("source")
+        source.put_many({f"k{n}": some_bytes(100 + n) for n in range(20)})
+        source.put_parts("large", some_bytes(12 * MIB), 6 * MIB)
+        self.fail_with(REFUSED, "copy", front.url("source"), front.url("restored"), says="AccessDenied",
+                       hint="requestPayer=true")
+        paid = [front.url(each, "&requestPayer=true") for each in ("source", "repository", "restored")]
+        self.round_trip(*paid)
+        self.assert_same_objects(source, origin.bucket("restored"))
+        self.assertEqual({"GET", "HEAD", "PUT", "POST"} - {asked.method for asked in front.asked}, set())
+        # Of a copy inside the store the source's word counts, though the destination does not say it.
+        other = self.origin(buckets=("elsewhere",))
+        self.succeed("copy", paid[0], other.url("elsewhere"))
+        self.assert_same_objects(source, other.bucket("elsewhere"))
+
+    # ---- endpoints ----
+
+    def test_an_endpoint_with_a_path(self):
+        # The gateway checks the signature of the path as it came; what is behind it does not.
+        origin = self.origin(buckets=("source", "repository", "restored"), signed=False)
+        _, front = self.front(quirky_front.BelowPath("/storage/v1/s3", scenario.SECRET_KEY), origin=origin)
+        front.endpoint += "/storage/v1/s3"
+        source = origin.bucket("source")
+        source.put_many({"a b": b"1", "ü/é+": b"2", "x/50%": b"3"})
+        source.put_parts("large", some_bytes(12 * MIB), 6 * MIB)
+        self.round_trip(front.url("source"), front.url("repository"), front.url("restored/below"))
+        self.assertEqual({key.removeprefix("below/") for key in origin.bucket("restored").list()}, set(source.list()))
+        self.assertTrue(any(asked.is_copy() for asked in front.asked))
+        told = self.succeed("show", front.url("repository"), "--json").stdout
+        self.assertIn("%2Fstorage%2Fv1%2Fs3/source/", told)
+        self.fail_with(USAGE, "verify", front.url("repository", "&s3ForcePathStyle=false"), says="path")
+        front.endpoint = front.endpoint.replace("v1", "v2")
+        self.assertNotEqual(self.pbcopy("verify", front.url("repository")).exit_code, 0)
+
+    def test_ipv6(self):
+        if not socket.has_ipv6:
+            self.skipTest("no IPv6 here")
+        try:
+            origin, front = self.front(address="::1")
+        except OSError as error:
+            self.skipTest(f"no IPv6 here: {error}")
+        source = origin.bucket("source")
+        source.put_many({f"k{n}": some_bytes(100 + n) for n in range(20)})
+        self.round_trip(front.url("source"), front.url("repository"), front.url("restored"))
+        self.assert_same_objects(source, origin.bucket("restored"))
+        self.assertTrue(all(asked.headers["host"] == f"[::1]:{front.port}" for asked in front.asked))
+
+    # ---- one store behind two names ----
+
+    def check_apart(self, *command, **more):
+        run = self.fail_with(USAGE, *command, says="one bucket", **more)
+        self.assertIn("overlap", run.errors[0], run)
+
+    def test_one_bucket_behind_two_names(self):
+        origin = self.origin(buckets=("source", "repository", "restored"))
+        origin.bucket("source").put_many({"a/1": b"1", "a/2": b"2", "b/3": b"3"})
+
+        def named(place):
+            return origin.url(place).replace("127.0.0.1", "localhost")
+
+        def left():
+            return sorted(key for key in origin.bucket("source").list() if "probe" in key)
+
+        # The repository inside of its source; the source inside of a repository.
+        self.check_apart("backup", origin.url("source"), named("source/backups"))
+        self.check_apart("backup", origin.url("source"), named("source/backups"))
+        self.succeed("backup", origin.url("source/a"), named("repository"))
+        self.check_apart("backup", origin.url("repository/data"), named("repository"))
+        # A destination that holds the source, lies in it, or is it.
+        for source, destination in (("source/a", "source"), ("source", "source/a"), ("source/a", "source/a")):
+            self.check_apart("copy", origin.url(source), named(destination))
+        # A restore into its repository, or around it.
+        self.succeed("backup", origin.url("source/a"), named("restored/deep/repository"))
+        self.check_apart("restore", named("restored/deep/repository"), origin.url("restored"))
+        self.check_apart("restore", named("restored/deep/repository"), origin.url("restored/deep/repository"))
+        self.check_apart("restore", named("restored/deep/repository"), origin.url("restored/deep/repository/x"))
+        self.assertEqual(left(), [])
+        # Beside each other is no overlap.
+        self.succeed("copy", origin.url("source/a"), named("source/c"))
+        self.succeed("restore", named("restored/deep/repository"), origin.url("restored/beside"))
+
+    def test_two_stores_with_buckets_of_one_name(self):
+        first, second = (self.origin(buckets=("data",)) for _ in range(2))
+        first.bucket("data").put_many({"a/1": b"1", "b/2": b"2"})
+        self.succeed("copy", first.url("data"), second.url("data"))
+        self.assert_same_objects(first.bucket("data"), second.bucket("data"))
+        self.succeed("backup", first.url("data"), second.url("data/backups"))
+        # A copy of a repository has the same mark; it is another one all the same.
+        self.succeed("copy", second.url("data/backups"), first.url("data/backups"))
+        self.succeed("restore", second.url("data/backups"), first.url("data"))
+        for origin in (first, second):
+            self.assertFalse([key for key in origin.bucket("data").list() if "probe" in key])
+
+
+if __name__ == "__main__":
+    scenario.main()

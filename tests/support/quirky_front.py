@@ -1,0 +1,229 @@
+"""A server in front of an origin that does what some stores and gateways do, and origin does not: it refuses,
+changes answers, or serves below a path. Requests go on as they came, so that origin checks their signatures."""
+
+import gzip
+import hashlib
+import hmac
+import http.client
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+
+class Asked:
+    """A request: `headers` by lower-case names."""
+
+    def __init__(self, method, target, headers, body):
+        self.method, self.target, self.headers, self.body = method, target, headers, body
+        parts = urlsplit(target)
+        self.path, self.query = parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))
+
+    @property
+    def key(self):
+        return self.path.split("/", 2)[2] if self.path.count("/") > 1 else ""
+
+    def is_put(self):
+        return self.method == "PUT" and bool(self.key) and "x-amz-copy-source" not in self.headers
+
+    def is_copy(self):
+        return "x-amz-copy-source" in self.headers
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body  # headers: [(name, value)]
+
+
+def refusal(status, code, message=""):
+    return Answer(status, [("Content-Type", "application/xml")],
+                  f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message>'
+                  f"</Error>".encode())
+
+
+# ---- quirks: each sees the request, and may answer it; then the origin's answer, and may change it ----
+
+class Quirk:
+    def before(self, asked):
+        return None
+
+    def after(self, asked, answer):
+        return answer
+
+
+class WantsMd5(Quirk):
+    """A bucket with a default retention."""
+
+    def __init__(self, code="InvalidRequest", takes_checksums=True):
+        self.code, self.takes_checksums = code, takes_checksums
+        self.refused = 0
+
+    def before(self, asked):
+        has = "content-md5" in asked.headers or (
+            self.takes_checksums and any(name.startswith("x-amz-checksum-") for name in asked.headers))
+        if not asked.is_put() or has:
+            return None
+        self.refused += 1
+        return refusal(400, self.code, "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object "
+                                       "requests with Object Lock parameters")
+
+
+class CopiesNothing(Quirk):
+    def __init__(self, status=501, code="NotImplemented", parts_only=False):
+        self.status, self.code, self.parts_only = status, code, parts_only
+        self.refused = 0
+
+    def before(self, asked):
+        if not asked.is_copy() or (self.parts_only and "partNumber" not in asked.query):
+            return None
+        self.refused += 1
+        return refusal(self.status, self.code, "A header you provided implies functionality that is not implemented")
+
+
+class RequesterPays(Quirk):
+    def before(self, asked):
+        if asked.headers.get("x-amz-request-payer") == "requester":
+            signed = asked.headers.get("authorization", "")
+            return None if "x-amz-request-payer" in signed else refusal(403, "SignatureDoesNotMatch")
+        return refusal(403, "AccessDenied", "Access Denied")
+
+
+class Decodes(Quirk):
+    """What has Content-Encoding: gzip is sent decoded, in chunks, unless the client takes gzip."""
+
+    def after(self, asked, answer):
+        encoding = [value for name, value in answer.headers if name.lower() == "content-encoding"]
+        if asked.method not in ("GET", "HEAD") or encoding != ["gzip"] or answer.status >= 300 or \
+                "gzip" in asked.headers.get("accept-encoding", ""):
+            return answer
+        hidden = ("content-encoding", "content-length", "content-range")
+        answer.headers = [each for each in answer.headers if each[0].lower() not in hidden] + \
+            [("Transfer-Encoding", "chunked")]
+        if asked.method == "GET":
+            answer.body = gzip.decompress(answer.body)
+        answer.status = 200
+        return answer
+
+
+class Compresses(Quirk):
+    """What is not compressed is, for clients that take gzip: its length is not known beforehand."""
+
+    def after(self, asked, answer):
+        names = [name.lower() for name, _ in answer.headers]
+        if asked.method not in ("GET", "HEAD") or "content-encoding" in names or answer.status != 200 or \
+                ("content-length", "0") in [(name.lower(), value) for name, value in answer.headers] or \
+                not asked.key or "gzip" not in asked.headers.get("accept-encoding", ""):
+            return answer
+        answer.headers = [each for each in answer.headers if each[0].lower() != "content-length"] + \
+            [("Transfer-Encoding", "chunked"), ("Content-Encoding", "gzip")]
+        answer.body = gzip.compress(answer.body)
+        return answer
+
+
+class BelowPath(Quirk):
+    """A gateway that serves S3 below a path and checks signatures by itself, of the path as it came."""
+
+    def __init__(self, path, secret_key):
+        self.path, self.secret_key = path, secret_key
+
+    def before(self, asked):
+        if not asked.path.startswith(self.path + "/"):
+            return Answer(404, [], b"no such page")
+        if not signature_fits(asked, self.secret_key):
+            return refusal(403, "SignatureDoesNotMatch")
+        if asked.headers.get("x-amz-copy-source", "/").startswith(self.path + "/"):
+            return refusal(400, "InvalidArgument", "a copy source is /BUCKET/KEY")
+        asked.target = asked.target[len(self.path):]
+        return None
+
+
+def signature_fits(asked, secret_key):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html"""
+    fields = dict(part.strip().split("=", 1) for part in
+                  asked.headers["authorization"].split(" ", 1)[1].split(","))
+    path, _, query = asked.target.partition("?")
+    names = fields["SignedHeaders"].split(";")
+    canonical = "\n".join([asked.method, path, query, *(f"{name}:{asked.headers[name].strip()}" for name in names),
+                           "", fields["SignedHeaders"], asked.headers["x-amz-content-sha256"]])
+    scope = fields["Credential"].split("/", 1)[1]
+    text = "\n".join(["AWS4-HMAC-SHA256", asked.headers["x-amz-date"], scope,
+                      hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + secret_key).encode()
+    for part in (*scope.split("/"), text):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return key.hex() == fields["Signature"]
+
+
+# ---- the server ----
+
+class QuirkyFront:
+    def __init__(self, origin, *quirks, address="127.0.0.1"):
+        self.quirks = quirks
+        self.asked = []
+        front = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def _serve(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                asked = Asked(self.command, self.path, {name.lower(): value for name, value in self.headers.items()},
+                              body)
+                front.asked.append(asked)
+                answer = front.answer(origin, asked)
+                is_chunked = ("Transfer-Encoding", "chunked") in answer.headers
+                self.send_response_only(answer.status)
+                for name, value in answer.headers:
+                    self.send_header(name, value)
+                if not is_chunked and not any(name.lower() == "content-length" for name, _ in answer.headers):
+                    self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                if self.command == "HEAD":
+                    return
+                self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(answer.body), answer.body)
+                                 if is_chunked and answer.body else b"0\r\n\r\n" if is_chunked else answer.body)
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+            def handle_error(self, request, client_address):
+                pass  # a client that went
+
+        self._server = Server((address, 0), Handler)
+        self.port = self._server.server_address[1]
+        host = f"[{address}]" if ":" in address else address
+        self.endpoint = f"http://{host}:{self.port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def url(self, place, more=""):
+        return f"s3://{place}?endpoint={self.endpoint}{more}"
+
+    def answer(self, origin, asked):
+        for quirk in self.quirks:
+            answer = quirk.before(asked)
+            if answer:
+                return answer
+        connection = http.client.HTTPConnection("127.0.0.1", origin.port, timeout=120)
+        connection.putrequest(asked.method, asked.target, skip_host=True, skip_accept_encoding=True)
+        for name, value in asked.headers.items():
+            if name not in ("connection", "expect"):
+                connection.putheader(name, value)
+        connection.endheaders(asked.body)
+        got = connection.getresponse()
+        hidden = ("connection", "transfer-encoding")
+        answer = Answer(got.status, [each for each in got.getheaders() if each[0].lower() not in hidden], got.read())
+        connection.close()
+        for quirk in self.quirks:
+            answer = quirk.after(asked, answer)
+        return answer

@@ -145,7 +145,8 @@ class Logins(scenario.Scenario):
         self.check_renewed(key, f"as service account {google_endpoints.TARGET}")
 
     def test_a_token_comes_from_a_provider(self):
-        source = {"url": self.endpoints.url + "/subject?api=1", "headers": {"X-Provider-Key": google_endpoints.HEADER_SECRET},
+        source = {"url": self.endpoints.url + "/subject?api=1",
+                  "headers": {"X-Provider-Key": google_endpoints.HEADER_SECRET},
                   "format": {"type": "json", "subject_token_field_name": "id_token"}}
         self.endpoints.subject_tokens = {"eyJ.url.token"}
         self.endpoints.offered_subject = "eyJ.url.token"
@@ -237,8 +238,8 @@ class Logins(scenario.Scenario):
     # ---- what is refused ----
 
     def test_a_revoked_key(self):
-        self.endpoints.answer = (400, json.dumps({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}),
-                                 {})
+        text = json.dumps({"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+        self.endpoints.answer = 400, text, {}
         run = self.with_key(self.endpoints.service_account())
         self.check_refused(run, scenario.REFUSED, "invalid_grant: Invalid JWT Signature.", "revoked", "clock",
                            google_endpoints.ACCOUNT)

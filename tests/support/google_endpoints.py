@@ -249,7 +249,8 @@ class GoogleEndpoints:
             # A refresh token's scopes are those that were agreed to: that of a person allows both.
             if scope is None:
                 self.platform_tokens.append(token)
-        return 200, json.dumps({"access_token": token, "expires_in": self.life_s, "token_type": "Bearer", **(more or {})})
+        answer = {"access_token": token, "expires_in": self.life_s, "token_type": "Bearer", **(more or {})}
+        return 200, json.dumps(answer)
 
     # ---- credential files ----
 

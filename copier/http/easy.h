@@ -10,9 +10,11 @@ enum { PB_URL_MAX = 512 };
 
 typedef struct pb_easy {
     CURL *handle;
+    const char *usual_ca_bundle; /* of attempts that name none */
     /* What is set in the handle. */
     char base_url[PB_URL_MAX];
-    const char *custom; /* CURLOPT_CUSTOMREQUEST */
+    const char *custom;    /* CURLOPT_CUSTOMREQUEST */
+    const char *ca_bundle; /* compared by its address */
     bool bulk;
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } pb_easy;

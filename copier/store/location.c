@@ -85,8 +85,8 @@ static int refuse_endpoint(const char *why, pb_error *error)
     return pb_error_hint(error, "endpoint=[http[s]://]HOST[:PORT]");
 }
 
-/* "[http[s]://]HOST[:PORT][/]" into "scheme://host[:port]": lower case, no default port. */
-static int parse_endpoint(const char *value, bool plain, char **ret_endpoint, pb_error *error)
+/* Lower case, no default port. */
+int pb_location_endpoint_parse(const char *value, bool plain, char **ret_endpoint, pb_error *error)
 {
     pb_slice rest = pb_slice_of(value), host, port = {NULL, 0};
     bool https = !plain;
@@ -154,16 +154,17 @@ typedef struct s3_query {
 static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb_location *location,
                            pb_error *error)
 {
-    static const char *const names[] = {"endpoint", "region", "profile", "disableSSL",
-                                        "s3ForcePathStyle"};
-    enum { ENDPOINT, REGION, PROFILE, DISABLE_SSL, PATH_STYLE, COUNT };
+    static const char *const names[] = {"endpoint",         "region",    "profile", "disableSSL",
+                                        "s3ForcePathStyle", "anonymous", "awssdk"};
+    enum { ENDPOINT, REGION, PROFILE, DISABLE_SSL, PATH_STYLE, ANONYMOUS, AWS_SDK, COUNT };
     unsigned which = 0;
     while (which < COUNT && !pb_slice_equal(name, pb_slice_of(names[which])))
         which++;
     if (which == COUNT) {
         pb_error_set(error, PB_ERROR_USAGE, "unknown parameter \"%.*s\"", PB_SLICE_FORMAT(name));
         return pb_error_hint(
-            error, "known are endpoint, region, profile, disableSSL, s3ForcePathStyle; %s",
+            error,
+            "known are endpoint, region, profile, disableSSL, s3ForcePathStyle, anonymous; %s",
             SECRET_HINT);
     }
     if (query->seen & 1u << which)
@@ -180,6 +181,12 @@ static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb
         return take_name(name, value, "-_.@+/ ", &location->profile, error);
     case DISABLE_SSL:
         return parse_bool(name, value, &query->plain, error);
+    case ANONYMOUS:
+        return parse_bool(name, value, &location->anonymous, error);
+    case AWS_SDK: /* gocloud: which SDK it goes by */
+        return strcmp(value, "v1") == 0 || strcmp(value, "v2") == 0
+                   ? 0
+                   : pb_error_set(error, PB_ERROR_USAGE, "awssdk=: neither v1 nor v2");
     default:
         if (parse_bool(name, value, &truth, error))
             return -1;
@@ -206,7 +213,8 @@ static int parse_query(pb_slice rest, pb_location *location, pb_error *error)
         free(decoded);
     }
     if (!failed && query.endpoint)
-        failed = parse_endpoint(query.endpoint, query.plain, &location->endpoint, error);
+        failed =
+            pb_location_endpoint_parse(query.endpoint, query.plain, &location->endpoint, error);
     else if (!failed && query.plain)
         failed = pb_error_set(error, PB_ERROR_USAGE,
                               "disableSSL=true needs an endpoint: AWS is spoken to with TLS only");
@@ -358,6 +366,22 @@ void pb_location_free(pb_location *location)
     free(location->region);
     free(location->profile);
     memset(location, 0, sizeof *location);
+}
+
+static char *copy_text(const char *text)
+{
+    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
+}
+
+void pb_location_copy(const pb_location *location, pb_location *ret_copy)
+{
+    *ret_copy = *location;
+    ret_copy->text = copy_text(location->text);
+    ret_copy->bucket = copy_text(location->bucket);
+    ret_copy->prefix = copy_text(location->prefix);
+    ret_copy->endpoint = copy_text(location->endpoint);
+    ret_copy->region = copy_text(location->region);
+    ret_copy->profile = copy_text(location->profile);
 }
 
 static bool ends_with(pb_slice text, const char *end)

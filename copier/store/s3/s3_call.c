@@ -69,11 +69,12 @@ static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *er
     call->bytes_received = 0;
     call->endpoint = call->redirected ? &call->redirects[call->moves - 1] : s3_endpoint_of(s3);
 
-    const pb_s3_credentials *credentials = &s3->settings->credentials;
+    pb_s3_login_renew(&s3->login);
+    call->login_number = s3->login.number;
     pb_s3_request_frame frame = {
         .endpoint = call->endpoint,
-        .signer = s3->signer,
-        .session_token = pb_slice_of(credentials->session_token),
+        .signer = s3->login.signer,
+        .session_token = pb_slice_of(s3->login.value.session_token),
         .unsigned_payload = s3->store->config->options.unsigned_payload,
         .now_ms = pb_clock_utc_ms(),
     };
@@ -81,6 +82,7 @@ static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *er
         const s3_store *source = asked->source->state;
         frame.source_path = pb_slice_of(s3_endpoint_of(source)->full_path);
     }
+    attempt->ca_bundle = s3->settings->ca_bundle;
     return pb_s3_request_build(&call->built, asked, &frame, attempt, error);
 }
 
@@ -148,19 +150,6 @@ static int received_body(pb_http_request *http, const void *data, size_t size)
 
 /* ---- what it means ---- */
 
-/* A hostile store might send back what it was sent. */
-static bool holds_secret(const s3_store *s3, pb_slice text)
-{
-    const char *secrets[] = {s3->settings->credentials.secret_access_key,
-                             s3->settings->credentials.session_token,
-                             s3->signer ? pb_s3_signer_last(s3->signer) : NULL};
-    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-        if (secrets[i] && secrets[i][0] && text.size &&
-            memmem(text.data, text.size, secrets[i], strlen(secrets[i])))
-            return true;
-    return false;
-}
-
 static pb_s3_class fill_error(s3_call *call, const pb_s3_document *document)
 {
     pb_buffer what = {0};
@@ -176,7 +165,7 @@ static pb_s3_class fill_error(s3_call *call, const pb_s3_document *document)
     };
     if (!failure.request_id.size)
         failure.request_id = pb_slice_of(call->answer.request_id);
-    if (holds_secret(call->s3, failure.message))
+    if (pb_s3_login_is_in(&call->s3->login, failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
     pb_s3_class class = pb_s3_classify(call->http.status, document->code);
     bool has_crc32c =
@@ -264,6 +253,9 @@ static pb_http_verdict judge_failure(s3_call *call, const pb_s3_document *docume
 {
     int status = call->http.status;
     pb_s3_class class = fill_error(call, document);
+    if (pb_s3_login_has_ended(&call->s3->login, call->login_number, status, document->code,
+                              pb_clock_utc_ms()))
+        return PB_HTTP_RETRY;
     if (pb_s3_says_elsewhere(status, document->code)) {
         pb_slice region = region_named(call, document);
         if (region.size && !pb_slice_equal(region, pb_slice_of(call->endpoint->region)))

@@ -9,7 +9,7 @@
 
 #include "copier/store/driver.h"
 #include "copier/store/s3/answer.h"
-#include "copier/store/s3/credentials.h"
+#include "copier/store/s3/login.h"
 #include "copier/store/s3/request.h"
 #include "copier/store/s3/response.h"
 
@@ -20,7 +20,9 @@ enum {
 
 /* config->settings. Read-only while stores are open, but for the region that a CHECK learns. */
 typedef struct s3_settings {
-    pb_s3_credentials credentials;
+    pb_provider *provider; /* of the login; all loops' */
+    char *login_identity;  /* what stays the same when its keys rotate (aws_login.h) */
+    char *ca_bundle;       /* NULL: the client's */
     char *region;
 } s3_settings;
 
@@ -30,7 +32,7 @@ typedef struct s3_call s3_call;
 typedef struct s3_store {
     pb_store *store;
     s3_settings *settings;
-    pb_s3_signer *signer; /* NULL: unsigned */
+    pb_s3_login login;
     pb_s3_parser *parser;
     pb_http_endpoint *paced; /* of the endpoint in use */
     /* The last is the one in use; attempts in flight still point into those before. */
@@ -66,6 +68,7 @@ struct s3_call {
     pb_s3_answer answer;
     pb_buffer upload_id;
     const pb_s3_endpoint *endpoint; /* of this attempt */
+    unsigned login_number;          /* likewise */
     pb_s3_endpoint redirects[S3_MOVES_MAX];
     bool redirected; /* the last of redirects is in use */
     unsigned moves;

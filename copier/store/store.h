@@ -41,8 +41,9 @@ typedef struct pb_store_keys {
  * options->keys; AWS_ACCESS_KEY_ID...; AWS_WEB_IDENTITY_TOKEN_FILE; the profile AWS_PROFILE,
  * AWS_DEFAULT_PROFILE or "default" of AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE (~/.aws/...);
  * AWS_CONTAINER_CREDENTIALS_*; the metadata server, where the store is AWS's or
- * AWS_EC2_METADATA_SERVICE_ENDPOINT is set. Without any: USAGE, but for a loopback address in plain
- * HTTP (an emulator, a test server), where requests go unsigned. Logins that end are renewed by a
+ * AWS_EC2_METADATA_SERVICE_ENDPOINT is set. Without any: USAGE, but for plain HTTP to a
+ * loopback address or a name under .test or .localhost (an emulator, a test server), where requests
+ * go unsigned. Logins that end are renewed by a
  * thread of the config's (credentials/provider.h). File: the directory must exist or be creatable
  * (made on first write). Fails with USAGE, and as logins fail (credentials/source.h). Free with
  * pb_store_config_free after all stores. */

@@ -9,9 +9,9 @@
  * AWS's, or AWS_EC2_METADATA_SERVICE_ENDPOINT says where it is: beside another store it would be
  * somebody else's login, or a wait for nothing.
  *
- * Without any login: USAGE, with the places that were looked at. But a store at a loopback address
- * in plain HTTP (an emulator, a test server) is asked unsigned, which a line at debug level says.
- */
+ * Without any login: USAGE, with the places that were looked at. But plain HTTP to a loopback
+ * address or to a name under .test or .localhost (RFC 6761: an emulator, a test server) goes
+ * unsigned, which a line at debug level says. */
 #ifndef PB_COPIER_STORE_CREDENTIALS_AWS_LOGIN_H
 #define PB_COPIER_STORE_CREDENTIALS_AWS_LOGIN_H
 

@@ -116,6 +116,7 @@ static int take_keys(const xmlNode *node, int64_t now_ms, pb_credential *keys, p
 {
     pb_slice id = text_of(node, "AccessKeyId"), secret = text_of(node, "SecretAccessKey");
     pb_slice token = text_of(node, "SessionToken");
+    *keys = (pb_credential){0};
     if (!pb_aws_is_word(id) || !pb_aws_is_word(secret) || !pb_aws_is_word(token) ||
         !pb_time_parse_rfc3339(text_of(node, "Expiration"), &keys->expires_ms))
         return pb_error_set(error, PB_ERROR_SERVER, "an answer without keys, token and expiration");

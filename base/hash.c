@@ -11,7 +11,7 @@ enum { SHA256_BLOCK_BYTES = 64, CRC32C_RUN_MAX = 1 << 30 };
 
 struct pb_hash {
     crypto_generichash_state blake2b; /* first: wants 64-byte alignment */
-    EVP_MD_CTX *evp;                  /* of SHA-256 and MD5, else NULL */
+    EVP_MD_CTX *evp;                  /* of SHA-256, SHA-1 and MD5, else NULL */
     uint32_t crc;                     /* not inverted yet */
     pb_hash_kind kind;
 };
@@ -48,6 +48,9 @@ pb_hash *pb_hash_new(pb_hash_kind kind)
         break;
     case PB_HASH_MD5:
         hash->evp = new_context("MD5");
+        break;
+    case PB_HASH_SHA1:
+        hash->evp = new_context("SHA1");
         break;
     case PB_HASH_BLAKE2B256:
         require(sodium_init() >= 0); /* picks the fastest code for this CPU; once, thread-safe */
@@ -126,9 +129,8 @@ void pb_hash_finish(pb_hash *hash, uint8_t *ret_digest)
 size_t pb_hash_bytes(pb_hash_kind kind)
 {
     static const size_t bytes[] = {
-        [PB_HASH_SHA256] = PB_SHA256_BYTES,
-        [PB_HASH_MD5] = PB_MD5_BYTES,
-        [PB_HASH_BLAKE2B256] = PB_BLAKE2B256_BYTES,
+        [PB_HASH_SHA256] = PB_SHA256_BYTES, [PB_HASH_MD5] = PB_MD5_BYTES,
+        [PB_HASH_SHA1] = PB_SHA1_BYTES,     [PB_HASH_BLAKE2B256] = PB_BLAKE2B256_BYTES,
         [PB_HASH_CRC32C] = PB_CRC32C_BYTES,
     };
     return bytes[kind];

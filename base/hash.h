@@ -7,6 +7,7 @@
 enum {
     PB_SHA256_BYTES = 32,
     PB_MD5_BYTES = 16,
+    PB_SHA1_BYTES = 20,
     PB_BLAKE2B256_BYTES = 32,
     PB_CRC32C_BYTES = 4,
     PB_DIGEST_BYTES_MAX = 32,
@@ -15,6 +16,7 @@ enum {
 typedef enum pb_hash_kind {
     PB_HASH_SHA256,
     PB_HASH_MD5,
+    PB_HASH_SHA1, /* for names alone, never as a proof */
     PB_HASH_BLAKE2B256,
     PB_HASH_CRC32C, /* Castagnoli; the digest is big-endian, as AWS has it */
 } pb_hash_kind;

@@ -19,8 +19,10 @@ static int open_both(pb_session *session, const char *source, const char *reposi
                          error))
         return -1;
     pb_location there = {0};
-    if (pb_location_parse(repository, &there, error))
+    if (pb_location_parse(repository, &there, error) || pb_store_locate(&there, error)) {
+        pb_location_free(&there);
         return pb_error_context(error, "repository");
+    }
     bool overlap = pb_location_overlaps(pb_store_location(ends->source), &there);
     pb_location_free(&there);
     if (overlap)

@@ -1,4 +1,5 @@
 #include "cluster/pachyderm/layout.h"
+#include "copier/store/store.h"
 #include "snapshot/bucket_overlap.h"
 #include "snapshot/restore_steps.h"
 #include <stdlib.h>
@@ -106,8 +107,11 @@ static int check_live_clusters(pb_restoring *self, const aimed_bucket *targets, 
 int pb_restoring_check_buckets(pb_restoring *self, pb_error *error)
 {
     pb_location destination = {0};
-    if (pb_location_parse(self->options->destination, &destination, error))
+    if (pb_location_parse(self->options->destination, &destination, error) ||
+        pb_store_locate(&destination, error)) {
+        pb_location_free(&destination);
         return pb_error_context(error, "destination");
+    }
     char *bucket = pb_bucket_identity(self->edits.bucket);
     const aimed_bucket targets[TARGETS] = {
         {.name = self->options->destination, .identity = pb_location_identity(&destination)},

@@ -193,6 +193,8 @@ int pb_session_store(pb_session *session, const char *url, const char *role,
         .role = role,
         .unsigned_payload = session->options.unsigned_payload,
         .keys = keys,
+        .ca_bundle = session->options.ca_bundle,
+        .log = session->options.log,
     };
     if (pb_location_parse(url, &location, error))
         return pb_error_context(error, "%s", role);

@@ -1,6 +1,6 @@
 #include "snapshot/sources.h"
 
-#include "copier/store/location.h"
+#include "copier/store/store.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,9 +90,10 @@ static int narrow_by_name(const pb_sources *sources, const char *name, bool *mea
     bool known = false;
     for (size_t i = 0; i < sources->count; i++)
         known |= is_named(&sources->items[i], &wanted);
-    if (!pb_location_parse(name, &location, &wrong)) {
+    if (!pb_location_parse(name, &location, &wrong) && !pb_store_locate(&location, &wrong)) {
         wanted.identity = pb_location_identity(&location);
     } else if (!known) {
+        pb_location_free(&location);
         *error = wrong;
         return pb_error_context(error, "--source");
     }

@@ -1,5 +1,6 @@
-/* snapshot/sources.h - the sources of a repository, and which of them is meant. Pure, any thread.
- * For this room; choice.h has the types. */
+/* snapshot/sources.h - the sources of a repository, and which of them is meant. Any thread; pure,
+ * but that options->source, a URL, is located as environment and profile say (pb_store_locate). For
+ * this room; choice.h has the types. */
 #ifndef PB_SNAPSHOT_SOURCES_H
 #define PB_SNAPSHOT_SOURCES_H
 

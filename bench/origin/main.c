@@ -73,6 +73,8 @@ static const char help_text[] =
     "                           bytes, faults, objects and their bytes by bucket, ...\n"
     "  PUT /?origin-statistics  reset these counts\n"
     "  PUT /?origin-faults      the body replaces the fault plan; an empty one ends all faults\n"
+    "  PUT /?origin-keys        the body replaces the keys that are accepted beside --access-key:\n"
+    "                           lines ACCESS_KEY SECRET_KEY [TOKEN [UNTIL_MS]] (TOKEN - for none)\n"
     "\n";
 
 /* Apart, as ISO C promises no longer strings. */

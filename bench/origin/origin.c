@@ -264,6 +264,23 @@ static void replace_faults(pb_origin *origin, pb_origin_exchange *exchange)
     exchange->response.status = 200;
 }
 
+static void replace_keys(pb_origin *origin, pb_origin_exchange *exchange)
+{
+    pb_error error = {0};
+    pb_slice keys = {NULL, 0};
+    if (exchange->body) {
+        keys = (pb_slice){exchange->body->data, exchange->body->size};
+    }
+    if (!origin->signer) {
+        origin->signer = pb_origin_signer_new(NULL, NULL);
+    }
+    if (pb_origin_signer_replace(origin->signer, keys, &error) != 0) {
+        pb_origin_refuse(exchange, "InvalidArgument", error.message, NULL);
+        return;
+    }
+    exchange->response.status = 200;
+}
+
 /* ---- the head of a request ---- */
 
 static void refuse_signature(const pb_origin *origin, pb_origin_exchange *exchange,
@@ -582,6 +599,9 @@ static void finish(void *context, pb_origin_exchange *exchange)
         return;
     case PB_ORIGIN_FAULTS:
         replace_faults(origin, exchange);
+        return;
+    case PB_ORIGIN_KEYS:
+        replace_keys(origin, exchange);
         return;
     default:
         break;

@@ -34,6 +34,7 @@ static const struct {
     [PB_ORIGIN_STATISTICS] = {"origin-statistics", false},
     [PB_ORIGIN_STATISTICS_RESET] = {"origin-statistics-reset", false},
     [PB_ORIGIN_FAULTS] = {"origin-faults", false},
+    [PB_ORIGIN_KEYS] = {"origin-keys", false},
 };
 
 /* Subresources of S3 that are not served here: answered 501 rather than taken for something else.
@@ -186,6 +187,9 @@ static pb_origin_operation own_call(pb_slice method, const pb_origin_s3_request 
     }
     if (puts && pb_origin_s3_parameter(s3, "origin-faults")) {
         return PB_ORIGIN_FAULTS;
+    }
+    if (puts && pb_origin_s3_parameter(s3, "origin-keys")) {
+        return PB_ORIGIN_KEYS;
     }
     return PB_ORIGIN_OPERATION_COUNT;
 }

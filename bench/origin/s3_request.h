@@ -33,6 +33,7 @@ typedef enum pb_origin_operation {
     PB_ORIGIN_STATISTICS,  /* the origin's own calls, never signed */
     PB_ORIGIN_STATISTICS_RESET,
     PB_ORIGIN_FAULTS,
+    PB_ORIGIN_KEYS,
     PB_ORIGIN_OPERATION_COUNT,
 } pb_origin_operation;
 

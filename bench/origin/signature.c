@@ -7,30 +7,59 @@
 
 enum { SKEW_MS_MAX = 15 * 60 * 1000, SIGNED_HEADERS_MAX = 64 };
 
-struct pb_origin_signer {
+typedef struct accepted_key {
     char *access_key;
     char *secret_key;
+    char *token;      /* NULL: none */
+    int64_t until_ms; /* 0: for good */
     /* The key for one day, region and service is used by nearly all requests. */
     char scope[96];
     pb_hmac *hmac;
+} accepted_key;
+
+struct pb_origin_signer {
+    size_t own_count; /* of the options: they come first, and stay */
+    size_t count;
+    accepted_key *keys;
     pb_buffer canonical;
     pb_buffer to_sign;
 };
 
+static void add_key(pb_origin_signer *signer, pb_slice access_key, pb_slice secret_key)
+{
+    signer->keys = pb_reallocate(signer->keys, (signer->count + 1) * sizeof(*signer->keys));
+    signer->keys[signer->count++] = (accepted_key){
+        .access_key = pb_duplicate(access_key),
+        .secret_key = pb_duplicate(secret_key),
+    };
+}
+
+static void drop_keys(pb_origin_signer *signer, size_t kept)
+{
+    while (signer->count > kept) {
+        accepted_key *key = &signer->keys[--signer->count];
+        free(key->access_key);
+        free(key->secret_key);
+        free(key->token);
+        pb_hmac_free(key->hmac);
+    }
+}
+
 pb_origin_signer *pb_origin_signer_new(const char *access_key, const char *secret_key)
 {
     pb_origin_signer *signer = pb_allocate_zeroed(1, sizeof(*signer));
-    signer->access_key = pb_duplicate(pb_slice_of(access_key));
-    signer->secret_key = pb_duplicate(pb_slice_of(secret_key));
+    if (access_key) {
+        add_key(signer, pb_slice_of(access_key), pb_slice_of(secret_key));
+    }
+    signer->own_count = signer->count;
     return signer;
 }
 
 void pb_origin_signer_free(pb_origin_signer *signer)
 {
     if (signer) {
-        free(signer->access_key);
-        free(signer->secret_key);
-        pb_hmac_free(signer->hmac);
+        drop_keys(signer, 0);
+        free(signer->keys);
         pb_buffer_free(&signer->canonical);
         pb_buffer_free(&signer->to_sign);
         free(signer);
@@ -46,6 +75,38 @@ static pb_slice cut(pb_slice *text, char c)
     text->data += gone;
     text->size -= gone;
     return before;
+}
+
+static int read_key(pb_origin_signer *signer, pb_slice line, pb_error *error)
+{
+    pb_slice access_key = cut(&line, ' ');
+    pb_slice secret_key = cut(&line, ' ');
+    pb_slice token = cut(&line, ' ');
+    uint64_t until_ms = 0;
+    if (access_key.size == 0 || secret_key.size == 0 ||
+        (line.size > 0 && (!pb_parse_unsigned(line, &until_ms) || until_ms > INT64_MAX))) {
+        return pb_error_set(error, PB_ERROR_USAGE,
+                            "a line of keys is ACCESS_KEY SECRET_KEY [TOKEN [UNTIL_MS]]");
+    }
+    add_key(signer, access_key, secret_key);
+    accepted_key *key = &signer->keys[signer->count - 1];
+    key->until_ms = (int64_t)until_ms;
+    if (token.size > 0 && !pb_slice_equal(token, PB_SLICE_LITERAL("-"))) {
+        key->token = pb_duplicate(token);
+    }
+    return 0;
+}
+
+int pb_origin_signer_replace(pb_origin_signer *signer, pb_slice text, pb_error *error)
+{
+    drop_keys(signer, signer->own_count);
+    while (text.size > 0) {
+        pb_slice line = cut(&text, '\n');
+        if (line.size > 0 && read_key(signer, line, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 bool pb_origin_signature_parse(pb_slice authorization, pb_origin_signature *ret_signature)
@@ -191,7 +252,7 @@ static void build_canonical(pb_buffer *canonical, const pb_origin_request *reque
     pb_buffer_append_slice(canonical, content_sha256);
 }
 
-static void use_scope(pb_origin_signer *signer, const pb_origin_signature *signature)
+static void use_scope(accepted_key *key, const pb_origin_signature *signature)
 {
     char scope[96];
     size_t size = signature->date.size + 1 + signature->region.size;
@@ -203,22 +264,22 @@ static void use_scope(pb_origin_signer *signer, const pb_origin_signature *signa
         memcpy(scope + signature->date.size + 1, signature->region.data, signature->region.size);
     }
     scope[size] = 0;
-    if (size > 0 && signer->hmac && strcmp(scope, signer->scope) == 0) {
+    if (size > 0 && key->hmac && strcmp(scope, key->scope) == 0) {
         return;
     }
-    uint8_t key[PB_SHA256_BYTES];
+    uint8_t derived[PB_SHA256_BYTES];
     uint8_t next[PB_SHA256_BYTES];
     pb_buffer secret = {0};
     pb_buffer_append_text(&secret, "AWS4");
-    pb_buffer_append_text(&secret, signer->secret_key);
-    pb_hmac_sha256(secret.data, secret.size, signature->date.data, signature->date.size, key);
-    pb_hmac_sha256(key, sizeof(key), signature->region.data, signature->region.size, next);
-    pb_hmac_sha256(next, sizeof(next), "s3", 2, key);
-    pb_hmac_sha256(key, sizeof(key), "aws4_request", 12, next);
+    pb_buffer_append_text(&secret, key->secret_key);
+    pb_hmac_sha256(secret.data, secret.size, signature->date.data, signature->date.size, derived);
+    pb_hmac_sha256(derived, sizeof(derived), signature->region.data, signature->region.size, next);
+    pb_hmac_sha256(next, sizeof(next), "s3", 2, derived);
+    pb_hmac_sha256(derived, sizeof(derived), "aws4_request", 12, next);
     pb_buffer_free(&secret);
-    pb_hmac_free(signer->hmac);
-    signer->hmac = pb_hmac_new(next, sizeof(next));
-    memcpy(signer->scope, scope, size + 1);
+    pb_hmac_free(key->hmac);
+    key->hmac = pb_hmac_new(next, sizeof(next));
+    memcpy(key->scope, scope, size + 1);
 }
 
 /* "20261123T052049Z" to milliseconds. */
@@ -240,6 +301,22 @@ static bool fault(pb_origin_signature_fault *ret_fault, const char *code, const 
     return false;
 }
 
+static accepted_key *find_key(pb_origin_signer *signer, pb_slice access_key)
+{
+    for (size_t i = 0; i < signer->count; i++) {
+        if (pb_slice_equal(access_key, pb_slice_of(signer->keys[i].access_key))) {
+            return &signer->keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* Keys without a token take no notice of one. */
+static bool token_fits(const accepted_key *key, pb_slice token)
+{
+    return !key->token || pb_slice_equal(token, pb_slice_of(key->token));
+}
+
 bool pb_origin_signature_check(pb_origin_signer *signer, const pb_origin_request *request,
                                const pb_origin_s3_request *s3, pb_slice region, int64_t now_ms,
                                pb_origin_signature_fault *ret_fault)
@@ -253,8 +330,15 @@ bool pb_origin_signature_check(pb_origin_signer *signer, const pb_origin_request
         !pb_slice_equal(signature.service, PB_SLICE_LITERAL("s3"))) {
         return fault(ret_fault, "AuthorizationHeaderMalformed", NULL);
     }
-    if (!pb_slice_equal(signature.access_key, pb_slice_of(signer->access_key))) {
+    accepted_key *key = find_key(signer, signature.access_key);
+    if (!key) {
         return fault(ret_fault, "InvalidAccessKeyId", NULL);
+    }
+    if (!token_fits(key, pb_origin_request_header(request, "x-amz-security-token"))) {
+        return fault(ret_fault, "InvalidToken", NULL);
+    }
+    if (key->until_ms != 0 && now_ms >= key->until_ms) {
+        return fault(ret_fault, "ExpiredToken", NULL);
     }
     if (!pb_slice_equal(signature.region, region)) {
         return fault(ret_fault, "AuthorizationHeaderMalformed",
@@ -305,8 +389,8 @@ bool pb_origin_signature_check(pb_origin_signer *signer, const pb_origin_request
     pb_buffer_append_slice(to_sign, signature.region);
     pb_buffer_append_text(to_sign, "/s3/aws4_request\n");
     pb_buffer_append_text(to_sign, hex);
-    use_scope(signer, &signature);
-    pb_hmac_compute(signer->hmac, to_sign->data, to_sign->size, digest);
+    use_scope(key, &signature);
+    pb_hmac_compute(key->hmac, to_sign->data, to_sign->size, digest);
     pb_hex_encode(digest, sizeof(digest), hex);
     if (CRYPTO_memcmp(hex, signature.signature.data, 64) != 0) {
         pb_buffer_append_slice(&ret_fault->canonical_request, pb_buffer_slice(&signer->canonical));

@@ -3,13 +3,20 @@
 #ifndef PB_BENCH_ORIGIN_SIGNATURE_H
 #define PB_BENCH_ORIGIN_SIGNATURE_H
 
+#include "base/error.h"
 #include "bench/origin/s3_request.h"
 
 typedef struct pb_origin_signer pb_origin_signer;
 
-/* Copies the keys. */
+/* Copies the keys; NULL for none yet. */
 pb_origin_signer *pb_origin_signer_new(const char *access_key, const char *secret_key);
 void pb_origin_signer_free(pb_origin_signer *signer); /* NULL allowed */
+
+/* Replaces the keys that are accepted beside that one: lines "ACCESS_KEY SECRET_KEY [TOKEN
+ * [UNTIL_MS]]". With a token (- for none) the request must bring it, else InvalidToken; from
+ * UNTIL_MS (UTC, 0 for never) on it gets ExpiredToken. Fails with USAGE; the lines before are then
+ * accepted. */
+int pb_origin_signer_replace(pb_origin_signer *signer, pb_slice text, pb_error *error);
 
 typedef struct pb_origin_signature {
     pb_slice access_key;

@@ -66,7 +66,8 @@ typedef struct pb_http_attempt {
     const char *headers[PB_HTTP_HEADERS_MAX]; /* "Name: value"; Host and Content-Length come by
                                                  themselves */
     size_t header_count;
-    pb_slice body; /* with PUT and POST; {NULL, 0} sends Content-Length: 0 */
+    pb_slice body;         /* with PUT and POST; {NULL, 0} sends Content-Length: 0 */
+    const char *ca_bundle; /* PEM file; NULL: the client's; valid until pb_http_close */
 } pb_http_attempt;
 
 typedef enum pb_http_verdict {

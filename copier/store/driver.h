@@ -7,7 +7,9 @@
 
 typedef struct pb_store_driver {
     const char *scheme; /* "s3" */
-    /* Fills config->settings. */
+    /* pb_store_locate; NULL: nothing to fill. */
+    int (*locate)(pb_location *location, pb_error *error);
+    /* Fills config->settings. The location was located. */
     int (*resolve)(pb_store_config *config, const pb_store_keys *keys, pb_error *error);
     void (*settings_free)(void *settings);
     /* Fills store->state and store->capabilities. */

@@ -105,9 +105,8 @@ static bool append_endpoint_path(pb_buffer *endpoint, pb_slice path)
     return true;
 }
 
-/* "[http[s]://]HOST[:PORT][/PATH][/]" into "scheme://host[:port][/path]": the host in lower case,
- * no default port. */
-static int parse_endpoint(const char *value, bool plain, char **ret_endpoint, pb_error *error)
+/* The host in lower case, no default port. */
+int pb_location_endpoint_parse(const char *value, bool plain, char **ret_endpoint, pb_error *error)
 {
     pb_slice rest = pb_slice_of(value), path, host, port = {NULL, 0};
     bool https = !plain;
@@ -181,9 +180,20 @@ typedef struct s3_query {
 static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb_location *location,
                            pb_error *error)
 {
-    static const char *const names[] = {"endpoint",   "region",           "profile",
-                                        "disableSSL", "s3ForcePathStyle", "requestPayer"};
-    enum { ENDPOINT, REGION, PROFILE, DISABLE_SSL, PATH_STYLE, REQUEST_PAYER, COUNT };
+    static const char *const names[] = {
+        "endpoint",         "region",       "profile",   "disableSSL",
+        "s3ForcePathStyle", "requestPayer", "anonymous", "awssdk"};
+    enum {
+        ENDPOINT,
+        REGION,
+        PROFILE,
+        DISABLE_SSL,
+        PATH_STYLE,
+        REQUEST_PAYER,
+        ANONYMOUS,
+        AWS_SDK,
+        COUNT
+    };
     unsigned which = 0;
     while (which < COUNT && !pb_slice_equal(name, pb_slice_of(names[which])))
         which++;
@@ -191,7 +201,8 @@ static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb
         pb_error_set(error, PB_ERROR_USAGE, "unknown parameter \"%.*s\"", PB_SLICE_FORMAT(name));
         return pb_error_hint(
             error,
-            "known are endpoint, region, profile, disableSSL, s3ForcePathStyle, requestPayer; %s",
+            "known are endpoint, region, profile, disableSSL, s3ForcePathStyle, requestPayer, "
+            "anonymous; %s",
             SECRET_HINT);
     }
     if (query->seen & 1u << which)
@@ -213,6 +224,12 @@ static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb
             return parse_bool(name, value, &location->requester_pays, error);
         location->requester_pays = true;
         return 0;
+    case ANONYMOUS:
+        return parse_bool(name, value, &location->anonymous, error);
+    case AWS_SDK: /* gocloud: which SDK it goes by */
+        return strcmp(value, "v1") == 0 || strcmp(value, "v2") == 0
+                   ? 0
+                   : pb_error_set(error, PB_ERROR_USAGE, "awssdk=: neither v1 nor v2");
     default:
         if (parse_bool(name, value, &truth, error))
             return -1;
@@ -239,7 +256,8 @@ static int parse_query(pb_slice rest, pb_location *location, pb_error *error)
         free(decoded);
     }
     if (!failed && query.endpoint)
-        failed = parse_endpoint(query.endpoint, query.plain, &location->endpoint, error);
+        failed =
+            pb_location_endpoint_parse(query.endpoint, query.plain, &location->endpoint, error);
     else if (!failed && query.plain)
         failed = pb_error_set(error, PB_ERROR_USAGE,
                               "disableSSL=true needs an endpoint: AWS is spoken to with TLS only");
@@ -396,6 +414,22 @@ void pb_location_free(pb_location *location)
     free(location->region);
     free(location->profile);
     memset(location, 0, sizeof *location);
+}
+
+static char *copy_text(const char *text)
+{
+    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
+}
+
+void pb_location_copy(const pb_location *location, pb_location *ret_copy)
+{
+    *ret_copy = *location;
+    ret_copy->text = copy_text(location->text);
+    ret_copy->bucket = copy_text(location->bucket);
+    ret_copy->prefix = copy_text(location->prefix);
+    ret_copy->endpoint = copy_text(location->endpoint);
+    ret_copy->region = copy_text(location->region);
+    ret_copy->profile = copy_text(location->profile);
 }
 
 static bool ends_with(pb_slice text, const char *end)

@@ -1,7 +1,8 @@
 /* copier/store/location.h - the URL that names a bucket: parsing and comparing. Pure, any thread.
  *
  *   s3://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT][/PATH]&region=R&profile=P
- *                         &disableSSL=true&s3ForcePathStyle=true|false&requestPayer=true]
+ *                         &disableSSL=true&s3ForcePathStyle=true|false&requestPayer=true
+ *                         &anonymous=true&awssdk=v1|v2]
  *   file:///ABSOLUTE/DIRECTORY     file://RELATIVE/DIRECTORY
  *
  * These are the forms of Pachyderm's STORAGE_URL (gocloud.dev/blob), so that it can be pasted. A
@@ -12,7 +13,8 @@
  * Paths and values are percent-decoded ('%' itself is %25, '?' %3F, '#' %23) and must be UTF-8; a
  * PREFIX has at most 512 bytes and is not normalised. A directory loses "//" and "."; ".." is
  * refused, and symbolic links are not looked at. disableSSL= needs an endpoint=. An endpoint's PATH
- * (of a gateway that serves more than S3) stands before the bucket in every request's path. */
+ * (of a gateway that serves more than S3) stands before the bucket in every request's path. awssdk=
+ * is checked and means nothing here. */
 #ifndef PB_COPIER_STORE_LOCATION_H
 #define PB_COPIER_STORE_LOCATION_H
 
@@ -31,12 +33,21 @@ typedef struct pb_location {
     char *profile;  /* NULL where not said */
     int path_style; /* 1, 0, or -1 where not said */
     bool requester_pays; /* whoever asks agrees to pay: x-amz-request-payer */
+    bool anonymous;      /* requests without a login are wanted */
+    /* Of AWS's hosts: from environment and profile, by pb_store_locate; never said in the URL. */
+    bool fips, dual_stack;
 } pb_location;
 
 /* Parses; fails with USAGE and a hint. *ret_location is filled on success only; free with
  * pb_location_free (zeroed ones allowed). */
 int pb_location_parse(const char *text, pb_location *ret_location, pb_error *error);
 void pb_location_free(pb_location *location);
+
+/* "[http[s]://]HOST[:PORT][/PATH][/]" into "scheme://host[:port][/path]" (the caller frees): what
+ * endpoint= takes. https where no scheme is said, http if `plain`. Fails with USAGE. */
+int pb_location_endpoint_parse(const char *value, bool plain, char **ret_endpoint, pb_error *error);
+/* A copy; free with pb_location_free. */
+void pb_location_copy(const pb_location *location, pb_location *ret_copy);
 
 /* The same place in a canonical text that names it in manifests ("s3://host:port/bucket/prefix/",
  * "file:///dir/"), without profile, region and options. The slashes of an endpoint's path are

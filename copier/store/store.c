@@ -25,27 +25,25 @@ static char *make_name(const char *role, const pb_location *location)
     return name.data;
 }
 
+int pb_store_locate(pb_location *location, pb_error *error)
+{
+    const pb_store_driver *driver = driver_of(location->kind);
+    return driver->locate ? driver->locate(location, error) : 0;
+}
+
 int pb_store_resolve(const pb_location *location, const pb_store_resolve_options *options,
                      pb_store_config **ret_config, pb_error *error)
 {
     pb_store_config *config = pb_allocate_zeroed(1, sizeof *config);
     config->driver = driver_of(location->kind);
-    config->location = (pb_location){
-        .kind = location->kind,
-        .text = duplicate(location->text),
-        .bucket = duplicate(location->bucket),
-        .prefix = duplicate(location->prefix),
-        .endpoint = duplicate(location->endpoint),
-        .region = duplicate(location->region),
-        .profile = duplicate(location->profile),
-        .path_style = location->path_style,
-        .requester_pays = location->requester_pays,
-    };
+    pb_location_copy(location, &config->location);
     config->options = *options;
     config->options.role = duplicate(options->role);
     config->options.keys = NULL;
+    config->options.ca_bundle = duplicate(options->ca_bundle);
     config->name = make_name(options->role, location);
-    if (config->driver->resolve(config, options->keys, error)) {
+    if (pb_store_locate(&config->location, error) ||
+        config->driver->resolve(config, options->keys, error)) {
         pb_error_context(error, "%s", config->name);
         pb_store_config_free(config);
         return -1;
@@ -62,6 +60,7 @@ void pb_store_config_free(pb_store_config *config)
         config->driver->settings_free(config->settings);
     pb_location_free(&config->location);
     free((char *)config->options.role);
+    free((char *)config->options.ca_bundle);
     free(config->name);
     free(config);
 }

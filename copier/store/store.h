@@ -24,8 +24,11 @@ typedef struct pb_store_config pb_store_config;
 typedef struct pb_store_resolve_options {
     const char *role;
     bool unsigned_payload; /* send UNSIGNED-PAYLOAD over plain HTTP too */
-    /* Keys that are known from elsewhere (read in pb_store_resolve alone); NULL for none. */
+    /* Keys that are known from elsewhere, and certificates to trust (a PEM file), both read in
+     * pb_store_resolve alone; NULL for none. */
     const struct pb_store_keys *keys;
+    const char *ca_bundle;
+    const pb_log *log; /* logins that could not be renewed; NULL for none; borrowed */
 } pb_store_resolve_options;
 
 typedef struct pb_store_keys {
@@ -33,15 +36,26 @@ typedef struct pb_store_keys {
     const char *session_token; /* NULL for none */
 } pb_store_keys;
 
-/* Finds credentials and region for a location (copied). S3, in order: profile= of the URL; the
- * role's environment; options->keys; AWS_ACCESS_KEY_ID...; the profile AWS_PROFILE or "default" of
- * AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE (~/.aws/...). None: requests go unsigned. File:
- * the directory must exist or be creatable (made on first write). Fails with USAGE. Free with
+/* Finds endpoint, login and region for a location (copied); blocks until the login is there.
+ * S3, in order: anonymous=true of the URL; profile= of the URL; the role's environment;
+ * options->keys; AWS_ACCESS_KEY_ID...; AWS_WEB_IDENTITY_TOKEN_FILE; the profile AWS_PROFILE,
+ * AWS_DEFAULT_PROFILE or "default" of AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE (~/.aws/...);
+ * AWS_CONTAINER_CREDENTIALS_*; the metadata server, where the store is AWS's or
+ * AWS_EC2_METADATA_SERVICE_ENDPOINT is set. Without any: USAGE, but for plain HTTP to a
+ * loopback address or a name under .test or .localhost (an emulator, a test server), where requests
+ * go unsigned. Logins that end are renewed by a
+ * thread of the config's (credentials/provider.h). File: the directory must exist or be creatable
+ * (made on first write). Fails with USAGE, and as logins fail (credentials/source.h). Free with
  * pb_store_config_free after all stores. */
 int pb_store_resolve(const pb_location *location, const pb_store_resolve_options *options,
                      pb_store_config **ret_config, pb_error *error);
 void pb_store_config_free(pb_store_config *config);
 const char *pb_store_config_name(const pb_store_config *config); /* as pb_store_name */
+
+/* Fills the endpoint of a location that names none, as the environment and the profile say it
+ * (AWS_ENDPOINT_URL_S3...), without any login: so that places can be compared before they are
+ * opened. What pb_store_resolve makes of its location. Reads files; fails with USAGE. */
+int pb_store_locate(pb_location *location, pb_error *error);
 
 /* Opens on a loop. `http` (borrowed) carries S3's requests and is shared by the loop's stores. */
 int pb_store_open(pb_store_config *config, uv_loop_t *loop, pb_http *http, pb_store **ret_store,
@@ -70,10 +84,12 @@ typedef struct pb_store_capabilities {
 } pb_store_capabilities;
 
 const pb_store_capabilities *pb_store_capabilities_of(const pb_store *store);
-/* True where `destination` can COPY from `source` by itself: same endpoint, same credentials. */
+/* True where `destination` can COPY from `source` by itself: same endpoint, same login (which may
+ * rotate: not its keys are compared, but where they come from). */
 bool pb_store_copies_from(const pb_store *destination, const pb_store *source);
 /* "source s3://bucket/prefix/" for messages; borrowed from the store. */
 const char *pb_store_name(const pb_store *store);
+/* As it was resolved: with the endpoint that environment or profile say. */
 const pb_location *pb_store_location(const pb_store *store);
 const pb_store_config *pb_store_config_of(const pb_store *store);
 

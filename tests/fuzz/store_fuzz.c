@@ -3,7 +3,6 @@
 #include "base/codec.h"
 #include "copier/store/etag.h"
 #include "copier/store/location.h"
-#include "copier/store/s3/credentials.h"
 #include "copier/store/s3/response.h"
 #include "tests/support/both_list_readers.h"
 #include <stdio.h>

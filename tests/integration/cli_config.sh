@@ -4,6 +4,8 @@
 set -euo pipefail
 
 pbcopy=${PBCOPY:?} source_dir=${SOURCE_DIR:?}
+# shellcheck source=../support/no_clouds.sh
+. "$(dirname "$0")/../support/no_clouds.sh"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 command -v jq >/dev/null || {

@@ -3,6 +3,8 @@
 set -euo pipefail
 
 pbcopy=${PBCOPY:?} origin=${ORIGIN:?}
+# shellcheck source=../support/no_clouds.sh
+. "$(dirname "$0")/../support/no_clouds.sh"
 scratch=$(mktemp -d)
 server=
 clean_up() {
@@ -16,7 +18,7 @@ command -v jq >/dev/null && command -v curl >/dev/null || {
     exit 77
 }
 
-unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN http_proxy all_proxy
+unset http_proxy all_proxy
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 : >"$scratch/out"
 : >"$scratch/err"

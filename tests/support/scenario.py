@@ -24,6 +24,7 @@ import unittest
 import urllib.parse
 import urllib.request
 
+import no_clouds
 
 
 def unavailable(reason):
@@ -161,6 +162,10 @@ class Origin:
         """Replaces the fault plan; without lines all faults end."""
         self._put("/?origin-faults", "".join(line + "\n" for line in lines).encode())
 
+    def set_keys(self, *lines):
+        """Replaces the keys that are accepted beside the origin's own: "ACCESS_KEY SECRET_KEY [TOKEN [UNTIL_MS]]"."""
+        self._put("/?origin-keys", "".join(line + "\n" for line in lines).encode())
+
     def requests(self):
         """(method, key or "" , query, status) of every request so far; the log must be on. Keys are
         percent-decoded and begin behind the bucket."""
@@ -269,8 +274,9 @@ class Run:
 
 
 def environment(home, **more):
-    """Of a run: nothing of the caller's but the path; the credentials of every origin."""
+    """Of a run: nothing of the caller's but the path; clouds switched off; the credentials of every origin."""
     result = {
+        **no_clouds.VARIABLES,
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": home,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -78,20 +78,26 @@ static int64_t until_due_ms(const pb_provider *provider, int64_t fetched_ms)
     return left < 0 ? 0 : left;
 }
 
+/* A store that refuses each new value must not make us ask for them without pause. */
+static int64_t until_allowed_ms(int64_t fetched_ms)
+{
+    int64_t left = fetched_ms + DUE_MS_MIN - pb_clock_utc_ms();
+    return left < 0 ? 0 : left > DUE_MS_MIN ? DUE_MS_MIN : left; /* clocks are set */
+}
+
 static void *refresh(void *context)
 {
     pb_provider *provider = context;
     int64_t fetched_ms = pb_clock_utc_ms(), failed_wait_ms = 0;
     pthread_mutex_lock(&provider->lock);
     while (!provider->closing) {
-        if (failed_wait_ms) {
-            wait_for(provider, failed_wait_ms);
-        } else if (!provider->wanted) {
-            int64_t left_ms = until_due_ms(provider, fetched_ms);
-            if (left_ms) {
-                wait_for(provider, left_ms);
+        int64_t left_ms = failed_wait_ms     ? failed_wait_ms
+                          : provider->wanted ? until_allowed_ms(fetched_ms)
+                                             : until_due_ms(provider, fetched_ms);
+        if (left_ms) {
+            wait_for(provider, left_ms);
+            if (!failed_wait_ms) /* the value may be wanted now */
                 continue;
-            }
         }
         if (provider->closing)
             break;

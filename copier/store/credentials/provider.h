@@ -23,9 +23,9 @@ void pb_provider_close(pb_provider *provider);
 unsigned pb_provider_number(const pb_provider *provider);
 /* Copies the newest value and its number; the caller clears the value. Any thread. */
 void pb_provider_take(pb_provider *provider, pb_credential *ret_credential, unsigned *ret_number);
-/* An answer says that the value of this number has ended: the next is fetched at once, unless a
- * newer one is there or under way. True where a newer one can come: the request is worth another
- * try. Any thread; does not wait. */
+/* An answer says that the value of this number has ended: the next is fetched at once (but a second
+ * after the last one at the earliest), unless a newer one is there or under way. True where a newer
+ * one can come: the request is worth another try. Any thread; does not wait. */
 bool pb_provider_has_ended(pb_provider *provider, unsigned number);
 
 /* When a value fetched at `now_ms` is fetched anew: a third of its life before its end, at most

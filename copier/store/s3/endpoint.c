@@ -13,11 +13,10 @@ static bool ends_with(pb_slice text, pb_slice end)
            memcmp(text.data + text.size - end.size, end.data, end.size) == 0;
 }
 
-static bool is_aws(const pb_location *location)
+bool pb_s3_endpoint_is_aws(const char *endpoint)
 {
-    return !location->endpoint ||
-           ends_with(pb_slice_of(location->endpoint), PB_SLICE_LITERAL(".amazonaws.com")) ||
-           ends_with(pb_slice_of(location->endpoint), PB_SLICE_LITERAL(".amazonaws.com.cn"));
+    return !endpoint || ends_with(pb_slice_of(endpoint), PB_SLICE_LITERAL(".amazonaws.com")) ||
+           ends_with(pb_slice_of(endpoint), PB_SLICE_LITERAL(".amazonaws.com.cn"));
 }
 
 static bool is_dns_label(const char *bucket)
@@ -78,9 +77,9 @@ void pb_s3_endpoint_make(const pb_location *location, const char *region,
                          pb_s3_endpoint *ret_endpoint)
 {
     pb_slice before = path_of_endpoint(location);
-    bool path_style = location->path_style >= 0
-                          ? location->path_style
-                          : !is_aws(location) || !is_dns_label(location->bucket);
+    bool path_style = location->path_style >= 0 ? location->path_style
+                                                : !pb_s3_endpoint_is_aws(location->endpoint) ||
+                                                      !is_dns_label(location->bucket);
     path_style = path_style || before.size;
     const char *in_host = path_style ? "" : location->bucket, *dot = path_style ? "" : ".";
     pb_buffer base_url = {0};
@@ -89,8 +88,10 @@ void pb_s3_endpoint_make(const pb_location *location, const char *region,
         pb_buffer_append(&base_url, location->endpoint, (size_t)(host - location->endpoint));
         pb_buffer_append_format(&base_url, "%s%s%.*s", in_host, dot, (int)strcspn(host, "/"), host);
     } else {
-        pb_buffer_append_format(&base_url, "https://%s%ss3.%s.amazonaws.com%s", in_host, dot,
-                                region, strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+        pb_buffer_append_format(&base_url, "https://%s%ss3%s%s.%s.amazonaws.com%s", in_host, dot,
+                                location->fips ? "-fips" : "",
+                                location->dual_stack ? ".dualstack" : "", region,
+                                strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
     }
     fill(location, base_url.data, pb_duplicate(pb_slice_of(region)), path_style, before,
          ret_endpoint);

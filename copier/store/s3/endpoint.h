@@ -5,7 +5,8 @@
  * endpoint of its URL. The bucket stands in the host where the store is AWS and the bucket's name
  * fits a DNS label (TLS certificates cover one level), else in the path; s3ForcePathStyle=
  * overrules both. Behind an endpoint with a path it stands in the path, after that one, which a
- * copy source lacks. Source:
+ * copy source lacks. FIPS and dual stack are other hosts of AWS ("s3-fips.dualstack.REGION").
+ * Source:
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
  */
 #ifndef PB_COPIER_STORE_S3_ENDPOINT_H
@@ -39,6 +40,9 @@ void pb_s3_endpoint_free(pb_s3_endpoint *endpoint);
  * `from` is https. Every byte of `to` is distrusted. */
 bool pb_s3_endpoint_redirect(const pb_s3_endpoint *from, const pb_location *location, pb_slice to,
                              pb_s3_endpoint *ret_endpoint);
+
+/* True for NULL and for the hosts of AWS. */
+bool pb_s3_endpoint_is_aws(const char *endpoint);
 
 /* True for text that can stand in a host name and in a signature's scope: letters, digits, '-',
  * '_', at most 64. */

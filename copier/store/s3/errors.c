@@ -42,6 +42,7 @@ static const code_class codes[] = {
     {"InvalidAccessKeyId", {PB_ERROR_REFUSED, false, HINT_KEY}},
     {"InvalidSecurity", {PB_ERROR_REFUSED, false, HINT_KEY}},
     {"ExpiredToken", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
+    {"ExpiredTokenException", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
     {"InvalidToken", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
     {"TokenRefreshRequired", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
     {"RequestTimeTooSkewed", {PB_ERROR_REFUSED, false, PB_HINT_CLOCK}},

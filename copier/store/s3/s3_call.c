@@ -41,11 +41,12 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
     pb_s3_answer_restart(&self->answer);
     self->endpoint = self->redirected ? &self->redirects[self->moves - 1] : s3_endpoint_of(s3);
 
-    const pb_s3_credentials *credentials = &s3->settings->credentials;
+    pb_s3_login_renew(&s3->login);
+    self->login_number = s3->login.number;
     pb_s3_request_frame frame = {
         .endpoint = self->endpoint,
-        .signer = s3->signer,
-        .session_token = pb_slice_of(credentials->session_token),
+        .signer = s3->login.signer,
+        .session_token = pb_slice_of(s3->login.value.session_token),
         .unsigned_payload = call->caller->store->config->options.unsigned_payload,
         .requester_pays = pays(call),
         .content_md5 = atomic_load_explicit(&s3->settings->wants_md5, memory_order_relaxed),
@@ -56,6 +57,7 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
         const s3_store *source = asked->source->state;
         frame.source_path = pb_slice_of(s3_endpoint_of(source)->full_path);
     }
+    attempt->ca_bundle = s3->settings->ca_bundle;
     return pb_s3_request_build(&self->built, asked, &frame, attempt, error);
 }
 
@@ -92,19 +94,6 @@ static int begin_object(pb_call *call, pb_error *error)
 
 /* ---- what it means ---- */
 
-/* A hostile store might send back what it was sent. */
-static bool holds_secret(const s3_store *s3, pb_slice text)
-{
-    const char *secrets[] = {s3->settings->credentials.secret_access_key,
-                             s3->settings->credentials.session_token,
-                             s3->signer ? pb_s3_signer_last(s3->signer) : NULL};
-    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-        if (secrets[i] && secrets[i][0] && text.size &&
-            memmem(text.data, text.size, secrets[i], strlen(secrets[i])))
-            return true;
-    return false;
-}
-
 static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document)
 {
     pb_buffer what = {0};
@@ -120,7 +109,7 @@ static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document
     };
     if (!failure.request_id.size)
         failure.request_id = pb_slice_of(self->answer.request_id);
-    if (holds_secret(store_of(&self->call), failure.message))
+    if (pb_s3_login_is_in(&store_of(&self->call)->login, failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
     pb_failure_class class = pb_s3_classify(self->call.http.status, document->code);
     if (!pays(&self->call))
@@ -205,12 +194,15 @@ static pb_http_verdict judge_failure(s3_call *self, const pb_s3_document *docume
     pb_failure_class class = fill_error(self, document);
     bool puts = self->call.asked->operation == PB_STORE_PUT ||
                 self->call.asked->operation == PB_STORE_MULTIPART_PUT;
+    s3_store *s3 = store_of(&self->call);
     if (puts && !self->built.md5_made &&
         pb_s3_wants_md5(status, document->code, document->message)) {
-        atomic_store_explicit(&store_of(&self->call)->settings->wants_md5, true,
-                              memory_order_relaxed);
+        atomic_store_explicit(&s3->settings->wants_md5, true, memory_order_relaxed);
         return PB_HTTP_AGAIN;
     }
+    if (pb_s3_login_has_ended(&s3->login, self->login_number, status, document->code,
+                              pb_clock_utc_ms()))
+        return PB_HTTP_RETRY;
     if (pb_s3_says_elsewhere(status, document->code)) {
         pb_slice region = region_named(self, document);
         if (region.size && !pb_slice_equal(region, pb_slice_of(self->endpoint->region)))

@@ -5,7 +5,7 @@
 
 #include "copier/store/call.h"
 #include "copier/store/s3/answer.h"
-#include "copier/store/s3/credentials.h"
+#include "copier/store/s3/login.h"
 #include "copier/store/s3/request.h"
 #include "copier/store/s3/response.h"
 #include <stdatomic.h>
@@ -18,7 +18,9 @@ enum {
 /* config->settings. Read-only while stores are open, but for what is learned: the region by a
  * CHECK, the rest by any loop. */
 typedef struct s3_settings {
-    pb_s3_credentials credentials;
+    pb_provider *provider; /* of the login; all loops' */
+    char *login_identity;  /* what stays the same when its keys rotate (aws_login.h) */
+    char *ca_bundle;       /* NULL: the client's */
     char *region;
     atomic_bool wants_md5; /* PUTs go with Content-MD5 */
 } s3_settings;
@@ -27,7 +29,7 @@ typedef struct s3_settings {
 typedef struct s3_store {
     pb_caller caller;
     s3_settings *settings;
-    pb_s3_signer *signer; /* NULL: unsigned */
+    pb_s3_login login;
     pb_s3_parser *parser;
     /* The last is the one in use; attempts in flight still point into those before. */
     pb_s3_endpoint endpoints[1 + S3_ADOPTIONS_MAX];
@@ -45,6 +47,7 @@ typedef struct s3_call {
     pb_s3_answer answer;
     pb_buffer upload_id;
     const pb_s3_endpoint *endpoint; /* of this attempt */
+    unsigned login_number;          /* likewise */
     pb_s3_endpoint redirects[S3_MOVES_MAX];
     bool redirected; /* the last of redirects is in use */
     unsigned moves;

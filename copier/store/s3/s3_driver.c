@@ -1,43 +1,61 @@
 /* The S3 driver: its settings and its stores. */
 #include "copier/store/s3/s3_call.h"
 
+#include "copier/store/credentials/aws_login.h"
 #include <stdlib.h>
 
 /* ---- settings ---- */
 
-static const char *process_environment(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
 static void s3_settings_free(void *memory)
 {
     s3_settings *settings = memory;
-    pb_s3_credentials_free(&settings->credentials);
+    pb_provider_close(settings->provider);
+    free(settings->login_identity);
+    free(settings->ca_bundle);
     free(settings->region);
     free(settings);
+}
+
+static int s3_locate(pb_location *location, pb_error *error)
+{
+    return pb_aws_locate(location, &pb_environment_of_process, error);
 }
 
 static int s3_resolve(pb_store_config *config, const pb_store_keys *keys, pb_error *error)
 {
     const pb_location *location = &config->location;
+    const pb_aws_login_options options = {
+        .role = config->options.role,
+        .keys = keys,
+        .ca_bundle = config->options.ca_bundle,
+        .environment = &pb_environment_of_process,
+        .log = config->options.log,
+    };
+    pb_aws_login login;
+    if (pb_aws_login_find(location, &options, &login, error))
+        return -1;
     s3_settings *settings = pb_allocate_zeroed(1, sizeof *settings);
-    if (pb_s3_credentials_find(config->options.role, keys, location->profile, process_environment,
-                               NULL, &settings->credentials, error)) {
+    pb_credential_source *source = login.source;
+    login.source = NULL; /* the provider takes it */
+    if (pb_provider_open(source, config->options.log, &settings->provider, error)) {
+        pb_aws_login_free(&login);
         free(settings);
         return -1;
     }
+    settings->login_identity = login.identity;
+    settings->ca_bundle = login.ca_bundle;
+    login.identity = login.ca_bundle = NULL;
     pb_slice region = {NULL, 0};
     if (location->endpoint)
         region = pb_s3_region_of_host(pb_slice_of(strstr(location->endpoint, "://") + 3));
     if (location->region)
         region = pb_slice_of(location->region);
-    else if (!region.size && settings->credentials.region)
-        region = pb_slice_of(settings->credentials.region);
+    else if (!region.size && login.region)
+        region = pb_slice_of(login.region);
     else if (!region.size)
         region = PB_SLICE_LITERAL(PB_S3_REGION_DEFAULT);
     settings->region = pb_duplicate(region);
+    pb_aws_login_free(&login);
     config->settings = settings;
     return 0;
 }
@@ -48,14 +66,11 @@ static int s3_open(pb_store *store, pb_error *error)
 {
     (void)error;
     s3_settings *settings = store->config->settings;
-    const pb_s3_credentials *credentials = &settings->credentials;
     s3_store *s3 = pb_allocate_zeroed(1, sizeof *s3);
     s3->caller = (pb_caller){.store = store, .dialect = &s3_call_dialect};
     s3->settings = settings;
     s3->parser = pb_s3_parser_new();
-    if (credentials->access_key_id)
-        s3->signer =
-            pb_s3_signer_new(credentials->access_key_id, credentials->secret_access_key, "s3");
+    pb_s3_login_open(&s3->login, settings->provider);
     pb_s3_endpoint_make(&store->config->location, settings->region, &s3->endpoints[0]);
     s3->endpoint_count = 1;
     s3_endpoint_changed(s3);
@@ -91,7 +106,7 @@ static void s3_close(pb_store *store)
     for (unsigned i = 0; i < s3->endpoint_count; i++)
         pb_s3_endpoint_free(&s3->endpoints[i]);
     pb_s3_parser_free(s3->parser);
-    pb_s3_signer_free(s3->signer);
+    pb_s3_login_close(&s3->login);
     free(s3);
 }
 
@@ -104,12 +119,12 @@ static bool s3_copies_from(const pb_store *destination, const pb_store *source)
 {
     const s3_store *to = destination->state, *from = source->state;
     return same_text(destination->config->location.endpoint, source->config->location.endpoint) &&
-           same_text(to->settings->credentials.access_key_id,
-                     from->settings->credentials.access_key_id);
+           same_text(to->settings->login_identity, from->settings->login_identity);
 }
 
 const pb_store_driver pb_store_s3_driver = {
     .scheme = "s3",
+    .locate = s3_locate,
     .resolve = s3_resolve,
     .settings_free = s3_settings_free,
     .open = s3_open,

@@ -37,6 +37,7 @@ struct pb_store {
 };
 
 extern const pb_store_driver pb_store_s3_driver;
+extern const pb_store_driver pb_store_gcs_driver;
 extern const pb_store_driver pb_store_file_driver;
 
 #endif

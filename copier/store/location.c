@@ -171,14 +171,14 @@ static int take_name(pb_slice name, const char *value, const char *punctuation, 
 }
 
 /* The parameters as they were said; what they mean together is told once all are known. */
-typedef struct s3_query {
+typedef struct url_query {
     char *endpoint;
     bool plain;
     unsigned seen;
-} s3_query;
+} url_query;
 
-static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb_location *location,
-                           pb_error *error)
+static int parse_s3_parameter(pb_slice name, const char *value, url_query *query,
+                              pb_location *location, pb_error *error)
 {
     static const char *const names[] = {
         "endpoint",         "region",       "profile",   "disableSSL",
@@ -238,9 +238,39 @@ static int parse_parameter(pb_slice name, const char *value, s3_query *query, pb
     }
 }
 
-static int parse_query(pb_slice rest, pb_location *location, pb_error *error)
+static int parse_gcs_parameter(pb_slice name, const char *value, url_query *query,
+                               pb_location *location, pb_error *error)
 {
-    s3_query query = {0};
+    static const char *const names[] = {"endpoint", "anonymous", "userProject"};
+    enum { ENDPOINT, ANONYMOUS, USER_PROJECT, COUNT };
+    unsigned which = 0;
+    while (which < COUNT && !pb_slice_equal(name, pb_slice_of(names[which])))
+        which++;
+    if (which == COUNT) {
+        pb_error_set(error, PB_ERROR_USAGE, "unknown parameter \"%.*s\"", PB_SLICE_FORMAT(name));
+        return pb_error_hint(error, "known are endpoint, anonymous, userProject; %s", SECRET_HINT);
+    }
+    if (query->seen & 1u << which)
+        return pb_error_set(error, PB_ERROR_USAGE, "%s= is said twice", names[which]);
+    query->seen |= 1u << which;
+    switch (which) {
+    case ENDPOINT:
+        query->endpoint = pb_duplicate(pb_slice_of(value));
+        return 0;
+    case ANONYMOUS:
+        return parse_bool(name, value, &location->anonymous, error);
+    default:
+        return take_name(name, value, "-.:", &location->user_project, error);
+    }
+}
+
+/* Gives each parameter to `take_parameter`, decoded. */
+static int parse_parameters(pb_slice rest,
+                            int (*take_parameter)(pb_slice name, const char *value,
+                                                  url_query *query, pb_location *location,
+                                                  pb_error *error),
+                            url_query *query, pb_location *location, pb_error *error)
+{
     int failed = 0;
     while (rest.size && !failed) {
         pb_slice name = rest, after, value;
@@ -250,11 +280,28 @@ static int parse_query(pb_slice rest, pb_location *location, pb_error *error)
             continue;
         cut(&name, '=', &value);
         char *decoded = decode(value, true);
-        failed = decoded ? parse_parameter(name, decoded, &query, location, error)
+        failed = decoded ? take_parameter(name, decoded, query, location, error)
                          : pb_error_set(error, PB_ERROR_USAGE, "%.*s=: a broken %% escape",
                                         PB_SLICE_FORMAT(name));
         free(decoded);
     }
+    return failed;
+}
+
+static int parse_gcs_query(pb_slice rest, pb_location *location, pb_error *error)
+{
+    url_query query = {0};
+    int failed = parse_parameters(rest, parse_gcs_parameter, &query, location, error);
+    if (!failed && query.endpoint)
+        failed = pb_location_endpoint_parse(query.endpoint, false, &location->endpoint, error);
+    free(query.endpoint);
+    return failed;
+}
+
+static int parse_s3_query(pb_slice rest, pb_location *location, pb_error *error)
+{
+    url_query query = {0};
+    int failed = parse_parameters(rest, parse_s3_parameter, &query, location, error);
     if (!failed && query.endpoint)
         failed =
             pb_location_endpoint_parse(query.endpoint, query.plain, &location->endpoint, error);
@@ -270,17 +317,17 @@ static int parse_query(pb_slice rest, pb_location *location, pb_error *error)
     return failed;
 }
 
-static int parse_s3(pb_slice rest, pb_location *location, pb_error *error)
+/* BUCKET[/PREFIX] */
+static int parse_bucket(pb_slice rest, pb_location *location, pb_error *error)
 {
-    pb_slice query, path;
-    cut(&rest, '?', &query);
+    pb_slice path;
     bool has_path = cut(&rest, '/', &path);
     pb_slice bucket = rest;
     if (!bucket.size)
         return pb_error_set(error, PB_ERROR_USAGE, "no bucket");
     if (memchr(bucket.data, ':', bucket.size)) {
         pb_error_set(error, PB_ERROR_USAGE, "a bucket's name holds no ':'");
-        return pb_error_hint(error, "the endpoint is a parameter: s3://BUCKET?endpoint=HOST:PORT");
+        return pb_error_hint(error, "the endpoint is a parameter: ?endpoint=HOST:PORT");
     }
     if (bucket.size > BUCKET_BYTES_MAX || !consists_of(bucket, ".-_") || bucket.data[0] == '.')
         return pb_error_set(error, PB_ERROR_USAGE, "not a bucket's name: \"%.*s\"",
@@ -302,7 +349,21 @@ static int parse_s3(pb_slice rest, pb_location *location, pb_error *error)
     if (folder.size > PREFIX_BYTES_MAX)
         return pb_error_set(error, PB_ERROR_USAGE, "the prefix is longer than %d bytes",
                             (int)PREFIX_BYTES_MAX);
-    return parse_query(query, location, error);
+    return 0;
+}
+
+static int parse_s3(pb_slice rest, pb_location *location, pb_error *error)
+{
+    pb_slice query;
+    cut(&rest, '?', &query);
+    return parse_bucket(rest, location, error) ? -1 : parse_s3_query(query, location, error);
+}
+
+static int parse_gcs(pb_slice rest, pb_location *location, pb_error *error)
+{
+    pb_slice query;
+    cut(&rest, '?', &query);
+    return parse_bucket(rest, location, error) ? -1 : parse_gcs_query(query, location, error);
 }
 
 /* Appends the segments of a path, without "//" and "."; ".." is refused, since what it means
@@ -371,6 +432,12 @@ static int parse(pb_slice text, pb_location *location, pb_error *error)
         location->kind = PB_STORE_S3;
         return parse_s3(rest, location, error);
     }
+    if (take(&rest, "gs://") || take(&rest, "gcs://")) {
+        location->kind = PB_STORE_GCS;
+        return parse_gcs(rest, location, error);
+    }
+    if (take(&rest, "azblob://"))
+        return pb_error_set(error, PB_ERROR_USAGE, "Azure is not supported");
     pb_error_set(error, PB_ERROR_USAGE, "not a URL of a store");
     return pb_error_hint(error, "%s", FORMS);
 }
@@ -413,6 +480,7 @@ void pb_location_free(pb_location *location)
     free(location->endpoint);
     free(location->region);
     free(location->profile);
+    free(location->user_project);
     memset(location, 0, sizeof *location);
 }
 
@@ -430,6 +498,7 @@ void pb_location_copy(const pb_location *location, pb_location *ret_copy)
     ret_copy->endpoint = copy_text(location->endpoint);
     ret_copy->region = copy_text(location->region);
     ret_copy->profile = copy_text(location->profile);
+    ret_copy->user_project = copy_text(location->user_project);
 }
 
 static bool ends_with(pb_slice text, const char *end)
@@ -442,7 +511,8 @@ static bool ends_with(pb_slice text, const char *end)
  * China's apart; the scheme tells no places apart. */
 static pb_slice identity_host(const pb_location *location)
 {
-    pb_slice host = PB_SLICE_LITERAL("s3.amazonaws.com");
+    pb_slice host = location->kind == PB_STORE_GCS ? PB_SLICE_LITERAL("storage.googleapis.com")
+                                                   : PB_SLICE_LITERAL("s3.amazonaws.com");
     if (location->endpoint) {
         host = pb_slice_of(strstr(location->endpoint, "://") + 3);
         if (ends_with(host, ".amazonaws.com"))
@@ -473,7 +543,7 @@ char *pb_location_identity(const pb_location *location)
         pb_buffer_append_text(&identity, "file://");
         pb_percent_encode(&identity, pb_slice_of(location->bucket), true);
     } else {
-        pb_buffer_append_text(&identity, "s3://");
+        pb_buffer_append_text(&identity, location->kind == PB_STORE_GCS ? "gs://" : "s3://");
         append_identity_host(&identity, identity_host(location));
         pb_buffer_append_char(&identity, '/');
         pb_buffer_append_text(&identity, location->bucket);
@@ -486,11 +556,17 @@ char *pb_location_identity(const pb_location *location)
 bool pb_location_overlaps(const pb_location *a, const pb_location *b)
 {
     /* Identities end in '/' and encode byte by byte, so one place inside another begins with it. */
-    char *first = pb_location_identity(a), *second = pb_location_identity(b);
+    char *first_identity = pb_location_identity(a), *second_identity = pb_location_identity(b);
+    const char *first = first_identity, *second = second_identity;
+    if (a->kind != PB_STORE_FILE && b->kind != PB_STORE_FILE) {
+        /* Google's buckets have two dialects behind one host. */
+        first = strstr(first, "://");
+        second = strstr(second, "://");
+    }
     size_t first_size = strlen(first), second_size = strlen(second);
     bool overlaps = memcmp(first, second, first_size < second_size ? first_size : second_size) == 0;
-    free(first);
-    free(second);
+    free(first_identity);
+    free(second_identity);
     return overlaps;
 }
 

@@ -3,6 +3,7 @@
  *   s3://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT][/PATH]&region=R&profile=P
  *                         &disableSSL=true&s3ForcePathStyle=true|false&requestPayer=true
  *                         &anonymous=true&awssdk=v1|v2]
+ *   gs://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT]&anonymous=true&userProject=PROJECT]
  *   file:///ABSOLUTE/DIRECTORY     file://RELATIVE/DIRECTORY
  *
  * These are the forms of Pachyderm's STORAGE_URL (gocloud.dev/blob), so that it can be pasted. A
@@ -21,17 +22,18 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-typedef enum pb_store_kind { PB_STORE_S3, PB_STORE_FILE } pb_store_kind;
+typedef enum pb_store_kind { PB_STORE_S3, PB_STORE_GCS, PB_STORE_FILE } pb_store_kind;
 
 typedef struct pb_location {
     pb_store_kind kind;
-    char *text;     /* as given */
-    char *bucket;   /* S3: the bucket. File: the absolute directory, no trailing slash */
-    char *prefix;   /* "" or "a/b/"; always "" for file */
-    char *endpoint; /* "https://host:port[/path]", no trailing slash; NULL for AWS, by region */
-    char *region;   /* NULL where not said */
-    char *profile;  /* NULL where not said */
-    int path_style; /* 1, 0, or -1 where not said */
+    char *text;         /* as given */
+    char *bucket;       /* The bucket. File: the absolute directory, no trailing slash */
+    char *prefix;       /* "" or "a/b/"; always "" for file */
+    char *endpoint;     /* "https://host:port[/path]", no trailing slash; NULL for AWS, by region */
+    char *region;       /* NULL where not said */
+    char *profile;      /* NULL where not said */
+    char *user_project; /* Google: who pays for the requests; NULL for the bucket's owner */
+    int path_style;     /* 1, 0, or -1 where not said */
     bool requester_pays; /* whoever asks agrees to pay: x-amz-request-payer */
     bool anonymous;      /* requests without a login are wanted */
     /* Of AWS's hosts: from environment and profile, by pb_store_locate; never said in the URL. */

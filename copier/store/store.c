@@ -4,7 +4,9 @@
 
 static const pb_store_driver *driver_of(pb_store_kind kind)
 {
-    return kind == PB_STORE_S3 ? &pb_store_s3_driver : &pb_store_file_driver;
+    return kind == PB_STORE_S3    ? &pb_store_s3_driver
+           : kind == PB_STORE_GCS ? &pb_store_gcs_driver
+                                  : &pb_store_file_driver;
 }
 
 static char *duplicate(const char *text)
@@ -18,8 +20,9 @@ static char *make_name(const char *role, const pb_location *location)
     pb_buffer name = {0};
     if (role)
         pb_buffer_append_format(&name, "%s ", role);
-    if (location->kind == PB_STORE_S3)
-        pb_buffer_append_format(&name, "s3://%s/%s", location->bucket, location->prefix);
+    if (location->kind != PB_STORE_FILE)
+        pb_buffer_append_format(&name, "%s://%s/%s", driver_of(location->kind)->scheme,
+                                location->bucket, location->prefix);
     else
         pb_buffer_append_format(&name, "file://%s/", location->bucket);
     return name.data;

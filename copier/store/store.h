@@ -1,4 +1,4 @@
-/* copier/store/store.h - the object-store contract. One driver each: s3/, file/.
+/* copier/store/store.h - the object-store contract. One driver each: s3/, gcs/, file/.
  *
  * A request names an operation; the driver carries it out on the loop and calls `done` exactly
  * once, never inside pb_store_submit. Retries of what may pass live below; an error seen here is
@@ -33,7 +33,8 @@ typedef struct pb_store_resolve_options {
 
 typedef struct pb_store_keys {
     const char *access_key_id, *secret_access_key;
-    const char *session_token; /* NULL for none */
+    const char *session_token;     /* NULL for none */
+    const char *google_credential; /* JSON of a credential file, for gs://; NULL for none */
 } pb_store_keys;
 
 /* Finds endpoint, login and region for a location (copied); blocks until the login is there.

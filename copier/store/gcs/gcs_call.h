@@ -10,8 +10,9 @@
 
 /* config->settings. Read-only while stores are open. */
 typedef struct gcs_settings {
-    char *base_url;
+    const char *base_url; /* the location's, or Google's own */
     pb_provider *login;
+    char *login_name; /* what stays the same when its token rotates */
 } gcs_settings;
 
 /* store->state */

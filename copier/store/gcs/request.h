@@ -12,6 +12,7 @@
 
 enum {
     PB_GCS_NAME_BYTES_MAX = 1024,
+    PB_GCS_PARTS_MAX = 10000,        /* ours, as on S3: chunks have no numbers */
     PB_GCS_CHUNK_BYTES = 256 * 1024, /* chunks of an upload are multiples of it, but the last */
 };
 

@@ -42,16 +42,27 @@ bool pb_origin_mime_boundary(pb_slice content_type, const char *type, pb_slice *
     return false;
 }
 
+/* Whether a delimiter that was found is one: its line ends there, but for blanks, or is the last.
+ */
+static bool ends_line(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    return at == end || *at == '\r' || *at == '\n' || (end - at >= 2 && memcmp(at, "--", 2) == 0);
+}
+
 /* Where a line begins that is "--BOUNDARY"; NULL where none does. */
 static const char *find_delimiter(pb_slice text, pb_slice boundary)
 {
     char mark[80] = "--";
+    size_t size = boundary.size + 2;
     memcpy(mark + 2, boundary.data, boundary.size);
     pb_slice rest = text;
     for (;;) {
-        const char *found =
-            rest.size > 0 ? memmem(rest.data, rest.size, mark, boundary.size + 2) : NULL;
-        if (!found || found == text.data || found[-1] == '\n') {
+        const char *found = rest.size > 0 ? memmem(rest.data, rest.size, mark, size) : NULL;
+        if (!found || ((found == text.data || found[-1] == '\n') &&
+                       ends_line(found + size, text.data + text.size))) {
             return found;
         }
         rest = (pb_slice){found + 1, rest.size - (size_t)(found + 1 - rest.data)};

@@ -308,8 +308,8 @@ void pb_origin_bucket_put(pb_origin_bucket *bucket, pb_origin_object *object)
     bucket->object_bytes += object->size;
     uint64_t base = (uint64_t)object->modified_ms * 1000;
     uint64_t next = base > bucket->last_generation ? base : bucket->last_generation + 1;
-    /* A clock that went back an hour and more is believed. */
-    object->generation_offset = next - base <= UINT32_MAX ? (uint32_t)(next - base) : 0;
+    /* A clock that went back further is believed. */
+    object->generation_offset = (uint16_t)(next - base <= UINT16_MAX ? next - base : 0);
     bucket->last_generation = next;
     if (equal) {
         bucket->object_bytes -= bottom->objects[place]->size;

@@ -27,12 +27,12 @@ typedef struct pb_origin_object {
         uint64_t synthetic_index;   /* where is_synthetic: no content is kept */
     };
     pb_origin_attributes *attributes; /* held; NULL where there are none */
-    uint64_t size;
+    uint64_t size : 48;
+    uint64_t generation_offset : 16; /* set when it is put: see pb_origin_object_generation */
     int64_t modified_ms;
-    uint8_t md5[PB_MD5_BYTES];  /* of the ETag */
-    uint32_t generation_offset; /* set when it is put: see pb_origin_object_generation */
-    uint32_t crc32c;            /* where is_crc32c_known */
-    uint16_t etag_parts;        /* the N of "-N", 0 without */
+    uint8_t md5[PB_MD5_BYTES]; /* of the ETag */
+    uint32_t crc32c;           /* where is_crc32c_known */
+    uint16_t etag_parts;       /* the N of "-N", 0 without */
     uint16_t key_size;
     bool is_synthetic : 1;
     bool is_crc32c_known : 1;

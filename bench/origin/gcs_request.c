@@ -37,6 +37,11 @@ static const char *const parameters_of[PB_ORIGIN_OPERATION_COUNT] = {
 };
 
 static const char common_parameters[] = "alt fields key prettyPrint quotaUser userIp userProject ";
+/* Google's, but nothing here does what they say. */
+static const char unserved_parameters[] =
+    "copySourceAcl destinationKmsKeyName destinationPredefinedAcl dropContextGroups "
+    "enableObjectRetention filter includeFoldersAsPrefixes kmsKeyName matchGlob predefinedAcl "
+    "predefinedDefaultObjectAcl restoreToken softDeleted ";
 static const char number_parameters[] =
     CONDITIONS "ifSourceGenerationMatch ifSourceGenerationNotMatch ifSourceMetagenerationMatch "
                "ifSourceMetagenerationNotMatch generation sourceGeneration maxResults "
@@ -116,6 +121,11 @@ static bool check_parameters(const pb_origin_s3_request *s3, pb_origin_gcs_reque
         pb_slice value = s3->parameters[i].value;
         uint64_t number;
         bool is_sound = true;
+        if (is_word(name, unserved_parameters)) {
+            refuse(gcs, 501, "notImplemented", name, "origin does not serve \"%.*s\".",
+                   PB_SLICE_FORMAT(name));
+            return false;
+        }
         if (!is_word(name, common_parameters) && !is_word(name, parameters_of[operation])) {
             refuse(gcs, 400, "invalidParameter", name, "Unknown parameter \"%.*s\".",
                    PB_SLICE_FORMAT(name));

@@ -21,7 +21,8 @@ void pb_origin_gcs_session_free(pb_origin_gcs_session *session)
 
 pb_origin_gcs_session *pb_origin_gcs_find_session(const pb_origin *origin, pb_slice id)
 {
-    for (size_t i = 0; id.size > 0 && i < origin->gcs->session_count; i++) {
+    /* Those that are under way are among the newest. */
+    for (size_t i = origin->gcs->session_count; id.size > 0 && i-- > 0;) {
         if (pb_slice_equal(id, pb_slice_of(origin->gcs->sessions[i]->id))) {
             return origin->gcs->sessions[i];
         }
@@ -106,6 +107,22 @@ static void answer_end(pb_origin_exchange *exchange, const pb_origin_gcs_session
     pb_buffer_append_text(pb_origin_gcs_answer_json(exchange), session->resource);
 }
 
+/* What is kept of a session that is over is its id, and how it ended. */
+static void drop_bytes(pb_origin_gcs_session *session)
+{
+    pb_origin_content_release(session->content);
+    pb_hash_free(session->md5_hash);
+    pb_hash_free(session->crc32c_hash);
+    session->content = NULL;
+    session->md5_hash = session->crc32c_hash = NULL;
+}
+
+static void cancel(pb_origin_gcs_session *session)
+{
+    session->is_cancelled = true;
+    drop_bytes(session);
+}
+
 /* Makes the object. Where that is refused the session goes on: its bytes are there. */
 static void finalize(pb_origin *origin, pb_origin_exchange *exchange, const pb_origin_call *call,
                      pb_origin_gcs_session *session)
@@ -124,11 +141,11 @@ static void finalize(pb_origin *origin, pb_origin_exchange *exchange, const pb_o
     pb_hash_finish(session->md5_hash, md5);
     pb_hash_finish(session->crc32c_hash, crc32c);
     if (!pb_origin_gcs_check_digests(exchange, &session->digests, md5, crc32c)) {
-        session->is_cancelled = true; /* no byte of it can be put right */
+        cancel(session); /* no byte of it can be put right */
         return;
     }
     pb_origin_object *object = pb_origin_object_new(key);
-    object->content = session->content;
+    object->content = pb_origin_content_hold(session->content);
     object->size = session->content->size;
     object->modified_ms = pb_origin_now_ms(origin);
     object->attributes = session->attributes;
@@ -136,12 +153,12 @@ static void finalize(pb_origin *origin, pb_origin_exchange *exchange, const pb_o
     object->crc32c = (uint32_t)crc32c[0] << 24 | (uint32_t)crc32c[1] << 16 |
                      (uint32_t)crc32c[2] << 8 | crc32c[3];
     object->is_crc32c_known = true;
-    session->content = pb_origin_content_new_pieces();
     session->attributes = NULL;
     if (!pb_origin_gcs_store_in(origin, exchange, call, bucket, object, session->fields)) {
-        session->is_cancelled = true;
+        cancel(session);
         return;
     }
+    drop_bytes(session);
     session->resource = pb_duplicate(pb_buffer_slice(&exchange->response.text));
 }
 
@@ -280,8 +297,6 @@ void pb_origin_gcs_cancel_upload(pb_origin *origin, pb_origin_exchange *exchange
         answer_end(exchange, session);
         return;
     }
-    session->is_cancelled = true;
-    pb_origin_content_release(session->content);
-    session->content = pb_origin_content_new_pieces();
+    cancel(session);
     exchange->response.status = 499;
 }

@@ -90,7 +90,7 @@ class GcsStore:
                             {"uploadType": "media", "name": key, **query})
 
     def put_multipart(self, bucket, resource, body, content_type="text/plain", headers=None, **query):
-        boundary = "a boundary".replace(" ", "-")
+        boundary = "a-boundary"
         whole = (f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(resource)}\r\n"
                  f"--{boundary}\r\nContent-Type: {content_type}\r\n\r\n").encode() + body
         whole += f"\r\n--{boundary}--\r\n".encode()

@@ -114,7 +114,7 @@ static void generations_grow(void **state)
 {
     (void)state;
     pb_origin_bucket *bucket = pb_origin_bucket_new(PB_SLICE_LITERAL("b"), 0);
-    static const int64_t times_ms[] = {1000, 1000, 1001, 900, 1000, 5000};
+    static const int64_t times_ms[] = {1000, 1000, 1001, 950, 1000, 5000};
     uint64_t last = 0;
     for (size_t i = 0; i < sizeof(times_ms) / sizeof(times_ms[0]); i++) {
         pb_origin_object *object = pb_origin_object_new(PB_SLICE_LITERAL("k"));

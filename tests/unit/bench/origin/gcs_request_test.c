@@ -112,6 +112,7 @@ static void refuses_what_is_not_the_apis(void **state)
         {"GET", "/storage/v1/b/x/o/a%0Ab", 400, ""},
         {"GET", "/storage/v1/b/x/o?list-type=2", 400, "list-type"},
         {"GET", "/storage/v1/b/x/o?alt=xml", 400, "alt"},
+        {"GET", "/storage/v1/b/x/o?matchGlob=a", 501, "matchGlob"},
         {"GET", "/storage/v1/b/x/o?fields=item", 400, "fields"},
         {"GET", "/storage/v1/b/x/o?maxResults=0", 400, "maxResults"},
         {"GET", "/storage/v1/b/x/o?versions=2", 400, "versions"},

@@ -81,6 +81,24 @@ pb_origin_attributes *pb_origin_attributes_hold(pb_origin_attributes *attributes
     return attributes;
 }
 
+pb_origin_attributes *pb_origin_attributes_of_copy(pb_origin_attributes *attributes)
+{
+    if (!attributes || attributes->metageneration == 0) {
+        return pb_origin_attributes_hold(attributes);
+    }
+    uint64_t *part_sizes = NULL;
+    if (attributes->part_count > 0) {
+        size_t bytes = attributes->part_count * sizeof(part_sizes[0]);
+        part_sizes = pb_allocate(bytes);
+        memcpy(part_sizes, attributes->part_sizes, bytes);
+    }
+    pb_origin_attributes *made =
+        pb_origin_attributes_new(attributes->headers, part_sizes, attributes->part_count);
+    made->component_count = attributes->component_count;
+    made->escapes_metadata = attributes->escapes_metadata;
+    return made;
+}
+
 void pb_origin_attributes_release(pb_origin_attributes *attributes)
 {
     if (attributes && --attributes->references == 0) {
@@ -288,6 +306,11 @@ void pb_origin_bucket_put(pb_origin_bucket *bucket, pb_origin_object *object)
     leaf *bottom = descend(bucket, key, &way);
     unsigned place = place_in(bucket, bottom, key, &equal);
     bucket->object_bytes += object->size;
+    uint64_t base = (uint64_t)object->modified_ms * 1000;
+    uint64_t next = base > bucket->last_generation ? base : bucket->last_generation + 1;
+    /* A clock that went back further is believed. */
+    object->generation_offset = (uint16_t)(next - base <= UINT16_MAX ? next - base : 0);
+    bucket->last_generation = next;
     if (equal) {
         bucket->object_bytes -= bottom->objects[place]->size;
         pb_origin_object_free(bottom->objects[place]);

@@ -15,6 +15,10 @@ typedef struct pb_origin_attributes {
     uint32_t part_count;  /* 0: not of a multipart upload */
     uint64_t *part_sizes; /* owned */
     pb_slice headers; /* "Content-Type: x\r\nx-amz-meta-a: b\r\n", ready to be answered; owned */
+    uint64_t metageneration;  /* of the JSON API; 0 stands for 1: never patched */
+    int64_t updated_ms;       /* when it was patched */
+    uint32_t component_count; /* 0: not composed */
+    bool escapes_metadata;    /* names and values of x-amz-meta-* are percent-encoded */
 } pb_origin_attributes;
 
 typedef struct pb_origin_object {
@@ -23,13 +27,16 @@ typedef struct pb_origin_object {
         uint64_t synthetic_index;   /* where is_synthetic: no content is kept */
     };
     pb_origin_attributes *attributes; /* held; NULL where there are none */
-    uint64_t size;
+    uint64_t size : 48;
+    uint64_t generation_offset : 16; /* set when it is put: see pb_origin_object_generation */
     int64_t modified_ms;
     uint8_t md5[PB_MD5_BYTES]; /* of the ETag */
+    uint32_t crc32c;           /* where is_crc32c_known */
     uint16_t etag_parts;       /* the N of "-N", 0 without */
     uint16_t key_size;
-    bool is_synthetic;
-    char key[];
+    bool is_synthetic : 1;
+    bool is_crc32c_known : 1;
+    char key[]; /* millions of objects: what stands before it has no hole */
 } pb_origin_object;
 
 /* An object without content; the key is at most PB_ORIGIN_KEY_BYTES_MAX. */
@@ -39,12 +46,23 @@ static inline pb_slice pb_origin_object_key(const pb_origin_object *object)
 {
     return (pb_slice){object->key, object->key_size};
 }
+/* Microseconds as Google has them, growing with every object that is put into the bucket. */
+static inline uint64_t pb_origin_object_generation(const pb_origin_object *object)
+{
+    return (uint64_t)object->modified_ms * 1000 + object->generation_offset;
+}
 /* The content with a reference for the caller, who releases it. */
 pb_origin_content *pb_origin_object_content(const pb_origin_object *object);
 
 /* Takes the part sizes (may be NULL) and copies the headers. One reference. */
+/* For a copy: held, but made anew where it was patched, which is of the source alone. NULL allowed.
+ */
+pb_origin_attributes *pb_origin_attributes_of_copy(pb_origin_attributes *attributes);
 pb_origin_attributes *pb_origin_attributes_new(pb_slice headers, uint64_t *part_sizes,
                                                uint32_t part_count);
+/* For a copy: held, but made anew where it was patched, which is of the source alone. NULL allowed.
+ */
+pb_origin_attributes *pb_origin_attributes_of_copy(pb_origin_attributes *attributes);
 pb_origin_attributes *
 pb_origin_attributes_hold(pb_origin_attributes *attributes);         /* NULL allowed */
 void pb_origin_attributes_release(pb_origin_attributes *attributes); /* NULL allowed */
@@ -60,6 +78,7 @@ typedef struct pb_origin_bucket {
     int64_t created_ms;
     uint64_t object_count;
     uint64_t object_bytes;
+    uint64_t last_generation;
     void *root;
     unsigned height; /* 0: the root is a leaf */
 } pb_origin_bucket;

@@ -9,7 +9,9 @@ static const char *const names[PB_ORIGIN_FAULT_COUNT] = {
     [PB_ORIGIN_FAULT_TRUNCATED] = "truncated", [PB_ORIGIN_FAULT_FLIPPED] = "flipped",
     [PB_ORIGIN_FAULT_GARBLED] = "garbled",     [PB_ORIGIN_FAULT_STALL] = "stall",
     [PB_ORIGIN_FAULT_ERROR200] = "error200",   [PB_ORIGIN_FAULT_LOST] = "lost",
-    [PB_ORIGIN_FAULT_SLOW] = "slow",
+    [PB_ORIGIN_FAULT_SLOW] = "slow",           [PB_ORIGIN_FAULT_ERROR401] = "error401",
+    [PB_ORIGIN_FAULT_ERROR429] = "error429",   [PB_ORIGIN_FAULT_PARTIAL] = "partial",
+    [PB_ORIGIN_FAULT_GONE] = "gone",
 };
 
 const char *pb_origin_fault_name(pb_origin_fault fault)
@@ -27,12 +29,25 @@ static bool applies(pb_origin_fault fault, pb_origin_operation operation)
     case PB_ORIGIN_FAULT_LOST:
         return operation == PB_ORIGIN_PUT_OBJECT || operation == PB_ORIGIN_COPY_OBJECT ||
                operation == PB_ORIGIN_UPLOAD_PART || operation == PB_ORIGIN_UPLOAD_PART_COPY ||
-               operation == PB_ORIGIN_COMPLETE_MULTIPART_UPLOAD;
+               operation == PB_ORIGIN_COMPLETE_MULTIPART_UPLOAD ||
+               operation == PB_ORIGIN_GCS_OBJECTS_INSERT ||
+               operation == PB_ORIGIN_GCS_UPLOAD_CHUNK ||
+               operation == PB_ORIGIN_GCS_OBJECTS_REWRITE ||
+               operation == PB_ORIGIN_GCS_OBJECTS_COMPOSE;
     case PB_ORIGIN_FAULT_FLIPPED:
         return operation == PB_ORIGIN_GET_OBJECT || operation == PB_ORIGIN_PUT_OBJECT ||
-               operation == PB_ORIGIN_UPLOAD_PART;
+               operation == PB_ORIGIN_UPLOAD_PART || operation == PB_ORIGIN_GCS_OBJECTS_DOWNLOAD ||
+               operation == PB_ORIGIN_GCS_OBJECTS_INSERT || operation == PB_ORIGIN_GCS_UPLOAD_CHUNK;
     case PB_ORIGIN_FAULT_GARBLED:
-        return operation == PB_ORIGIN_PUT_OBJECT || operation == PB_ORIGIN_UPLOAD_PART;
+        return operation == PB_ORIGIN_PUT_OBJECT || operation == PB_ORIGIN_UPLOAD_PART ||
+               operation == PB_ORIGIN_GCS_OBJECTS_INSERT || operation == PB_ORIGIN_GCS_UPLOAD_CHUNK;
+    case PB_ORIGIN_FAULT_ERROR401:
+    case PB_ORIGIN_FAULT_ERROR429:
+        return pb_origin_operation_is_gcs(operation);
+    case PB_ORIGIN_FAULT_PARTIAL:
+        return operation == PB_ORIGIN_GCS_UPLOAD_CHUNK;
+    case PB_ORIGIN_FAULT_GONE:
+        return operation == PB_ORIGIN_GCS_UPLOAD_CHUNK || operation == PB_ORIGIN_GCS_UPLOAD_STATUS;
     case PB_ORIGIN_FAULT_TRUNCATED:
         return operation == PB_ORIGIN_GET_OBJECT || operation == PB_ORIGIN_LIST_BUCKETS ||
                operation == PB_ORIGIN_LIST_OBJECTS || operation == PB_ORIGIN_LIST_OBJECTS_V2 ||
@@ -41,7 +56,8 @@ static bool applies(pb_origin_fault fault, pb_origin_operation operation)
                operation == PB_ORIGIN_UPLOAD_PART_COPY ||
                operation == PB_ORIGIN_CREATE_MULTIPART_UPLOAD ||
                operation == PB_ORIGIN_COMPLETE_MULTIPART_UPLOAD ||
-               operation == PB_ORIGIN_DELETE_OBJECTS;
+               operation == PB_ORIGIN_DELETE_OBJECTS ||
+               (pb_origin_operation_is_gcs(operation) && operation != PB_ORIGIN_GCS_OBJECTS_DELETE);
     default:
         return true;
     }

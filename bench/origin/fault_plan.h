@@ -21,6 +21,10 @@ typedef enum pb_origin_fault {
     PB_ORIGIN_FAULT_ERROR200,
     PB_ORIGIN_FAULT_LOST,
     PB_ORIGIN_FAULT_SLOW,
+    PB_ORIGIN_FAULT_ERROR401, /* of the JSON API alone, from here */
+    PB_ORIGIN_FAULT_ERROR429,
+    PB_ORIGIN_FAULT_PARTIAL, /* a chunk is kept in part */
+    PB_ORIGIN_FAULT_GONE,    /* a resumable upload's session is lost */
     PB_ORIGIN_FAULT_COUNT,
 } pb_origin_fault;
 

@@ -368,7 +368,7 @@ static void pump(connection *link)
     }
 }
 
-static const char *status_text(int status)
+const char *pb_origin_status_text(int status)
 {
     switch (status) {
     case 200:
@@ -381,8 +381,12 @@ static const char *status_text(int status)
         return "301 Moved Permanently";
     case 304:
         return "304 Not Modified";
+    case 308:
+        return "308 Resume Incomplete"; /* of Google's uploads */
     case 400:
         return "400 Bad Request";
+    case 401:
+        return "401 Unauthorized";
     case 403:
         return "403 Forbidden";
     case 404:
@@ -391,6 +395,8 @@ static const char *status_text(int status)
         return "405 Method Not Allowed";
     case 409:
         return "409 Conflict";
+    case 410:
+        return "410 Gone";
     case 411:
         return "411 Length Required";
     case 412:
@@ -401,8 +407,12 @@ static const char *status_text(int status)
         return "416 Range Not Satisfiable";
     case 417:
         return "417 Expectation Failed";
+    case 429:
+        return "429 Too Many Requests";
     case 431:
         return "431 Request Header Fields Too Large";
+    case 499:
+        return "499 Client Closed Request"; /* of a cancelled upload */
     case 500:
         return "500 Internal Server Error";
     case 501:
@@ -432,7 +442,7 @@ static void compose(connection *link)
     pb_buffer *out = &link->out;
     pb_buffer_clear(out);
     pb_buffer_append(out, "HTTP/1.1 ", 9);
-    pb_buffer_append_text(out, status_text(response->status));
+    pb_buffer_append_text(out, pb_origin_status_text(response->status));
     pb_buffer_append_text(out, "\r\nx-amz-request-id: ");
     pb_buffer_append(out, link->exchange.request_id, 16);
     pb_buffer_append_text(out, "\r\nDate: ");

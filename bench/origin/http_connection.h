@@ -94,6 +94,9 @@ typedef struct pb_origin_server_options {
 
 typedef struct pb_origin_server pb_origin_server;
 
+/* "404 Not Found" */
+const char *pb_origin_status_text(int status);
+
 /* Listens on 127.0.0.1. The server lives until pb_origin_server_stop and the loop have run out. */
 int pb_origin_server_start(uv_loop_t *loop, const pb_origin_server_options *options,
                            pb_origin_service service, pb_origin_server **ret_server,

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 static const char help_text[] =
-    "origin - an in-memory S3 server for tests and benchmarks\n"
+    "origin - an in-memory S3 and Google Cloud Storage server for tests and benchmarks\n"
     "\n"
     "Listens on 127.0.0.1 only, one loop on one thread. Once ready it prints one line on standard\n"
     "output: \"origin: listening on http://127.0.0.1:PORT\". SIGTERM and SIGINT end it with exit "
@@ -78,11 +78,34 @@ static const char help_text[] =
     "\n";
 
 /* Apart, as ISO C promises no longer strings. */
+static const char gcs_help_text[] =
+    "Google Cloud Storage\n"
+    "  Paths that begin with /storage/v1/, /upload/storage/v1/, /download/storage/v1/ and\n"
+    "  /batch/storage/v1 are the JSON API, over the same buckets. It refuses what Google's "
+    "refuses:\n"
+    "  unknown parameters, fields and members, chunks that are no multiple of 256 KiB, conditions\n"
+    "  that do not hold. --deny, --deny-write, --rate, --latency-ms, --capacity, --page-size, the\n"
+    "  log and the fault plan hold for it as well.\n"
+    "  --gcs-token TOKEN      only requests with such a bearer token are served; repeatable. PUT\n"
+    "                         /?origin-gcs-tokens replaces them by lines \"TOKEN [SECONDS]\", "
+    "each\n"
+    "                         valid for so long\n"
+    "  --gcs-rewrite-bytes N  one call of objects.rewrite moves so much (sizes as in 1M) and "
+    "answers\n"
+    "                         a rewriteToken; all, by default\n"
+    "  --gcs-location L       location of the buckets (US)\n"
+    "  --gcs-requester-pays BUCKET\n"
+    "                         refuse requests to it without userProject; repeatable\n"
+    "\n";
+
 static const char fault_help_text[] =
     "Fault plan: lines \"seed N\" and \"fault KIND [probability=P] [operation=NAME] "
     "[key=SUBSTRING]\n"
     "[times=N] [after=N] [delay=MS]\"; '#' starts a comment. Operations are S3's (GetObject,\n"
-    "ListObjectsV2, CopyObject, ...), the key's substring is percent-decoded, after=N lets N "
+    "ListObjectsV2, CopyObject, ...) or the JSON API's (objects.list, objects.get,\n"
+    "objects.download, objects.insert, uploads.start, uploads.chunk, uploads.status,\n"
+    "uploads.cancel, objects.rewrite, objects.compose, objects.patch, objects.delete, batch,\n"
+    "buckets.get, buckets.insert), the key's substring is percent-decoded, after=N lets N "
     "matching\n"
     "requests pass, times=N ends after N faults. The first rule that fits and whose dice (of the "
     "seed)\n"
@@ -100,7 +123,15 @@ static const char fault_help_text[] =
     "  garbled      one bit of what PutObject or UploadPart brought is another\n"
     "  stall        no answer (of GetObject: half of it) until the client goes\n"
     "  lost         answered 200, nothing stored\n"
-    "  slow         answered delay=MS later (1000)\n";
+    "  slow         answered delay=MS later (1000)\n"
+    "flipped, garbled and lost hold for objects.insert and uploads.chunk as for PutObject, "
+    "flipped\n"
+    "for objects.download as for GetObject, lost for objects.rewrite and objects.compose as well;\n"
+    "error403, error500 and error503 are Google's there. Of the JSON API alone:\n"
+    "  error401     401 authError, nothing done\n"
+    "  error429     429 rateLimitExceeded, nothing done\n"
+    "  partial      of uploads.chunk: half of it is kept, in multiples of 256 KiB\n"
+    "  gone         of uploads.chunk and uploads.status: 410, and the session is lost\n";
 
 typedef struct settings {
     pb_origin_options origin;
@@ -154,6 +185,10 @@ enum {
     OPTION_DIRECTORY_ORDER,
     OPTION_PART_SIZE_MIN,
     OPTION_FAULTS,
+    OPTION_GCS_TOKEN,
+    OPTION_GCS_REWRITE_BYTES,
+    OPTION_GCS_LOCATION,
+    OPTION_GCS_REQUESTER_PAYS,
 };
 
 static const struct option long_options[] = {
@@ -186,6 +221,10 @@ static const struct option long_options[] = {
     {"directory-order", optional_argument, NULL, OPTION_DIRECTORY_ORDER},
     {"part-size-min", required_argument, NULL, OPTION_PART_SIZE_MIN},
     {"faults", required_argument, NULL, OPTION_FAULTS},
+    {"gcs-token", required_argument, NULL, OPTION_GCS_TOKEN},
+    {"gcs-rewrite-bytes", required_argument, NULL, OPTION_GCS_REWRITE_BYTES},
+    {"gcs-location", required_argument, NULL, OPTION_GCS_LOCATION},
+    {"gcs-requester-pays", required_argument, NULL, OPTION_GCS_REQUESTER_PAYS},
     {NULL, 0, NULL, 0},
 };
 
@@ -234,6 +273,7 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
         break;
     case OPTION_TLS_KEY:
         ret_settings->server.tls_key_file = value;
+        origin->is_https = true;
         break;
     case OPTION_VIRTUAL_HOST:
         origin->virtual_host = value;
@@ -302,6 +342,16 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
     case OPTION_FAULTS:
         ret_settings->faults_file = value;
         break;
+    case OPTION_GCS_TOKEN:
+        return take_name(value, origin->gcs_tokens, &origin->gcs_token_count, error);
+    case OPTION_GCS_REWRITE_BYTES:
+        return take_size(value, &origin->gcs_rewrite_bytes, error);
+    case OPTION_GCS_LOCATION:
+        origin->gcs_location = value;
+        break;
+    case OPTION_GCS_REQUESTER_PAYS:
+        return take_name(value, origin->gcs_requester_pays, &origin->gcs_requester_pays_count,
+                         error);
     default:
         return pb_error_set(error, PB_ERROR_USAGE, "no such option; see --help");
     }
@@ -312,7 +362,9 @@ static int take_option(settings *ret_settings, int option, const char *value, pb
 static int read_settings(int count, char **arguments, settings *ret_settings, pb_error *error)
 {
     *ret_settings = (settings){
-        .origin = {.region = "us-east-1", .part_bytes_min = PB_ORIGIN_PART_BYTES_MIN},
+        .origin = {.region = "us-east-1",
+                   .part_bytes_min = PB_ORIGIN_PART_BYTES_MIN,
+                   .gcs_location = "US"},
     };
     for (;;) {
         int option = getopt_long(count, arguments, "", long_options, NULL);
@@ -470,6 +522,7 @@ int main(int count, char **arguments)
     int result = read_settings(count, arguments, &self.settings, &error);
     if (result > 0) {
         fputs(help_text, stdout);
+        fputs(gcs_help_text, stdout);
         fputs(fault_help_text, stdout);
         return 0;
     }

@@ -1,6 +1,7 @@
 #include "bench/origin/origin.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "bench/origin/gcs.h"
 #include "bench/origin/s3_answer.h"
 #include "bench/origin/s3_operations.h"
 #include "bench/origin/xml.h"
@@ -47,6 +48,7 @@ pb_origin *pb_origin_new(const pb_origin_options *options)
     if (options->rate_per_s) {
         origin->rate_limit = pb_origin_rate_limit_new(options->rate_per_s);
     }
+    origin->gcs = pb_origin_gcs_new(origin);
     return origin;
 }
 
@@ -57,6 +59,7 @@ void pb_origin_free(pb_origin *origin)
     }
     pb_origin_drop_uploads(origin, NULL);
     free(origin->uploads);
+    pb_origin_gcs_free(origin->gcs);
     for (size_t i = 0; i < origin->bucket_count; i++) {
         pb_origin_bucket_free(origin->buckets[i]);
     }
@@ -389,6 +392,9 @@ static bool begin(void *context, pb_origin_exchange *exchange)
     pb_origin *origin = context;
     pb_origin_call *call = exchange->state;
     call->fault = PB_ORIGIN_FAULT_NONE;
+    if (pb_origin_gcs_takes(exchange->request.path)) {
+        return pb_origin_gcs_begin(origin, exchange, call);
+    }
     pb_origin_s3_request_read(&call->s3, &exchange->request, origin->options.virtual_host);
     exchange->response.is_head = call->s3.is_head;
     pb_origin_operation operation = call->s3.operation;
@@ -554,8 +560,8 @@ static bool fault_instead(pb_origin_exchange *exchange, pb_origin_fault fault)
     }
 }
 
-/* Faults that spoil the answer of the operation. */
-static void fault_after(pb_origin_exchange *exchange, const pb_origin_call *call, uint64_t delay_ms)
+void pb_origin_fault_after(pb_origin_exchange *exchange, const pb_origin_call *call,
+                           uint64_t delay_ms)
 {
     pb_origin_response *response = &exchange->response;
     switch (call->fault) {
@@ -581,6 +587,10 @@ static void finish(void *context, pb_origin_exchange *exchange)
 {
     pb_origin *origin = context;
     pb_origin_call *call = exchange->state;
+    if (pb_origin_operation_is_gcs(call->s3.operation)) {
+        pb_origin_gcs_finish(origin, exchange, call);
+        return;
+    }
     if (exchange->body_failure != PB_ORIGIN_BODY_WHOLE) {
         pb_origin_refuse(exchange,
                          exchange->body_failure == PB_ORIGIN_BODY_TOO_LARGE ? "EntityTooLarge"
@@ -603,6 +613,9 @@ static void finish(void *context, pb_origin_exchange *exchange)
     case PB_ORIGIN_KEYS:
         replace_keys(origin, exchange);
         return;
+    case PB_ORIGIN_GCS_TOKENS:
+        pb_origin_gcs_replace_tokens(origin, exchange);
+        return;
     default:
         break;
     }
@@ -618,7 +631,7 @@ static void finish(void *context, pb_origin_exchange *exchange)
     }
     if (!fault_instead(exchange, call->fault)) {
         functions[call->s3.operation](origin, exchange, call);
-        fault_after(exchange, call, fault_delay_ms);
+        pb_origin_fault_after(exchange, call, fault_delay_ms);
     }
 }
 

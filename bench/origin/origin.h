@@ -4,6 +4,7 @@
 
 #include "bench/origin/bucket.h"
 #include "bench/origin/fault_plan.h"
+#include "bench/origin/gcs_metadata.h"
 #include "bench/origin/http_connection.h"
 #include "bench/origin/rate_limit.h"
 #include "bench/origin/s3_request.h"
@@ -45,6 +46,14 @@ typedef struct pb_origin_options {
     const char *deny[PB_ORIGIN_NAMES_MAX]; /* BUCKET/PREFIX */
     size_t redirect_count;
     const char *redirect[PB_ORIGIN_NAMES_MAX]; /* NAME=REGION */
+    bool is_https;
+    /* Of the JSON API: */
+    size_t gcs_token_count; /* 0: tokens are not looked at, until the origin is given some */
+    const char *gcs_tokens[PB_ORIGIN_NAMES_MAX];
+    uint64_t gcs_rewrite_bytes; /* that one call moves; 0: all */
+    const char *gcs_location;
+    size_t gcs_requester_pays_count;
+    const char *gcs_requester_pays[PB_ORIGIN_NAMES_MAX]; /* buckets */
 } pb_origin_options;
 
 typedef struct pb_origin_part {
@@ -90,13 +99,17 @@ typedef struct pb_origin {
     pb_origin_fault_plan faults;
     pb_origin_signer *signer;
     pb_origin_rate_limit *rate_limit;
-    pb_origin_server *server; /* borrowed; for figures */
-    FILE *log;                /* NULL: none; borrowed */
+    pb_origin_server *server;  /* borrowed; for figures */
+    FILE *log;                 /* NULL: none; borrowed */
+    struct pb_origin_gcs *gcs; /* what the JSON API keeps: gcs.h */
 } pb_origin;
 
 /* What is kept of a request while it is served (pb_origin_exchange.state). */
 typedef struct pb_origin_call {
     pb_origin_s3_request s3;
+    pb_origin_gcs_request gcs; /* where s3.operation is one of the JSON API */
+    pb_origin_gcs_metadata metadata;
+    pb_slice media; /* of an upload: in exchange->body */
     pb_origin_fault fault;
     char place[PB_ORIGIN_PLACE_BYTES_MAX]; /* s3.bucket and s3.key, where a key is not its own */
 } pb_origin_call;
@@ -120,6 +133,9 @@ bool pb_origin_is_denied(const pb_origin *origin, pb_slice bucket, pb_slice key)
  * into `memory` then. Returns NULL, or the S3 error code where they are nothing. */
 const char *pb_origin_stored_key(const pb_origin *origin, pb_slice *bucket, pb_slice *key,
                                  char memory[PB_ORIGIN_PLACE_BYTES_MAX]);
+/* Spoils the answer of an operation, where call->fault is one that does. */
+void pb_origin_fault_after(pb_origin_exchange *exchange, const pb_origin_call *call,
+                           uint64_t delay_ms);
 /* The region a bucket lives in. */
 pb_slice pb_origin_region_of(const pb_origin *origin, pb_slice bucket);
 

@@ -462,6 +462,8 @@ static pb_origin_object *copy_of(const pb_origin *origin, const pb_origin_object
     object->size = source->size;
     object->modified_ms = pb_origin_now_ms(origin);
     object->is_synthetic = source->is_synthetic;
+    object->is_crc32c_known = source->is_crc32c_known;
+    object->crc32c = source->crc32c;
     if (source->is_synthetic) {
         object->synthetic_index = source->synthetic_index;
     } else {
@@ -517,8 +519,9 @@ void pb_origin_copy_object(pb_origin *origin, pb_origin_exchange *exchange, pb_o
     } else if (source->attributes && source->attributes->part_count > 0 &&
                object->etag_parts == 0) {
         object->attributes = pb_origin_attributes_new(source->attributes->headers, NULL, 0);
+        object->attributes->escapes_metadata = source->attributes->escapes_metadata;
     } else {
-        object->attributes = pb_origin_attributes_hold(source->attributes);
+        object->attributes = pb_origin_attributes_of_copy(source->attributes);
     }
     char modified[PB_TIME_TEXT_MAX];
     pb_time_format_rfc3339(object->modified_ms, modified);

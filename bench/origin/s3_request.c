@@ -31,10 +31,27 @@ static const struct {
     [PB_ORIGIN_NOT_IMPLEMENTED] = {"NotImplemented", false},
     [PB_ORIGIN_METHOD_NOT_ALLOWED] = {"MethodNotAllowed", false},
     [PB_ORIGIN_BAD_REQUEST] = {"BadRequest", false},
+    [PB_ORIGIN_GCS_BUCKETS_GET] = {"buckets.get", false},
+    [PB_ORIGIN_GCS_BUCKETS_INSERT] = {"buckets.insert", true},
+    [PB_ORIGIN_GCS_OBJECTS_LIST] = {"objects.list", false},
+    [PB_ORIGIN_GCS_OBJECTS_GET] = {"objects.get", false},
+    [PB_ORIGIN_GCS_OBJECTS_DOWNLOAD] = {"objects.download", false},
+    [PB_ORIGIN_GCS_OBJECTS_INSERT] = {"objects.insert", true},
+    [PB_ORIGIN_GCS_UPLOAD_START] = {"uploads.start", true},
+    [PB_ORIGIN_GCS_UPLOAD_CHUNK] = {"uploads.chunk", true},
+    [PB_ORIGIN_GCS_UPLOAD_STATUS] = {"uploads.status", true},
+    [PB_ORIGIN_GCS_UPLOAD_CANCEL] = {"uploads.cancel", true},
+    [PB_ORIGIN_GCS_OBJECTS_REWRITE] = {"objects.rewrite", true},
+    [PB_ORIGIN_GCS_OBJECTS_COMPOSE] = {"objects.compose", true},
+    [PB_ORIGIN_GCS_OBJECTS_PATCH] = {"objects.patch", true},
+    [PB_ORIGIN_GCS_OBJECTS_DELETE] = {"objects.delete", true},
+    [PB_ORIGIN_GCS_BATCH] = {"batch", false}, /* what is in it is looked at one by one */
+    [PB_ORIGIN_GCS_REFUSED] = {"gcs-refused", false},
     [PB_ORIGIN_STATISTICS] = {"origin-statistics", false},
     [PB_ORIGIN_STATISTICS_RESET] = {"origin-statistics-reset", false},
     [PB_ORIGIN_FAULTS] = {"origin-faults", false},
     [PB_ORIGIN_KEYS] = {"origin-keys", false},
+    [PB_ORIGIN_GCS_TOKENS] = {"origin-gcs-tokens", false},
 };
 
 /* Subresources of S3 that are not served here: answered 501 rather than taken for something else.
@@ -99,8 +116,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes into `memory`, which has room for the encoded size; false on a broken escape. */
-static bool decode(pb_slice text, bool plus_is_space, char *memory, pb_slice *ret_decoded)
+bool pb_origin_decode(pb_slice text, bool plus_is_space, char *memory, pb_slice *ret_decoded)
 {
     char *out = memory;
     for (size_t i = 0; i < text.size; i++) {
@@ -133,7 +149,7 @@ const pb_origin_parameter *pb_origin_s3_parameter(const pb_origin_s3_request *s3
     return NULL;
 }
 
-static bool read_query(pb_origin_s3_request *s3, pb_slice query, char *memory)
+bool pb_origin_read_parameters(pb_origin_s3_request *s3, pb_slice query, char *memory)
 {
     while (query.size > 0) {
         const char *end = memchr(query.data, '&', query.size);
@@ -154,8 +170,8 @@ static bool read_query(pb_origin_s3_request *s3, pb_slice query, char *memory)
             value = (pb_slice){equals + 1, pair.size - name.size - 1};
         }
         pb_origin_parameter *parameter = &s3->parameters[s3->parameter_count++];
-        if (!decode(name, true, memory, &parameter->name) ||
-            !decode(value, true, memory + name.size, &parameter->value)) {
+        if (!pb_origin_decode(name, true, memory, &parameter->name) ||
+            !pb_origin_decode(value, true, memory + name.size, &parameter->value)) {
             return false;
         }
         memory += pair.size;
@@ -190,6 +206,9 @@ static pb_origin_operation own_call(pb_slice method, const pb_origin_s3_request 
     }
     if (puts && pb_origin_s3_parameter(s3, "origin-keys")) {
         return PB_ORIGIN_KEYS;
+    }
+    if (puts && pb_origin_s3_parameter(s3, "origin-gcs-tokens")) {
+        return PB_ORIGIN_GCS_TOKENS;
     }
     return PB_ORIGIN_OPERATION_COUNT;
 }
@@ -273,8 +292,9 @@ static char method_letter(pb_slice method)
 static pb_origin_operation
 find_operation(pb_origin_s3_request *s3, const pb_origin_request *request, const char *virtual_host)
 {
-    bool is_query_sound = read_query(s3, request->query, s3->memory + request->path.size);
-    if (!decode(request->path, false, s3->memory, &s3->path) || !is_query_sound) {
+    bool is_query_sound =
+        pb_origin_read_parameters(s3, request->query, s3->memory + request->path.size);
+    if (!pb_origin_decode(request->path, false, s3->memory, &s3->path) || !is_query_sound) {
         return bad(s3, "InvalidURI");
     }
     if (s3->path.size == 1) {
@@ -359,7 +379,7 @@ bool pb_origin_copy_source(pb_slice source, char *memory, pb_slice *ret_bucket, 
         source.size = (size_t)(mark - source.data);
     }
     pb_slice decoded;
-    if (!decode(source, false, memory, &decoded)) {
+    if (!pb_origin_decode(source, false, memory, &decoded)) {
         return false;
     }
     if (decoded.size > 0 && decoded.data[0] == '/') {

@@ -29,15 +29,37 @@ typedef enum pb_origin_operation {
     PB_ORIGIN_LIST_PARTS,
     PB_ORIGIN_NOT_IMPLEMENTED, /* a subresource that is known to S3 and not to us */
     PB_ORIGIN_METHOD_NOT_ALLOWED,
-    PB_ORIGIN_BAD_REQUEST, /* escapes that are none, a key that is too long, ... */
+    PB_ORIGIN_BAD_REQUEST,     /* escapes that are none, a key that is too long, ... */
+    PB_ORIGIN_GCS_BUCKETS_GET, /* of the JSON API (gcs_request.h) from here */
+    PB_ORIGIN_GCS_BUCKETS_INSERT,
+    PB_ORIGIN_GCS_OBJECTS_LIST,
+    PB_ORIGIN_GCS_OBJECTS_GET,
+    PB_ORIGIN_GCS_OBJECTS_DOWNLOAD, /* objects.get with alt=media */
+    PB_ORIGIN_GCS_OBJECTS_INSERT,   /* of type media or multipart */
+    PB_ORIGIN_GCS_UPLOAD_START,     /* of type resumable, from here */
+    PB_ORIGIN_GCS_UPLOAD_CHUNK,
+    PB_ORIGIN_GCS_UPLOAD_STATUS,
+    PB_ORIGIN_GCS_UPLOAD_CANCEL,
+    PB_ORIGIN_GCS_OBJECTS_REWRITE,
+    PB_ORIGIN_GCS_OBJECTS_COMPOSE,
+    PB_ORIGIN_GCS_OBJECTS_PATCH,
+    PB_ORIGIN_GCS_OBJECTS_DELETE,
+    PB_ORIGIN_GCS_BATCH,
+    PB_ORIGIN_GCS_REFUSED, /* no request of the API, or a wrong one; to here */
     PB_ORIGIN_STATISTICS,  /* the origin's own calls, never signed */
     PB_ORIGIN_STATISTICS_RESET,
     PB_ORIGIN_FAULTS,
     PB_ORIGIN_KEYS,
+    PB_ORIGIN_GCS_TOKENS,
     PB_ORIGIN_OPERATION_COUNT,
 } pb_origin_operation;
 
-/* S3's name of an operation, as in "ListObjectsV2". */
+static inline bool pb_origin_operation_is_gcs(pb_origin_operation operation)
+{
+    return operation >= PB_ORIGIN_GCS_BUCKETS_GET && operation <= PB_ORIGIN_GCS_REFUSED;
+}
+
+/* The name of an operation: "ListObjectsV2" of S3, "objects.list" of the JSON API. */
 const char *pb_origin_operation_name(pb_origin_operation operation);
 /* False where there is none of that name. */
 bool pb_origin_operation_parse(pb_slice name, pb_origin_operation *ret_operation);
@@ -69,6 +91,12 @@ typedef struct pb_origin_s3_request {
 void pb_origin_s3_request_read(pb_origin_s3_request *s3, const pb_origin_request *request,
                                const char *virtual_host);
 void pb_origin_s3_request_free(pb_origin_s3_request *s3);
+
+/* Percent-decodes into `memory`, which has room for text.size bytes. False on a broken escape. */
+bool pb_origin_decode(pb_slice text, bool plus_is_space, char *memory, pb_slice *ret_decoded);
+/* Reads a query's parameters into s3; they point into `memory`, which has room for query.size
+ * bytes. False where there are too many or an escape is broken. */
+bool pb_origin_read_parameters(pb_origin_s3_request *s3, pb_slice query, char *memory);
 
 /* A query parameter; NULL where it is absent. */
 const pb_origin_parameter *pb_origin_s3_parameter(const pb_origin_s3_request *s3, const char *name);

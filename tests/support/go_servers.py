@@ -44,3 +44,7 @@ def helm():
 
 def minio():
     return _program("minio", "minio")
+
+
+def fake_gcs_server():
+    return _program("fake-gcs-server", "fake-gcs-server")

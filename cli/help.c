@@ -96,21 +96,28 @@ static const pb_help_entry urls[] = {
 
 static const char urls_more[] =
     "Behind the ? may stand, joined by &: endpoint=, region=, profile= (of the AWS files), "
-    "disableSSL=true and s3ForcePathStyle=true or false: Pachyderm's STORAGE_URL can be pasted. "
-    "requestPayer=true agrees to pay for requests to a bucket whose requester pays. "
+    "disableSSL=true, s3ForcePathStyle=true or false and anonymous=true (no login): Pachyderm's "
+    "STORAGE_URL can be pasted. requestPayer=true agrees to pay for requests to a bucket whose "
+    "requester pays; gs:// has userProject=PROJECT for it. "
     "Quote such a URL in a shell. Keys and passwords are never taken from a URL.";
 
 static const pb_help_entry store_variables[] = {
     {"AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
      "keys for every S3 URL without profile="},
+    {"AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN",
+     "the role of a pod (IRSA), where no keys are set"},
     {"AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE",
      "the profile (\"default\") and the files (~/.aws/credentials, ~/.aws/config) that are used "
-     "where "
-     "no keys are set"},
+     "after that"},
+    {"AWS_CONTAINER_CREDENTIALS_FULL_URI, _RELATIVE_URI", "EKS Pod Identity and ECS, after that"},
+    {"AWS_EC2_METADATA_DISABLED",
+     "true: the metadata server of EC2 is not asked, which comes last"},
     {"AWS_REGION, AWS_DEFAULT_REGION", "the region where the URL names none"},
     {"http_proxy, https_proxy, all_proxy, no_proxy",
      "proxies of http:// and https:// endpoints, of both, and hosts, domains and networks (CIDR) "
      "that are reached without one; a login stands in the proxy's URL"},
+    {"AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL", "the endpoint where the URL names none"},
+    {"AWS_CA_BUNDLE", "a PEM file of certificates to trust, where --ca-bundle is not given"},
 };
 
 static const pb_help_entry cluster_variables[] = {

@@ -1,6 +1,9 @@
 /* libFuzzer: the first byte picks a parser of the store room, the rest is its input: S3's XML
  * answers, answer headers, URLs, credential files, and names on a disk. */
 #include "base/codec.h"
+#include "copier/store/credentials/aws_answer.h"
+#include "copier/store/credentials/aws_profiles.h"
+#include "copier/store/credentials/aws_sts_answer.h"
 #include "copier/store/etag.h"
 #include "copier/store/location.h"
 #include "copier/store/s3/response.h"
@@ -37,6 +40,27 @@ static void fuzz_location(pb_slice input)
     free(text);
 }
 
+static void fuzz_logins(pb_slice input, bool config)
+{
+    pb_aws_profiles *profiles = pb_aws_profiles_new();
+    const pb_aws_section *section = NULL;
+    pb_credential keys = {0};
+    pb_error error;
+    bool found;
+    if (!pb_aws_profiles_add(profiles, input, "file",
+                             config ? PB_AWS_FILE_CONFIG : PB_AWS_FILE_CREDENTIALS, &error) &&
+        !pb_aws_profiles_find(profiles, PB_AWS_SECTION_PROFILE, "default", &section, &error)) {
+        pb_aws_section_keys(section, &keys, &found, &error);
+        pb_credential_clear(&keys);
+    }
+    pb_aws_profiles_free(profiles);
+    for (int form = PB_AWS_ANSWER_ENDPOINT; form <= PB_AWS_ANSWER_SSO; form++)
+        if (!pb_aws_answer_read(input, (pb_aws_answer_form)form, 0, &keys, &error))
+            pb_credential_clear(&keys);
+    if (!pb_aws_sts_read(200, input, 0, NULL, &keys, &error))
+        pb_credential_clear(&keys);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
@@ -44,8 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pb_slice input = {(const char *)data + 1, size - 1};
     pb_s3_parser *parser = pb_s3_parser_new();
     pb_s3_document document;
-    pb_s3_credentials credentials = {0};
-    bool found;
     pb_buffer decoded = {0};
     pb_error error;
     switch (data[0] % 5) {
@@ -59,9 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_location(input);
         break;
     case 3:
-        pb_s3_profile_read(input, "file", data[0] & 8 ? PB_S3_FILE_CONFIG : PB_S3_FILE_CREDENTIALS,
-                           "default", &credentials, &found, &error);
-        pb_s3_credentials_free(&credentials);
+        fuzz_logins(input, data[0] & 8);
         break;
     case 4:
         pb_percent_decode(&decoded, input, true);

@@ -213,6 +213,15 @@ class Input(scenario.Scenario):
                              timeout_s=60)
         self.assertLess(run.seconds, 15)
         self.fail_with(UNREACHABLE, "backup", source, repository, "--json", hint="--ca-bundle", timeout_s=60)
+        # AWS's own variable and setting do as well; --ca-bundle goes before them.
+        self.fail_with(scenario.NOT_FOUND, "verify", repository, AWS_CA_BUNDLE=authority)
+        os.mkdir(f"{self.folder}/.aws")
+        with open(f"{self.folder}/.aws/config", "w", encoding="ascii") as file:
+            file.write(f"[default]\nca_bundle = {authority}\n")
+        self.fail_with(scenario.NOT_FOUND, "verify", repository)
+        self.fail_with(UNREACHABLE, "verify", repository, "--ca-bundle", "/etc/ssl/certs/ca-certificates.crt",
+                       says="certificate", timeout_s=60)
+        shutil.rmtree(f"{self.folder}/.aws")
         trusted = ("--ca-bundle", authority)
         self.succeed("backup", source, repository, *trusted)
         self.succeed("verify", repository, "--read", *trusted)

@@ -30,6 +30,8 @@ static const struct {
      "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
     {PB_HASH_SHA256, PB_SHA256_BYTES, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    {PB_HASH_SHA1, PB_SHA1_BYTES, "", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+    {PB_HASH_SHA1, PB_SHA1_BYTES, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
     {PB_HASH_MD5, PB_MD5_BYTES, "", "d41d8cd98f00b204e9800998ecf8427e"},
     {PB_HASH_MD5, PB_MD5_BYTES, "abc", "900150983cd24fb0d6963f7d28e17f72"},
     {PB_HASH_MD5, PB_MD5_BYTES, "message digest", "f96b697d7cb7938d525a2f31aaf161d0"},

@@ -241,6 +241,22 @@ static void takes_authorization_apart(void **state)
     }
 }
 
+static void takes_lines_of_keys(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "A S", "A S T", "A S - 5", "A S T 5\n", "A S\n\nB T\n"};
+    static const char *const bad[] = {
+        "A", "A ", " S", "A S T x", "A S T 5 6", "A S\nB", "A S T 99999999999999999999"};
+    pb_origin_signer *signer = pb_origin_signer_new("K", "S");
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(pb_origin_signer_replace(signer, pb_slice_of(good[i]), NULL), 0);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(pb_origin_signer_replace(signer, pb_slice_of(bad[i]), NULL), -1);
+    }
+    pb_origin_signer_free(signer);
+}
+
 static void delays_leave_in_order(void **state)
 {
     (void)state;
@@ -278,6 +294,7 @@ int main(void)
         cmocka_unit_test(reads_ranges),
         cmocka_unit_test(scans_xml),
         cmocka_unit_test(takes_authorization_apart),
+        cmocka_unit_test(takes_lines_of_keys),
         cmocka_unit_test(delays_leave_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

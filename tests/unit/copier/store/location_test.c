@@ -157,6 +157,8 @@ static void refuses_what_is_no_store(void **state)
         "s3://b?profile=",
         "s3://b?profile=%ff",
         "s3://b?disableSSL=true",
+        "s3://b?anonymous=perhaps",
+        "s3://b?awssdk=v3",
         "s3://b?disableSSL=maybe&endpoint=h",
         "s3://b?endpoint=https://h&disableSSL=true",
         "s3://b?endpoint=",
@@ -322,13 +324,46 @@ static void tells_overlaps(void **state)
     pb_location_free(&zeroed);
 }
 
+static void knows_what_is_said_of_the_login(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool anonymous;
+    } cases[] = {
+        {"s3://b", false},
+        {"s3://b?anonymous=true", true},
+        {"s3://b?anonymous=false&awssdk=v2", false},
+        {"s3://b?awssdk=v1&anonymous=1&endpoint=h", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pb_location location, copy;
+        pb_error error = {0};
+        if (pb_location_parse(cases[i].url, &location, &error))
+            fail_msg("%s: %s", cases[i].url, error.message);
+        assert_int_equal(location.anonymous, cases[i].anonymous);
+        assert_null(location.profile);
+        pb_location_copy(&location, &copy);
+        pb_location_free(&location);
+        assert_string_equal(copy.text, cases[i].url);
+        assert_string_equal(copy.bucket, "b");
+        assert_int_equal(copy.anonymous, cases[i].anonymous);
+        pb_location_free(&copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_s3_urls),          cmocka_unit_test(reads_who_pays),
-        cmocka_unit_test(reads_directories),      cmocka_unit_test(refuses_what_is_no_store),
-        cmocka_unit_test(refuses_overlong_parts), cmocka_unit_test(shows_no_secret),
-        cmocka_unit_test(tells_identities),       cmocka_unit_test(tells_overlaps),
+        cmocka_unit_test(knows_what_is_said_of_the_login),
+        cmocka_unit_test(reads_s3_urls),
+        cmocka_unit_test(reads_who_pays),
+        cmocka_unit_test(reads_directories),
+        cmocka_unit_test(refuses_what_is_no_store),
+        cmocka_unit_test(refuses_overlong_parts),
+        cmocka_unit_test(shows_no_secret),
+        cmocka_unit_test(tells_identities),
+        cmocka_unit_test(tells_overlaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,9 +169,35 @@ static void knows_regions(void **state)
     assert_false(pb_s3_region_valid((pb_slice){text, 65}));
 }
 
+static void knows_the_other_hosts_of_aws(void **state)
+{
+    (void)state;
+    static const struct {
+        bool fips, dual_stack;
+        const char *region, *base_url;
+    } cases[] = {
+        {true, false, "us-east-1", "https://b.s3-fips.us-east-1.amazonaws.com"},
+        {false, true, "us-east-1", "https://b.s3.dualstack.us-east-1.amazonaws.com"},
+        {true, true, "us-gov-west-1", "https://b.s3-fips.dualstack.us-gov-west-1.amazonaws.com"},
+        {false, true, "cn-north-1", "https://b.s3.dualstack.cn-north-1.amazonaws.com.cn"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pb_location location;
+        pb_s3_endpoint endpoint;
+        assert_int_equal(pb_location_parse("s3://b", &location, NULL), 0);
+        location.fips = cases[i].fips;
+        location.dual_stack = cases[i].dual_stack;
+        pb_s3_endpoint_make(&location, cases[i].region, &endpoint);
+        assert_string_equal(endpoint.base_url, cases[i].base_url);
+        pb_s3_endpoint_free(&endpoint);
+        pb_location_free(&location);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(knows_the_other_hosts_of_aws),
         cmocka_unit_test(addresses_buckets),
         cmocka_unit_test(follows_redirects),
         cmocka_unit_test(knows_regions),

@@ -76,6 +76,7 @@ typedef struct pb_store_capabilities {
     bool etag_is_md5; /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
     bool part_etags_are_md5; /* likewise of parts: the ETag of the whole is made of them */
     bool copies_parts;       /* MULTIPART_COPY works; else one COPY takes any size */
+    bool keeps_headers; /* what object_headers says of an object is kept with it */
     /* Parts come one after the other, and the last, which is announced (part_last), makes the
      * object. */
     bool parts_in_order;

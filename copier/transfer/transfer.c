@@ -387,7 +387,8 @@ static void read_part(transfer_part *part)
     request->context = part;
     request->key = transfer->source_key;
     if (single) {
-        request->object_headers_read = &run->headers;
+        if (pb_store_capabilities_of(transfer->destination)->keeps_headers)
+            request->object_headers_read = &run->headers;
         request->size_hint = transfer->size;
     } else {
         request->offset = (uint64_t)(part->number - 1) * run->facts.part_bytes;

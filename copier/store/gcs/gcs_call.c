@@ -67,6 +67,7 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
     const pb_location *location = &call->caller->store->config->location;
     const pb_store_request *asked = call->asked;
     pb_gcs_answer_restart(&self->answer);
+    self->has_metadata = false;
     self->stage = asks_position(call)                          ? PB_GCS_STAGE_POSITION
                   : asked->operation == PB_STORE_MULTIPART_PUT ? PB_GCS_STAGE_ONLY
                                                                : stage_of(call);
@@ -103,8 +104,10 @@ static void received_header(pb_call *call, pb_slice name, pb_slice value)
     pb_buffer *object_headers = call->asked->object_headers_read;
     if (!pb_gcs_answer_header(&self->answer, name, value) && object_headers &&
         call->asked->operation == PB_STORE_GET &&
-        pb_gcs_is_object_header(name, &self->header_name, &name))
+        pb_gcs_is_object_header(name, &self->header_name, &name)) {
+        self->has_metadata |= name.data == self->header_name.data;
         pb_answer_keep_object_header(&call->answer, name, value, object_headers);
+    }
 }
 
 static void take_content(const gcs_call *self, pb_store_request *results)
@@ -349,6 +352,20 @@ static bool next_step(pb_call *call)
         call->extra.if_version = request->if_version;
         call->extra.create_only = request->create_only;
         call->results = request;
+        return true;
+    }
+    if (call->step == GCS_STEP_HEADERS) {
+        if (strcmp(call->extra.etag, request->etag) != 0)
+            pb_error_set(&call->http.error, PB_ERROR_EXISTS,
+                         "the object was written over while it was read");
+        return false;
+    }
+    /* Media answers of the JSON API are not known to name the object's own metadata:
+     * https://github.com/googleapis/google-cloud-go/issues/2740 */
+    if (request->operation == PB_STORE_GET && request->object_headers_read &&
+        call->http.status != 416 && !self->has_metadata) {
+        pb_call_begin_step(call, GCS_STEP_HEADERS, PB_STORE_HEAD, request->key);
+        call->extra.object_headers_read = request->object_headers_read;
         return true;
     }
     if (request->operation == PB_STORE_PUT && call->step == PB_STEP_ASKED &&

@@ -26,6 +26,7 @@ typedef struct gcs_store {
 enum {
     GCS_STEP_REWRITE = PB_STEP_OWN, /* COPY: the store has copied a share, and goes on */
     GCS_STEP_CHUNK,                 /* PUT with metadata: the session has begun */
+    GCS_STEP_HEADERS,               /* GET: which metadata has the object? */
 };
 
 typedef struct gcs_call {
@@ -39,6 +40,7 @@ typedef struct gcs_call {
     pb_buffer header_name;                /* memory */
     uint8_t body_crc32c[PB_CRC32C_BYTES]; /* PUT */
     uint64_t skip_bytes;                  /* what the store has of a chunk that broke */
+    bool has_metadata; /* GET: the answer's headers held some */
     bool rewritten;                       /* the rewrite is done */
 } gcs_call;
 

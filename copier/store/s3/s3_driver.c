@@ -89,6 +89,7 @@ static int s3_open(pb_store *store, pb_error *error)
         .etag_is_md5 = true,
         .part_etags_are_md5 = true,
         .copies_parts = true,
+        .keeps_headers = true,
     };
     return 0;
 }

@@ -4,6 +4,8 @@
 #include "copier/store/gcs/errors.h"
 #include "copier/store/gcs/object_headers.h"
 #include "copier/store/gcs/response.h"
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { KEPT_BYTES = 64 * 1024 };
@@ -25,6 +27,8 @@ static pb_gcs_stage stage_of(const pb_call *call)
     const gcs_call *self = (const gcs_call *)call;
     if (call->asked->operation == PB_STORE_PUT && call->step == PB_STEP_ASKED)
         return pb_gcs_needs_session(call->asked) ? PB_GCS_STAGE_SESSION : PB_GCS_STAGE_ONLY;
+    if (call->step == PB_STEP_ASKED && pb_gcs_needs_source(call->asked))
+        return PB_GCS_STAGE_SOURCE;
     if (call->step == GCS_STEP_CHUNK)
         return PB_GCS_STAGE_CHUNK;
     return self->stage == PB_GCS_STAGE_POSITION ? PB_GCS_STAGE_POSITION : PB_GCS_STAGE_ONLY;
@@ -213,6 +217,30 @@ static pb_http_verdict judge_list(pb_call *call)
                                                &call->results->page, &call->http.error));
 }
 
+static pb_http_verdict other_bytes(pb_call *call, const char *etag, pb_slice wanted)
+{
+    pb_error_set(&call->http.error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
+                 etag, PB_SLICE_FORMAT(wanted));
+    return PB_HTTP_DONE;
+}
+
+/* The rewrite that follows is of this generation: other bytes never come to the destination. */
+static pb_http_verdict judge_source(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    pb_gcs_object object = {0};
+    pb_slice wanted = call->request->if_match;
+    self->rewritten = false;
+    if (pb_gcs_parse_object(pb_buffer_slice(&call->answer.body), &object, NULL, &call->http.error))
+        return after_parse(call, -1);
+    if (object.etag[0] && !pb_slice_equal(wanted, pb_slice_of(object.etag)))
+        return other_bytes(call, object.etag, wanted);
+    self->source_version[0] = '\0';
+    if (object.generation)
+        snprintf(self->source_version, sizeof self->source_version, "%" PRIu64, object.generation);
+    return PB_HTTP_DONE;
+}
+
 static pb_http_verdict judge_rewrite(pb_call *call)
 {
     gcs_call *self = self_of(call);
@@ -227,8 +255,7 @@ static pb_http_verdict judge_rewrite(pb_call *call)
     pb_slice wanted = call->request->if_match;
     take_object(call, &object);
     if (wanted.size && object.etag[0] && !pb_slice_equal(wanted, pb_slice_of(object.etag)))
-        pb_error_set(&call->http.error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
-                     object.etag, PB_SLICE_FORMAT(wanted));
+        return other_bytes(call, object.etag, wanted);
     return PB_HTTP_DONE;
 }
 
@@ -303,7 +330,7 @@ static pb_http_verdict judge_success(pb_call *call)
         return self->stage == PB_GCS_STAGE_SESSION ? judge_session(call)
                                                    : judge_resource(call, NULL);
     case PB_STORE_COPY:
-        return judge_rewrite(call);
+        return self->stage == PB_GCS_STAGE_SOURCE ? judge_source(call) : judge_rewrite(call);
     case PB_STORE_MULTIPART_CREATE:
         return judge_session(call);
     case PB_STORE_MULTIPART_PUT:
@@ -349,7 +376,8 @@ static bool next_step(pb_call *call)
         pb_call_begin_step(call, GCS_STEP_REWRITE, PB_STORE_COPY, request->key);
         call->extra.source = request->source;
         call->extra.source_key = request->source_key;
-        call->extra.if_version = request->if_version;
+        call->extra.if_version =
+            pb_gcs_needs_source(request) ? pb_slice_of(self->source_version) : request->if_version;
         call->extra.create_only = request->create_only;
         call->results = request;
         return true;

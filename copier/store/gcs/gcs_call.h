@@ -40,8 +40,9 @@ typedef struct gcs_call {
     pb_buffer header_name;                /* memory */
     uint8_t body_crc32c[PB_CRC32C_BYTES]; /* PUT */
     uint64_t skip_bytes;                  /* what the store has of a chunk that broke */
-    bool has_metadata; /* GET: the answer's headers held some */
+    bool has_metadata;                    /* GET: the answer's headers held some */
     bool rewritten;                       /* the rewrite is done */
+    char source_version[24];              /* COPY: of the source that has the bytes; "" for any */
 } gcs_call;
 
 extern const pb_call_dialect gcs_call_dialect;

@@ -61,7 +61,8 @@ class Contract(scenario.Scenario):
         self.step_older(destinations[0], first, older)
         with self.subTest(copied=copied.url):
             self.step_copy(copied)
-        self.step_damage(destinations[0])
+        own = next((place for place in destinations if place.kind == repository.kind), destinations[0])
+        self.step_damage({own, destinations[0]})
 
     def more_objects(self):
         """Objects that this kind of source alone has. One that was composed has no MD5."""
@@ -156,12 +157,11 @@ class Contract(scenario.Scenario):
         self.objects.update((each.key, each) for each in changed)
         self.expected.update((each.key, hashlib.sha256(each.bytes()).hexdigest()) for each in changed)
         copied = len(changed)
-        if self.source.keeps_attributes:
+        if self.source.notices_attributes:
             for key in ("typed/1", "large/exactly-two-parts"):
                 self.source.change_attributes(key, **ANOTHER_TYPE)
-                if self.source.notices_attributes:
-                    self.objects[key] = self.objects[key]._replace(attributes=tuple(ANOTHER_TYPE.items()))
-            copied += 2 * self.source.notices_attributes
+                self.objects[key] = self.objects[key]._replace(attributes=tuple(ANOTHER_TYPE.items()))
+            copied += 2
         preview = self.told("backup", self.source.url, self.repository.url, "--dry-run")["snapshot"]
         told = self.told("backup", self.source.url, self.repository.url)
         snapshot = told["snapshot"]
@@ -214,8 +214,8 @@ class Contract(scenario.Scenario):
         told = self.restored(copied, what="copy", start=self.source.url)
         self.assertEqual((told["copied_objects"], told["unchanged_objects"]), (0, len(held)))
 
-    def step_damage(self, destination):
-        """Each damaged object is named, and no other; none of it is restored as if it were good."""
+    def step_damage(self, destinations):
+        """Each damaged object is named, and no other; none of it is restored as if it were good, not for a moment."""
         kept = {record["key"]: f"data/{record['at']}/{record['key']}" for record in self.records(self.repository.url)
                 if "path" not in record}
         flipped, truncated, missing, large = "tree/3/010", "tree/4/011", "tree/5/012", "large/parts"
@@ -231,15 +231,26 @@ class Contract(scenario.Scenario):
         seen = expected if self.repository.has_etags else {truncated: "truncated", missing: "missing"}
         self.told_of(scenario.DAMAGED, seen, "verify", self.repository.url)
         self.told_of(scenario.DAMAGED, expected, "verify", self.repository.url, "--read")
+        for destination in destinations:
+            with self.subTest(damaged=destination.url):
+                self.assert_good_alone(destination, expected)
+
+    def assert_good_alone(self, destination, damaged):
+        """What the destination has in place of a damaged object stays there."""
         for key in destination.list():
-            destination.delete(key)
+            if key not in damaged:
+                destination.delete(key)
+        for key in damaged:
+            destination.put(key, b"of the destination")
+        there = {key: hashlib.sha256(b"of the destination").hexdigest() for key in damaged}
         for prefix in ("tree/", "large/"):
-            run = self.pbcopy("restore", self.repository.url, destination.url, "--prefix", prefix, "--json")
+            run = self.pbcopy("restore", self.repository.url, destination.url, "--prefix", prefix, "--overwrite",
+                              "--json")
             self.assertEqual((run.exit_code, {each["key"] for each in run.json()["findings"]}),
-                             (scenario.DAMAGED, {key for key in expected if key.startswith(prefix)}), run.stderr[-3000:])
+                             (scenario.DAMAGED, {key for key in damaged if key.startswith(prefix)}), run.stderr[-3000:])
         self.assert_same(destination.digests(),
-                         {key: digest for key, digest in self.expected.items()
-                          if key.startswith(("tree/", "large/")) and key not in expected}, destination)
+                         {key: digest for key, digest in {**self.expected, **there}.items()
+                          if key.startswith(("tree/", "large/"))}, destination)
 
 
 class Composed(Planned):

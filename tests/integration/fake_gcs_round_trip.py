@@ -1,8 +1,10 @@
-"""The contract of all pairs (tests/support/store_contract.py) on fake-gcs-server, as source, repository and destination.
+"""The contract of all pairs (tests/support/store_contract.py) on fake-gcs-server: source, repository and destination.
 
-It is not Google's in much (the docstring of gcs_servers.py), of which pbcopy notices this: a change of metadata alone
-moves neither metageneration nor the time of the last change, so that no backup sees it. A resumable upload that is asked
-where it stands ends there: such an object fails, or is moved once more, and is never taken for whole."""
+It is not like Google's service in much (the docstring of gcs_servers.py). What pbcopy notices of that: a change of
+metadata alone moves neither metageneration nor the time of the last change, so that no backup sees it. A resumable
+upload that is asked where it stands ends there: such an object fails, or is moved once more, and is never taken for
+whole. Rewrites pass conditions over, so that only what pbcopy looks at beforehand keeps damaged objects from being
+restored."""
 
 import contextlib
 import os

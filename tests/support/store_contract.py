@@ -2,7 +2,7 @@
 restore into a place of each kind, damage, copy. What went up and what came back is read by clients of each store's own
 (places.py).
 
-A test makes a Contract's places and calls keep_contract().
+A test case of class Contract makes the places and calls keep_contract().
 """
 
 import gzip
@@ -32,7 +32,8 @@ def plan():
     planned += [Planned(name, 10) for name in store_objects.LONG_NAMES]
     planned += [Planned(f"tree/{number % 7}/{number:03}", number * 37) for number in range(60)]
     planned += [Planned(f"sizes/{size}", size) for size in (0, 1, 65536, MIB - 1, 8 * MIB)]
-    planned += [Planned("large/whole", 25 * MIB + 17), Planned("large/parts", 17 * MIB + 5, parts=True, attributes=TYPED),
+    planned += [Planned("large/whole", 25 * MIB + 17),
+                Planned("large/parts", 17 * MIB + 5, parts=True, attributes=TYPED),
                 Planned("large/exactly-two-parts", 2 * store_objects.PART_BYTES, parts=True)]
     planned += [Planned(f"typed/{number}", number, attributes=TYPED) for number in range(3)]
     planned += [Packed("typed/packed", 0, attributes=(("ContentType", "text/plain"), ("ContentEncoding", "gzip")))]
@@ -40,11 +41,8 @@ def plan():
 
 
 class Contract(scenario.Scenario):
-    """Mixed with nothing: a test class makes places, and has test methods that call keep_contract()."""
-
     def keep_contract(self, source, repository, destinations, copied):
-        """`destinations` are empty places to restore into, `copied` one to copy into, (source, repository) those of the
-        backups."""
+        """All places are empty; `destinations` are restored into, `copied` is copied into from the source."""
         self.source, self.repository = source, repository
         self.objects = {each.key: each for each in plan() if source.holds(each.key)}
         source.fill(self.objects.values())
@@ -105,7 +103,8 @@ class Contract(scenario.Scenario):
             return
         for key, each in self.objects.items():
             for name, value in each.attributes:
-                self.assertEqual(destination.attributes(key).get(name), value, f"{name} of {key!r} in {destination.url}")
+                found = destination.attributes(key).get(name)
+                self.assertEqual(found, value, f"{name} of {key!r} in {destination.url}")
 
     def assert_intact(self, *arguments):
         told = self.told("verify", self.repository.url, *arguments)
@@ -198,7 +197,8 @@ class Contract(scenario.Scenario):
 
     def step_older(self, destination, first, older):
         """What has changed since, as it was."""
-        self.told("restore", self.repository.url, destination.url, "--snapshot", first, "--prefix", "tree/", "--overwrite")
+        self.told("restore", self.repository.url, destination.url, "--snapshot", first, "--prefix", "tree/",
+                  "--overwrite")
         self.assert_same(destination.digests("tree/"),
                          {key: digest for key, digest in older.items() if key.startswith("tree/")}, destination)
 

@@ -120,15 +120,15 @@ class FakeGcsPairs(Contract):
         front = CuttingFront(int(self.server.address.split(":")[1]), 3, 3 * MIB)
         self.addCleanup(front.stop)
         url = destination.url.replace(self.server.endpoint, front.endpoint)
-        run = self.pbcopy("copy", source.url, url, "--json")
-        self.assertEqual(front.cuts, 0)
-        failed = {each["key"] for each in run.json()["findings"]}
-        self.assertEqual(run.exit_code, scenario.FAILED if failed else scenario.OK, run)
-        self.assertEqual({key: destination.get(key) == body for key, body in bodies.items() if key not in failed},
-                         {key: True for key in bodies if key not in failed})
-        self.succeed("copy", source.url, url)
-        self.assertEqual({key: destination.get(key) == body for key, body in bodies.items()},
-                         {key: True for key in bodies})
+        for _ in range(6):  # where the machine is slow, requests are given up as well
+            run = self.pbcopy("copy", source.url, url, "--json")
+            failed = {each["key"] for each in run.json()["findings"]}
+            self.assertEqual(run.exit_code, scenario.FAILED if failed else scenario.OK, run)
+            self.assertEqual([key for key, body in bodies.items() if key not in failed and destination.get(key) != body],
+                             [])
+            if not failed:
+                break
+        self.assertEqual((failed, front.cuts), (set(), 0))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ struct pb_session {
     atomic_bool kubectl_is_old; /* than 1.24: see pb_kubectl */
     int64_t suspended_ms;       /* by the monotonic clock, since when a cluster is; 0: it is not */
     pb_cluster_state cluster;
-    const pb_store_config *sorting_noted;  /* whose listing was said to be sorted */
-    const pb_store_config *relaying_noted; /* which was said to make no copies */
+    const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
+    bool relaying_noted, opaque_noted;    /* that a store makes no copies, or no MD5s as ETags */
 };
 
 /* A run of the engine: ranges of keys handed to shards, results gathered, events told. */

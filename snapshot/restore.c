@@ -42,23 +42,25 @@ static int compare(const restore_shard *shard, const pb_record *record, const pb
         return 0;
     if (!pb_store_capabilities_of(shard->worker->stores[DESTINATION])->etag_is_md5)
         return -1;
-    if (pb_slice_equal(there->etag, record->etag) ||
-        (record->stored_etag.size && pb_slice_equal(there->etag, record->stored_etag)))
+    if (pb_etag_same(there->etag, record->etag) ||
+        (record->stored_etag.size && pb_etag_same(there->etag, record->stored_etag)))
         return 1;
     /* Multipart ETags of other layouts differ though the bytes may not. */
-    return pb_etag_parts(there->etag) == 0 && pb_etag_parts(pb_stored_etag(record)) == 0 ? 0 : -1;
+    pb_slice known = pb_proven_etag(shard->worker->stores[REPOSITORY], record);
+    return pb_etag_parts(there->etag) == 0 && pb_etag_parts(known) == 0 ? 0 : -1;
 }
 
 /* The last round: what was written, or was there, must be listed. */
 static void check(restore_shard *shard, const pb_record *record, const pb_entry *there)
 {
     restore_job *restore = shard->restore;
+    pb_slice known = pb_proven_etag(shard->worker->stores[REPOSITORY], record);
     atomic_fetch_add_explicit(&restore->job.counters.keys, 1, memory_order_relaxed);
     if (there && restore->has_differing)
         return; /* perhaps one of those, which were reported */
-    bool as_source = there && pb_slice_equal(there->etag, record->etag);
+    bool as_source = there && pb_etag_same(there->etag, record->etag);
     pb_destination_check(&restore->destination, record->key, record->size,
-                         as_source ? record->etag : pb_stored_etag(record), there);
+                         as_source ? record->etag : known, there);
 }
 
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
@@ -139,8 +141,9 @@ static int emit(void *context, pb_item *item, pb_error *error)
         }
         return 0;
     }
-    pb_destination_wrote(&shard->restore->destination, item->entry->key, item->entry->size,
-                         pb_stored_etag(item->entry->record),
+    const pb_record *record = item->entry->record;
+    pb_destination_wrote(&shard->restore->destination, record->key, record->size,
+                         pb_proven_etag(shard->worker->stores[REPOSITORY], record),
                          pb_slice_of(item->transfer.stored_etag));
     shard->result.written_objects++;
     shard->result.written_bytes += item->entry->size;
@@ -315,6 +318,10 @@ static int open_destination(pb_session *session, const pb_restore_options *optio
     if (pb_session_check(session, *ret_store, true, error) ||
         pb_bucket_pair_is_one(session, &pair, &is_one, error))
         return -1;
+    if (pb_store_copies_from(*ret_store, repository->store)) {
+        pb_store_findings found = pb_store_findings_of(repository->config);
+        pb_store_know(*ret_config, &found);
+    }
     return is_one ? refuse_overlap(options, ": their endpoints lead to one bucket", error) : 0;
 }
 

@@ -368,18 +368,26 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     job->open(job->context, worker, shard);
 }
 
-static void note_refused_copies(pb_job *job)
+/* Said once, of the first store that shows it. */
+static void note_findings(pb_job *job)
 {
+    pb_session *session = job->session;
     for (unsigned i = 0; i < job->store_count; i++) {
         const pb_store_config *store = job->stores[i];
-        if (job->session->relaying_noted == store ||
-            !pb_store_refuses_copy(store, PB_STORE_MULTIPART_COPY))
-            continue;
-        job->session->relaying_noted = store;
-        pb_session_note(job->session,
-                        "%s does not copy %s by itself: they pass through this machine",
-                        pb_store_config_name(store),
-                        pb_store_refuses_copy(store, PB_STORE_COPY) ? "objects" : "large objects");
+        if (!session->relaying_noted && pb_store_refuses_copy(store, PB_STORE_MULTIPART_COPY)) {
+            session->relaying_noted = true;
+            pb_session_note(
+                session, "%s does not copy %s by itself: they pass through this machine",
+                pb_store_config_name(store),
+                pb_store_refuses_copy(store, PB_STORE_COPY) ? "objects" : "large objects");
+        }
+        if (!session->opaque_noted && pb_store_findings_of(store).opaque_etags) {
+            session->opaque_noted = true;
+            pb_session_note(session,
+                            "%s makes ETags that are no MD5s: bytes are proven by the digests that "
+                            "are computed here, and nothing is copied inside the store",
+                            pb_store_config_name(store));
+        }
     }
 }
 
@@ -387,7 +395,7 @@ bool pb_job_tick(void *context)
 {
     pb_job *job = context;
     tell_findings(job);
-    note_refused_copies(job);
+    note_findings(job);
     pb_session_tell(
         job->session,
         &(pb_event){

@@ -180,9 +180,9 @@ typedef struct url_query {
 static int parse_s3_parameter(pb_slice name, const char *value, url_query *query,
                               pb_location *location, pb_error *error)
 {
-    static const char *const names[] = {
-        "endpoint",         "region",       "profile",   "disableSSL",
-        "s3ForcePathStyle", "requestPayer", "anonymous", "awssdk"};
+    static const char *const names[] = {"endpoint",    "region",           "profile",
+                                        "disableSSL",  "s3ForcePathStyle", "requestPayer",
+                                        "opaqueETags", "anonymous",        "awssdk"};
     enum {
         ENDPOINT,
         REGION,
@@ -190,6 +190,7 @@ static int parse_s3_parameter(pb_slice name, const char *value, url_query *query
         DISABLE_SSL,
         PATH_STYLE,
         REQUEST_PAYER,
+        OPAQUE_ETAGS,
         ANONYMOUS,
         AWS_SDK,
         COUNT
@@ -202,7 +203,7 @@ static int parse_s3_parameter(pb_slice name, const char *value, url_query *query
         return pb_error_hint(
             error,
             "known are endpoint, region, profile, disableSSL, s3ForcePathStyle, requestPayer, "
-            "anonymous; %s",
+            "opaqueETags, anonymous; %s",
             SECRET_HINT);
     }
     if (query->seen & 1u << which)
@@ -224,6 +225,8 @@ static int parse_s3_parameter(pb_slice name, const char *value, url_query *query
             return parse_bool(name, value, &location->requester_pays, error);
         location->requester_pays = true;
         return 0;
+    case OPAQUE_ETAGS:
+        return parse_bool(name, value, &location->opaque_etags, error);
     case ANONYMOUS:
         return parse_bool(name, value, &location->anonymous, error);
     case AWS_SDK: /* gocloud: which SDK it goes by */

@@ -180,6 +180,17 @@ static bool relay_instead(pb_transfer_run *run, const pb_store_request *request)
     return true;
 }
 
+/* The ETags of a copy within a store tell nothing where a PUT would show that they are no MD5s, or
+ * that the source's bytes are damaged: the object passes through here, and its bytes tell. */
+static bool relay_to_know(pb_transfer_run *run)
+{
+    if (run->facts.kind != PB_TRANSFER_COPY || run->transfer->writes_once)
+        return false;
+    run->transfer->kind = PB_TRANSFER_RELAY;
+    run->transfer->proof = 0;
+    return true;
+}
+
 /* ---- server-side copy in one request ---- */
 
 static void on_copied(pb_store_request *request)
@@ -282,8 +293,10 @@ static void on_single_written(pb_store_request *request)
     if (request->error.kind == PB_ERROR_EXISTS)
         snprintf(request->error.code, sizeof request->error.code, PB_CODE_OCCUPIED);
     pb_transfer_request_ended(run, request);
+    pb_store_share_etags(transfer->destination, transfer->source);
     if (!run->facts.failed) {
-        if (!pb_transfer_stored_holds(run, request)) {
+        if (!pb_transfer_check_written(run, request->body) ||
+            !pb_transfer_stored_holds(run, request)) {
             if (run->facts.failed)
                 undo_later(run);
         } else {
@@ -580,7 +593,7 @@ static void abort_upload(pb_transfer_run *run)
 static void on_source_checked(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
-    const pb_transfer *transfer = run->transfer;
+    pb_transfer *transfer = run->transfer;
     pb_transfer_request_ended(run, request);
     run->facts.source_checked = true;
     if (!run->facts.failed &&
@@ -596,8 +609,12 @@ static void on_source_checked(pb_store_request *request)
         undo_later(run);
     } else if (!run->facts.failed && !run->etag_opaque &&
                pb_transfer_both_plain(run, transfer->stored_etag)) {
-        pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
-        undo_later(run);
+        if (relay_to_know(run)) {
+            lay_out(run);
+        } else {
+            pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
+            undo_later(run);
+        }
     }
     pb_transfer_step(run);
 }
@@ -677,16 +694,20 @@ static uint64_t relay_single_max(const pb_transfer_run *run)
                                                    : options->relay_single_max;
 }
 
+/* A copy within a store that could not be proven by its ETag is none, either. */
 static bool refuses_copy(const pb_transfer_run *run, pb_store_operation copy)
 {
     const pb_transfer *transfer = run->transfer;
     return transfer->kind == PB_TRANSFER_COPY &&
-           pb_store_refuses_copy(pb_store_config_of(transfer->destination), copy);
+           (!pb_store_capabilities_of(transfer->destination)->etag_is_md5 ||
+            pb_store_refuses_copy(pb_store_config_of(transfer->destination), copy));
 }
 
 static void lay_out(pb_transfer_run *run)
 {
     pb_transfer *transfer = run->transfer;
+    if (transfer->destination)
+        pb_store_share_etags(transfer->destination, transfer->source);
     if (refuses_copy(run, PB_STORE_COPY))
         transfer->kind = PB_TRANSFER_RELAY;
     const pb_mover_options *options = &run->mover->options;
@@ -732,6 +753,7 @@ static void lay_out(pb_transfer_run *run)
                       (capabilities->part_etags_are_md5 || pb_etag_parts(transfer->etag) <= 0);
     if (capabilities->parts_in_order)
         facts->parts_wanted_in_flight = 1;
+    run->destination_compares = transfer->kind == PB_TRANSFER_RELAY && comparable;
     if (transfer->kind == PB_TRANSFER_RELAY && !comparable &&
         pb_store_capabilities_of(transfer->source)->etag_is_md5) {
         pb_etag_check_free(run->etag_check);
@@ -770,7 +792,7 @@ static void finish(pb_transfer_run *run)
     run->etag_check = NULL;
     drop_upload(run);
     run->again = false;
-    run->etag_opaque = run->source_has_crc32c = false;
+    run->etag_opaque = run->source_has_crc32c = run->destination_compares = false;
     run->learnt_part_bytes = 0;
     run->layout_asked = false;
     run->next = mover->free_runs;

@@ -88,6 +88,7 @@ static int s3_open(pb_store *store, pb_error *error)
         .lists_from_anywhere = true,
         .etag_is_md5 = true,
         .part_etags_are_md5 = true,
+        .etag_is_kept = true,
         .copies_parts = true,
         .keeps_headers = true,
     };

@@ -17,7 +17,8 @@ struct pb_session {
     int64_t suspended_ms;       /* by the monotonic clock, since when a cluster is; 0: it is not */
     pb_cluster_state cluster;
     const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
-    bool relaying_noted, opaque_noted;    /* that a store makes no copies, or no MD5s as ETags */
+    /* Said once: a store makes no copies, no MD5s as ETags; what was seen and is not copied. */
+    bool relaying_noted, opaque_noted, own_object_noted, tags_noted;
 };
 
 /* A run of the engine: ranges of keys handed to shards, results gathered, events told. */

@@ -368,25 +368,37 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     job->open(job->context, worker, shard);
 }
 
-/* Said once, of the first store that shows it. */
+/* Each once, of the first store that shows it. */
 static void note_findings(pb_job *job)
 {
     pb_session *session = job->session;
     for (unsigned i = 0; i < job->store_count; i++) {
         const pb_store_config *store = job->stores[i];
+        const char *name = pb_store_config_name(store);
+        pb_store_findings found = pb_store_findings_of(store);
         if (!session->relaying_noted && pb_store_refuses_copy(store, PB_STORE_MULTIPART_COPY)) {
             session->relaying_noted = true;
-            pb_session_note(
-                session, "%s does not copy %s by itself: they pass through this machine",
-                pb_store_config_name(store),
-                pb_store_refuses_copy(store, PB_STORE_COPY) ? "objects" : "large objects");
+            pb_session_note(session,
+                            "%s does not copy %s by itself: they pass through this machine", name,
+                            found.refuses_copies ? "objects" : "large objects");
         }
-        if (!session->opaque_noted && pb_store_findings_of(store).opaque_etags) {
+        if (!session->opaque_noted && found.opaque_etags) {
             session->opaque_noted = true;
             pb_session_note(session,
-                            "%s makes ETags that are no MD5s: bytes are proven by the digests that "
-                            "are computed here, and nothing is copied inside the store",
-                            pb_store_config_name(store));
+                            "%s makes ETags that are no MD5s: digests that are computed here prove "
+                            "the bytes, and nothing is copied inside the store",
+                            name);
+        }
+        if (!session->own_object_noted && found.has_own_object) {
+            session->own_object_noted = true;
+            pb_session_note(session,
+                            "%s has an object of just this key, which holds bytes: a folder has no "
+                            "such object, and it is left out",
+                            name);
+        }
+        if (!session->tags_noted && found.has_tags) {
+            session->tags_noted = true;
+            pb_session_note(session, "%s has objects with tags: tags are not copied", name);
         }
     }
 }

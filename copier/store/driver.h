@@ -36,6 +36,7 @@ struct pb_store_config {
     /* Found out by any loop, or known from before (pb_store_know). */
     atomic_bool refuses_copies, refuses_part_copies, wants_content_md5;
     _Atomic pb_store_etags etags;
+    atomic_bool has_own_object, has_tags; /* was seen by any loop */
 };
 
 struct pb_store {

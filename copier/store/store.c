@@ -175,6 +175,8 @@ pb_store_findings pb_store_findings_of(const pb_store_config *config)
         .unkept_etags = etags == PB_ETAGS_UNKEPT,
         .refuses_copies = atomic_load(&config->refuses_copies),
         .wants_content_md5 = atomic_load(&config->wants_content_md5),
+        .has_own_object = atomic_load(&config->has_own_object),
+        .has_tags = atomic_load(&config->has_tags),
     };
 }
 

@@ -220,6 +220,9 @@ typedef struct pb_store_findings {
     bool unkept_etags;   /* and reading shows another one than writing */
     bool refuses_copies; /* COPY answers that there is no such thing */
     bool wants_content_md5; /* no PUT is taken without */
+    /* Not known from before: what a run has seen and does not copy, which is said. */
+    bool has_own_object; /* bytes under the location's own key, "prefix/" */
+    bool has_tags;       /* objects with tags were relayed: these stay behind */
 } pb_store_findings;
 
 /* Any thread. */

@@ -246,6 +246,9 @@ static pb_http_verdict judge_object(s3_call *self)
     results->etag_opaque = answer->etag_opaque;
     results->mtime_ms = common->mtime_ms;
     results->store_now_ms = common->date_ms;
+    if (answer->has_tags && self->call.asked->object_headers_read) /* on its way elsewhere */
+        atomic_store_explicit(&self->call.caller->store->config->has_tags, true,
+                              memory_order_relaxed);
     return PB_HTTP_DONE;
 }
 
@@ -299,8 +302,12 @@ static pb_http_verdict judge_list(s3_call *self)
     pb_slice body = pb_buffer_slice(&self->call.answer.body);
     pb_s3_document document;
     if (!pb_s3_parse_list(store_of(&self->call)->parser, body, &list, &self->call.results->page,
-                          &self->call.http.error))
+                          &self->call.http.error)) {
+        if (self->call.results->page->has_own)
+            atomic_store_explicit(&self->call.caller->store->config->has_own_object, true,
+                                  memory_order_relaxed);
         return PB_HTTP_DONE;
+    }
     if (self->call.http.error.kind == PB_ERROR_SERVER)
         return PB_HTTP_RETRY;
     if (!pb_s3_parse_document(store_of(&self->call)->parser, body, &document, NULL) &&

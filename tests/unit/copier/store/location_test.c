@@ -180,6 +180,9 @@ static void refuses_what_is_no_store(void **state)
         "s3://b?endpoint=/path",
         "s3://b?endpoint=h/path&s3ForcePathStyle=false",
         "s3://b?s3ForcePathStyle=false&endpoint=h/path",
+        "s3://b?opaqueETags=",
+        "s3://b?opaqueETags=yes",
+        "gs://b?opaqueETags=true",
         "s3://b?requestPayer=",
         "s3://b?requestPayer=bucketowner",
         "s3://b?requestPayer=true&requestPayer=true",
@@ -260,6 +263,7 @@ static void tells_identities(void **state)
         {"s3://b/p?endpoint=http://minio", "s3://minio/b/p/"},
         {"s3://b/p?endpoint=https://gateway:8443/s3/v1", "s3://gateway:8443%2Fs3%2Fv1/b/p/"},
         {"s3://b?endpoint=http://[::1]:9000&requestPayer=true", "s3://[::1]:9000/b/"},
+        {"s3://b?opaqueETags=true&endpoint=http://minio", "s3://minio/b/"},
         {"file:///a%20b", "file:///a%20b/"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -83,9 +83,10 @@ static void check_source(pb_rehearsal *self, pb_store *store)
 {
     const char *found = "";
     pb_error error = {0};
-    if (pb_session_check(self->session, store, false, &error) || read_one(store, &found, &error))
+    if (pb_session_check(self->session, store, false, &error) || read_one(store, &found, &error)) {
+        pb_cluster_store_explain(&self->bucket, &error);
         pb_rehearsal_fail(self, "source", &error);
-    else
+    } else
         pb_rehearsal_pass(self, "source", "%s: %s", pb_store_name(store), found);
     check_clock(self, "source", store);
 }
@@ -108,6 +109,7 @@ void pb_rehearse_source(pb_rehearsal *self, const char *url)
         return;
     if (pb_session_store(self->session, bucket->url, "source",
                          bucket->has_keys ? &bucket->keys : NULL, &config, &store, &error)) {
+        pb_cluster_store_explain(bucket, &error);
         pb_rehearsal_fail(self, "source", &error);
         return;
     }

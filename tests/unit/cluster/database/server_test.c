@@ -11,6 +11,7 @@ typedef struct saying {
     const char *text;
     pb_error_kind kind;
     const char *message; /* a part of it */
+    const char *hint;    /* likewise; NULL for any */
 } saying;
 
 static const saying sayings[] = {
@@ -42,7 +43,23 @@ static const saying sayings[] = {
      PB_ERROR_UNREACHABLE, "keys"},
     {"psql: error: invalid connection option \"tcp_user_timeout\"\n", PB_ERROR_USAGE,
      "invalid connection option"},
-    {"", PB_ERROR_FAILED, "as it was"},
+    {"psql: error: connection to server at \"h\", port 5432 failed: root certificate file "
+     "\"/root/.postgresql/root.crt\" does not exist\nEither provide the file or change sslmode to "
+     "disable server certificate verification.\n",
+     PB_ERROR_USAGE, "root certificate file", "PGSSLROOTCERT"},
+    {"psql: error: connection to server at \"h\", port 5432 failed: SSL error: certificate verify "
+     "failed\n",
+     PB_ERROR_REFUSED, "certificate verify failed", "PGSSLROOTCERT"},
+    {"psql: error: connection to server at \"127.0.0.1\", port 5432 failed: server certificate for "
+     "\"db.example\" does not match host name \"127.0.0.1\"\n",
+     PB_ERROR_REFUSED, "does not match host name", "PGHOSTADDR"},
+    {"psql: error: connection to server at \"h\", port 5432 failed: server does not support SSL, "
+     "but SSL was required\n",
+     PB_ERROR_REFUSED, "does not support SSL", "PGSSLMODE"},
+    {"psql: error: connection to server at \"h\", port 5432 failed: FATAL:  no pg_hba.conf entry "
+     "for host \"127.0.0.1\", user \"pachyderm\", database \"dex\", no encryption\n",
+     PB_ERROR_REFUSED, "no pg_hba.conf entry", "PGSSLMODE=require"},
+    {"", PB_ERROR_FAILED, "as it was", NULL},
     {"something else\n", PB_ERROR_FAILED, "as it was"},
 };
 
@@ -57,6 +74,8 @@ static void test_judge(void **state)
         if (!strstr(error.message, sayings[i].message))
             print_error("%s\n", error.message);
         assert_non_null(strstr(error.message, sayings[i].message));
+        if (sayings[i].hint)
+            assert_non_null(strstr(error.hint, sayings[i].hint));
     }
     pb_error error;
     pb_error_set(&error, PB_ERROR_CANCELLED, "cancelled");

@@ -133,7 +133,10 @@ static void refuses_what_is_no_store(void **state)
         "",
         "bucket",
         "/var/backup",
-        "gs://bucket",
+        "gs://",
+        "azblob://bucket",
+        "wasb://bucket@account.blob.core.windows.net",
+        "wasbs://container",
         "S3://bucket",
         "s3:/bucket",
         "s3://",
@@ -264,6 +267,11 @@ static void tells_identities(void **state)
         {"s3://b/p?endpoint=https://gateway:8443/s3/v1", "s3://gateway:8443%2Fs3%2Fv1/b/p/"},
         {"s3://b?endpoint=http://[::1]:9000&requestPayer=true", "s3://[::1]:9000/b/"},
         {"s3://b?opaqueETags=true&endpoint=http://minio", "s3://minio/b/"},
+        {"gs://b", "gs://storage.googleapis.com/b/"},
+        {"gcs://b/p?endpoint=https://storage.europe-west3.rep.googleapis.com",
+         "gs://storage.googleapis.com/b/p/"},
+        {"s3://b?endpoint=https://storage.googleapis.com", "s3://storage.googleapis.com/b/"},
+        {"gs://b?endpoint=http://127.0.0.1:4443&userProject=p", "gs://127.0.0.1:4443/b/"},
         {"file:///a%20b", "file:///a%20b/"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -3,6 +3,7 @@
 #define HINT_RIGHTS "check that the login has the role that docs/stores.md names on this bucket"
 #define HINT_LOGIN "check the login: docs/stores.md says where pbcopy looks for one"
 #define HINT_PROJECT "the requester pays for this bucket: add userProject=PROJECT to the URL"
+#define HINT_BUCKET "check the bucket's name and the endpoint"
 #define HINT_ARCHIVED "wait for the end of the object's retention"
 
 typedef struct reason_class {
@@ -29,8 +30,23 @@ static const reason_class reasons[] = {
     {"conditionNotMet", {PB_ERROR_EXISTS, false, ""}},
 };
 
-pb_failure_class pb_gcs_classify(int status, pb_slice reason)
+static bool holds(pb_slice message, const char *words)
 {
+    return message.size && memmem(message.data, message.size, words, strlen(words));
+}
+
+bool pb_gcs_is_no_bucket(int status, pb_slice message)
+{
+    return status == 404 && holds(message, "bucket does not exist");
+}
+
+pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
+{
+    if (pb_gcs_is_no_bucket(status, message))
+        return (pb_failure_class){PB_ERROR_NOT_FOUND, false, HINT_BUCKET};
+    /* 'Provided CRC32C "..." doesn't match calculated CRC32C "..."' */
+    if (status == 400 && holds(message, "match calculated"))
+        return (pb_failure_class){PB_ERROR_SERVER, true, ""};
     /* "required" is said of missing parameters as well. */
     bool known = reason.size && !(status != 401 && pb_slice_equal(reason, pb_slice_of("required")));
     for (size_t i = 0; known && i < sizeof reasons / sizeof *reasons; i++)

@@ -30,14 +30,21 @@ static const reason_class reasons[] = {
     {"conditionNotMet", {PB_ERROR_EXISTS, false, ""}},
 };
 
-static bool holds(pb_slice message, const char *words)
+/* Objects may have any words for a name, so that these come first. */
+static bool begins(pb_slice message, const char *words)
 {
-    return message.size && memmem(message.data, message.size, words, strlen(words));
+    return pb_slice_starts_with(message, pb_slice_of(words));
+}
+
+static bool is_other_digest(int status, pb_slice message)
+{
+    return status == 400 && begins(message, "Provided ") &&
+           memmem(message.data, message.size, "match calculated", strlen("match calculated"));
 }
 
 bool pb_gcs_is_no_bucket(int status, pb_slice message)
 {
-    return status == 404 && holds(message, "bucket does not exist");
+    return status == 404 && begins(message, "The specified bucket does not exist");
 }
 
 pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
@@ -45,7 +52,7 @@ pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
     if (pb_gcs_is_no_bucket(status, message))
         return (pb_failure_class){PB_ERROR_NOT_FOUND, false, HINT_BUCKET};
     /* 'Provided CRC32C "..." doesn't match calculated CRC32C "..."' */
-    if (status == 400 && holds(message, "match calculated"))
+    if (is_other_digest(status, message))
         return (pb_failure_class){PB_ERROR_SERVER, true, ""};
     /* "required" is said of missing parameters as well. */
     bool known = reason.size && !(status != 401 && pb_slice_equal(reason, pb_slice_of("required")));

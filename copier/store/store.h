@@ -113,6 +113,10 @@ typedef enum pb_store_operation {
     PB_STORE_MULTIPART_ABORT,
 } pb_store_operation;
 
+/* Code of an error of MULTIPART_PUT and COMPLETE: the store has lost the upload, or bytes of it;
+ * another one may succeed. */
+#define PB_CODE_UPLOAD_LOST "upload-lost"
+
 enum { PB_ETAG_TEXT_MAX = 128 }; /* an ETag with its NUL; a longer one is a protocol error */
 
 /* One request; zero it, fill what the operation reads, submit. The memory, and all that is pointed

@@ -27,6 +27,7 @@ struct pb_transfer_run {
     uint64_t learnt_part_bytes;             /* of the source's parts, as it told; 0: not known */
     bool layout_asked;
     bool again;                                /* the second try */
+    bool upload_lost;                          /* once; no third upload is begun */
     uint8_t first_digest[PB_DIGEST_BYTES_MAX]; /* of the first, where only its ETag was in doubt */
     bool etag_opaque;                          /* some end said that its ETag is no MD5 */
     bool destination_compares; /* RELAY: its ETags are MD5s, and none is computed here */

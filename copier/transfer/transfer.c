@@ -191,6 +191,17 @@ static bool relay_to_know(pb_transfer_run *run)
     return true;
 }
 
+/* A store may lose an upload, or have to drop it for bytes that broke on their way: another one is
+ * begun, once. True where that is so; the upload is given up. */
+static bool upload_anew(pb_transfer_run *run, const pb_store_request *request)
+{
+    if (run->facts.failed || run->upload_lost || !request->error.kind ||
+        strcmp(request->error.code, PB_CODE_UPLOAD_LOST) != 0)
+        return false;
+    run->upload_lost = run->facts.again = true;
+    return true;
+}
+
 /* ---- server-side copy in one request ---- */
 
 static void on_copied(pb_store_request *request)
@@ -268,7 +279,7 @@ static void on_part_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
     pb_transfer_run *run = part->run;
-    if (relay_instead(run, request)) {
+    if (relay_instead(run, request) || upload_anew(run, request)) {
         run->facts.in_flight--;
         run->facts.again = true; /* this upload is given up */
         part_free(part);
@@ -540,6 +551,11 @@ static void on_completed(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
     pb_transfer *transfer = run->transfer;
+    if (upload_anew(run, request)) {
+        run->facts.in_flight--;
+        pb_transfer_step(run);
+        return;
+    }
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed && run->digests && !pb_transfer_stored_holds(run, request))
         undo_later(run);
@@ -791,7 +807,7 @@ static void finish(pb_transfer_run *run)
     pb_etag_check_free(run->etag_check);
     run->etag_check = NULL;
     drop_upload(run);
-    run->again = false;
+    run->again = run->upload_lost = false;
     run->etag_opaque = run->source_has_crc32c = run->destination_compares = false;
     run->learnt_part_bytes = 0;
     run->layout_asked = false;

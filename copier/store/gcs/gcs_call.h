@@ -25,7 +25,7 @@ typedef struct gcs_store {
 
 enum {
     GCS_STEP_REWRITE = PB_STEP_OWN, /* COPY: the store has copied a share, and goes on */
-    GCS_STEP_CHUNK,                 /* PUT with metadata: the session has begun */
+    GCS_STEP_CHUNK,                 /* PUT with metadata: its session has begun, the body follows */
     GCS_STEP_HEADERS,               /* GET: which metadata has the object? */
 };
 
@@ -37,11 +37,13 @@ typedef struct gcs_call {
     unsigned credential_number;
     pb_buffer session; /* of an upload */
     pb_buffer rewrite_token;
-    pb_buffer header_name;                /* memory */
     uint8_t body_crc32c[PB_CRC32C_BYTES]; /* PUT */
-    uint64_t skip_bytes;                  /* what the store has of a chunk that broke */
-    bool has_metadata; /* GET: the answer's headers held some */
-    bool rewritten;                       /* the rewrite is done */
+    bool position_known;                  /* of a chunk that broke or came in part: skip_bytes... */
+    uint64_t skip_bytes;                  /* ...are what the store has of it */
+    bool begun_anew;          /* PUT with metadata: it has had a session that was lost */
+    bool rewritten;           /* the rewrite is done, else... */
+    uint64_t rewritten_bytes; /* ...so far, and... */
+    unsigned idle_rewrites;   /* ...so many answers ago */
 } gcs_call;
 
 extern const pb_call_dialect gcs_call_dialect;

@@ -2,10 +2,10 @@
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "copier/store/answer.h"
 #include <ctype.h>
 
 #define METADATA "x-amz-meta-"
-#define METADATA_IN_ANSWERS "x-goog-meta-"
 
 /* Headers that a resource has as members. */
 static const struct named_member {
@@ -155,21 +155,7 @@ int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_er
         if (append_header(headers, METADATA, name, value, error))
             return -1;
     }
-    return 0;
-}
-
-bool pb_gcs_is_object_header(pb_slice name, pb_buffer *memory, pb_slice *ret_name)
-{
-    pb_slice rest = name;
-    if (member_of(name)) {
-        *ret_name = name;
-        return true;
-    }
-    if (!takes_start(&rest, METADATA_IN_ANSWERS))
-        return false;
-    pb_buffer_clear(memory);
-    pb_buffer_append_text(memory, METADATA);
-    pb_buffer_append_slice(memory, rest);
-    *ret_name = pb_buffer_slice(memory);
-    return true;
+    return headers->size <= PB_OBJECT_HEADERS_MAX
+               ? 0
+               : pb_error_set(error, PB_ERROR_FAILED, "object headers of more than 16 KiB");
 }

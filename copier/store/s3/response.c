@@ -402,7 +402,7 @@ static bool copy_decoded(page_texts *texts, pb_slice raw, pb_slice *ret_text)
 {
     char *out = texts->next;
     if (!raw.size) {
-        *ret_text = (pb_slice){NULL, 0};
+        *ret_text = (pb_slice){out, 0};
         return true;
     }
     if (!texts->url_encoded ||

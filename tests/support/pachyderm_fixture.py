@@ -290,7 +290,7 @@ class Pachyderm:
 
     def start_simulation(self, **more):
         """pachd, as far as it writes and scales: see simulated_pachd.py. Ends with stop_simulation()."""
-        settings = {"server": self.cluster.server, "token": self.cluster.token,
+        settings = {"port": self.cluster.port, "token": self.cluster.token,
                     "ca": os.path.join(self.cluster.directory, "pki", "ca.crt"), "namespace": self.namespace,
                     "counts": self.counts, "postgres": {"host": self.postgres.host, "port": self.postgres.port,
                                                         "user": self.postgres.user, "dbname": "pachyderm",

@@ -85,7 +85,7 @@ int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *er
     while (!failed && next_line(&rest, &name, &value)) {
         const char *member = member_of(name);
         if (!pb_utf8_valid(name) || !pb_utf8_valid(value))
-            failed = pb_error_set(error, PB_ERROR_USAGE, "a header of the object is not UTF-8");
+            failed = pb_error_set(error, PB_ERROR_FAILED, "a header of the object is not UTF-8");
         else if (member)
             append_pair(buffer, pb_slice_of(member), value);
         else if (takes_start(&name, METADATA))

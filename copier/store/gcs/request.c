@@ -82,10 +82,10 @@ static int check_key(const builder *b, pb_slice key, pb_error *error)
     if (!key.size)
         return pb_error_set(error, PB_ERROR_USAGE, "an empty key");
     if (key.size + b->frame->prefix.size > PB_GCS_NAME_BYTES_MAX)
-        return pb_error_set(error, PB_ERROR_USAGE, "a key of more than 1,024 bytes");
+        return pb_error_set(error, PB_ERROR_FAILED, "a key of more than 1,024 bytes");
     /* https://cloud.google.com/storage/docs/objects#naming */
     if (memchr(key.data, '\n', key.size) || memchr(key.data, '\r', key.size) || !pb_utf8_valid(key))
-        return pb_error_set(error, PB_ERROR_USAGE,
+        return pb_error_set(error, PB_ERROR_FAILED,
                             "a key with a line end, or not UTF-8: the store has no such names");
     return 0;
 }

@@ -95,10 +95,6 @@ class Gcs(scenario.Scenario):
         self.succeed("restore", repository, target_url)
         self.assert_same_objects(source, target, same)
 
-    def assert_no_pieces(self, *servers):
-        for server in servers:
-            self.assertEqual(server.statistics()["uploads"], 0)
-
     def faults_of(self, *servers):
         found = {}
         for server in set(servers):
@@ -309,15 +305,15 @@ class Bytes(Gcs):
         for number in range(10):
             self.put(self.first, "source", f"small-{number}", some_bytes(1000, number))
         self.put(self.first, "source", "with metadata", some_bytes(70000), metadata={"a": "b"})
-        self.put(self.first, "source", "large", some_bytes(26 * MIB))
-        self.put(self.first, "source", "larger", some_bytes(66 * MIB))
+        self.put(self.first, "source", "large", some_bytes(9 * MIB))
+        # Without an MD5 they go in chunks from 24 MiB on.
         self.compose(self.first, "source", "composed", [some_bytes(9 * MIB, 1), some_bytes(20 * MIB, 2)])
 
     def repository(self, at):
         return f"file://{self.folder}/repository" if at == "file" else gs(self.second, "repository")
 
     def test_flipped_as_they_are_read(self):
-        keys = ["small-3", "large", "larger", "composed", "with%20metadata"]
+        keys = ["small-3", "large", "composed", "with%20metadata"]
         for at in ("file", "gs"):
             with self.subTest(at):
                 self.first.reset_statistics()
@@ -334,9 +330,9 @@ class Bytes(Gcs):
     def test_garbled_as_they_are_written(self):
         """The store has the digest before it makes the object."""
         self.second.set_faults("fault garbled operation=objects.insert key=small times=2",
-                               "fault garbled operation=uploads.chunk times=2 after=3")
+                               "fault garbled operation=uploads.chunk times=1 after=3")
         self.succeed("backup", gs(self.first, "source"), self.repository("gs"))
-        self.assertEqual(self.faults_of(self.second)["garbled"], 4)
+        self.assertEqual(self.faults_of(self.second)["garbled"], 3)
         self.second.set_faults()
         self.check(self.first.bucket("source"), self.repository("gs"), self.second.bucket("restored"),
                    gs(self.second, "restored"))
@@ -344,7 +340,7 @@ class Bytes(Gcs):
     def test_flipped_in_the_store(self):
         """No client can know as it writes; a verification that reads does."""
         self.second.set_faults("fault flipped operation=objects.insert key=small-3 times=1",
-                               "fault flipped operation=uploads.chunk times=1 after=5")
+                               "fault flipped operation=uploads.chunk times=1 after=2")
         self.succeed("backup", gs(self.first, "source"), self.repository("gs"))
         self.assertEqual(self.faults_of(self.second)["flipped"], 2)
         self.second.set_faults()

@@ -47,8 +47,7 @@ static const char *method(const pb_call *call)
 static void asked_anew(pb_call *call)
 {
     gcs_call *self = self_of(call);
-    self->position_known = false;
-    self->skip_bytes = 0;
+    self->position_known = self->goes_on = false;
 }
 
 /* The login may have another token by now. */
@@ -79,7 +78,6 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
         .user_project = pb_slice_of(location->user_project),
         .stage = self->stage,
         .rewrite_token = pb_buffer_slice(&self->rewrite_token),
-        .skip_bytes = self->skip_bytes,
     };
     if (asked->source) {
         const pb_location *source = pb_store_location(asked->source);
@@ -264,7 +262,8 @@ static pb_http_verdict judge_session(pb_call *call)
     return PB_HTTP_DONE;
 }
 
-/* The store has `position` bytes of the upload. */
+/* The store has `position` bytes of the upload. What it lacks is another request, with attempts of
+ * its own: only where it got no further they go on being counted. */
 static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
 {
     gcs_call *self = self_of(call);
@@ -275,32 +274,29 @@ static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
                                        "the upload stands elsewhere than it was left");
     if (position == end && !asked->part_last)
         return PB_HTTP_DONE;
-    self->skip_bytes = position - asked->part_offset;
+    if (position > asked->part_offset) {
+        self->goes_on = true;
+        self->position = position;
+        return PB_HTTP_DONE;
+    }
     self->position_known = true;
-    /* Heard where there may be no further attempt. */
-    pb_error_set(&call->http.error, PB_ERROR_SERVER,
-                 "the store takes the upload in small pieces: it has %llu bytes",
-                 (unsigned long long)position);
+    /* Heard where there is no further attempt. */
+    pb_error_set(&call->http.error, PB_ERROR_SERVER, "the upload breaks off again and again");
     return PB_HTTP_AGAIN;
 }
 
 /* 308: the upload is not complete. */
 static pb_http_verdict judge_incomplete(pb_call *call)
 {
-    gcs_call *self = self_of(call);
+    const gcs_call *self = self_of(call);
     const pb_store_request *asked = call->asked;
     uint64_t position = self->answer.has_position ? self->answer.position : 0;
-    uint64_t end = asked->part_offset + asked->body.size;
     if (asked->operation != PB_STORE_MULTIPART_PUT)
         return pb_call_breaks_protocol(call, PB_ERROR_FAILED, "the upload lacks bytes");
-    if (self->stage == PB_GCS_STAGE_POSITION)
-        return go_on_from(call, position);
-    if (position == end && !asked->part_last)
-        return PB_HTTP_DONE;
-    /* It took less than was sent: the rest follows. */
-    if (position > asked->part_offset + self->skip_bytes && position <= end)
-        return go_on_from(call, position);
-    return pb_call_breaks_protocol(call, PB_ERROR_SERVER, "the store took nothing of the chunk");
+    if (self->stage != PB_GCS_STAGE_POSITION && position <= asked->part_offset)
+        return pb_call_breaks_protocol(call, PB_ERROR_SERVER,
+                                       "the store took nothing of the chunk");
+    return go_on_from(call, position);
 }
 
 static pb_http_verdict judge_success(pb_call *call)
@@ -374,6 +370,23 @@ static bool begins_anew(pb_call *call)
     return true;
 }
 
+/* What the store lacks of a chunk. */
+static void begin_rest(pb_call *call)
+{
+    const gcs_call *self = self_of(call);
+    pb_store_request chunk = *call->asked;
+    uint64_t taken = self->position - chunk.part_offset;
+    pb_call_begin_step(call, call->step == GCS_STEP_CHUNK ? GCS_STEP_CHUNK : GCS_STEP_REST,
+                       PB_STORE_MULTIPART_PUT, chunk.key);
+    call->extra.upload_id = chunk.upload_id;
+    call->extra.part_number = chunk.part_number;
+    call->extra.part_offset = self->position;
+    call->extra.part_last = chunk.part_last;
+    call->extra.object_crc32c = chunk.object_crc32c;
+    call->extra.body = (pb_slice){chunk.body.data + taken, chunk.body.size - (size_t)taken};
+    call->results = call->request;
+}
+
 static bool next_step(pb_call *call)
 {
     gcs_call *self = self_of(call);
@@ -382,6 +395,10 @@ static bool next_step(pb_call *call)
         return true;
     if (call->http.error.kind != PB_ERROR_NONE)
         return false;
+    if (self->goes_on) {
+        begin_rest(call);
+        return true;
+    }
     if (request->operation == PB_STORE_COPY && !self->rewritten) {
         pb_call_begin_step(call, GCS_STEP_REWRITE, PB_STORE_COPY, request->key);
         call->extra.source = request->source;

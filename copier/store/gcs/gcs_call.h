@@ -26,6 +26,7 @@ typedef struct gcs_store {
 enum {
     GCS_STEP_REWRITE = PB_STEP_OWN, /* COPY: the store has copied a share, and goes on */
     GCS_STEP_CHUNK,                 /* PUT with metadata: its session has begun, the body follows */
+    GCS_STEP_REST,                  /* MULTIPART_PUT: the store has a share of it */
     GCS_STEP_HEADERS,               /* GET: which metadata has the object? */
 };
 
@@ -38,8 +39,9 @@ typedef struct gcs_call {
     pb_buffer session; /* of an upload */
     pb_buffer rewrite_token;
     uint8_t body_crc32c[PB_CRC32C_BYTES]; /* PUT */
-    bool position_known;                  /* of a chunk that broke or came in part: skip_bytes... */
-    uint64_t skip_bytes;                  /* ...are what the store has of it */
+    bool position_known;                  /* a chunk that broke: nothing of it has come */
+    bool goes_on;                         /* a share of a chunk has come, up to... */
+    uint64_t position;
     bool begun_anew;          /* PUT with metadata: it has had a session that was lost */
     bool rewritten;           /* the rewrite is done, else... */
     uint64_t rewritten_bytes; /* ...so far, and... */

@@ -313,19 +313,6 @@ static void add_crc32c(builder *b, const uint8_t *crc32c)
     end_header(b);
 }
 
-/* The chunk of an upload that holds [offset, offset + body), or what the store lacks of it. */
-static void add_chunk(builder *b, uint64_t offset, bool last, const uint8_t *object_crc32c,
-                      pb_slice *ret_body)
-{
-    const pb_store_request *asked = b->asked;
-    uint64_t skip =
-        b->frame->skip_bytes < asked->body.size ? b->frame->skip_bytes : asked->body.size;
-    *ret_body = (pb_slice){asked->body.data + skip, asked->body.size - skip};
-    add_content_range(b, offset + skip, ret_body->size, last);
-    if (last)
-        add_crc32c(b, object_crc32c);
-}
-
 static int write_headers(builder *b, pb_slice *ret_body, pb_error *error)
 {
     const pb_store_request *asked = b->asked;
@@ -356,10 +343,14 @@ static int write_headers(builder *b, pb_slice *ret_body, pb_error *error)
     case PB_STORE_MULTIPART_CREATE:
         break;
     case PB_STORE_MULTIPART_PUT:
-        if (b->frame->stage == PB_GCS_STAGE_POSITION)
+        if (b->frame->stage == PB_GCS_STAGE_POSITION) {
             add_header(b, "Content-Range", PB_SLICE_LITERAL("bytes */*"));
-        else
-            add_chunk(b, asked->part_offset, asked->part_last, asked->object_crc32c, ret_body);
+            return 0;
+        }
+        add_content_range(b, asked->part_offset, asked->body.size, asked->part_last);
+        if (asked->part_last)
+            add_crc32c(b, asked->object_crc32c);
+        *ret_body = asked->body;
         return 0;
     case PB_STORE_MULTIPART_COMPLETE:
         add_content_range(b, asked->upload_bytes, 0, true);

@@ -33,7 +33,6 @@ typedef struct pb_gcs_request_frame {
     pb_gcs_stage stage;
     pb_slice rewrite_token;     /* COPY that goes on */
     const uint8_t *body_crc32c; /* PUT: of its body */
-    uint64_t skip_bytes;        /* MULTIPART_PUT: the store has so many of the body already */
 } pb_gcs_request_frame;
 
 /* Memory of a request being built, kept from one to the next; {0} at first. */

@@ -13,15 +13,16 @@ typedef struct pb_easy {
     const char *usual_ca_bundle; /* of attempts that name none */
     /* What is set in the handle. */
     char base_url[PB_URL_MAX];
-    const char *custom;    /* CURLOPT_CUSTOMREQUEST */
-    const char *ca_bundle; /* compared by its address */
+    const char *custom; /* CURLOPT_CUSTOMREQUEST */
+    char *ca_bundle;    /* a copy; NULL: the usual one */
     bool bulk;
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } pb_easy;
 
 /* Makes the handle of a zeroed *easy; the callbacks are the caller's to set. Freed with
- * curl_easy_cleanup(easy->handle). */
+ * pb_easy_close. */
 void pb_easy_open(pb_easy *easy, const pb_http_options *options, CURLSH *share);
+void pb_easy_close(pb_easy *easy); /* one that was never opened allowed */
 /* Sets it for an attempt; what is set already is not set again. */
 void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt);
 

@@ -816,7 +816,7 @@ void pb_http_close(pb_http *http)
         http_multi *multi = &http->multis[m];
         for (unsigned i = 0; i < multi->slot_count; i++)
             if (multi->slots[i].easy.handle)
-                curl_easy_cleanup(multi->slots[i].easy.handle);
+                pb_easy_close(&multi->slots[i].easy);
         curl_multi_cleanup(multi->handle); /* closes connections through http->sockets */
         free(multi->slots);
         close_handle(http, (uv_handle_t *)&multi->timer);

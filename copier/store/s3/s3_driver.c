@@ -43,8 +43,11 @@ static int s3_resolve(pb_store_config *config, const pb_store_keys *keys, pb_err
         return -1;
     }
     settings->login_identity = login.identity;
-    settings->ca_bundle = login.ca_bundle;
-    login.identity = login.ca_bundle = NULL;
+    login.identity = NULL;
+    if (!options.ca_bundle) { /* else it is the client's already */
+        settings->ca_bundle = login.ca_bundle;
+        login.ca_bundle = NULL;
+    }
     pb_slice region = {NULL, 0};
     if (location->endpoint)
         region = pb_s3_region_of_host(pb_slice_of(strstr(location->endpoint, "://") + 3));

@@ -45,6 +45,16 @@ static bool next_line(pb_slice *rest, pb_slice *ret_name, pb_slice *ret_value)
     return true;
 }
 
+static bool is_token(pb_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (!c || (!isalnum((unsigned char)c) && !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return text.size > 0;
+}
+
 static const char *member_of(pb_slice name)
 {
     for (size_t i = 0; i < MEMBER_COUNT; i++)
@@ -88,7 +98,7 @@ int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *er
             failed = pb_error_set(error, PB_ERROR_FAILED, "a header of the object is not UTF-8");
         else if (member)
             append_pair(buffer, pb_slice_of(member), value);
-        else if (takes_start(&name, METADATA))
+        else if (takes_start(&name, METADATA) && is_token(name))
             append_pair(&metadata, name, value);
         else if (!pb_slice_equal(name, PB_SLICE_LITERAL("expires")))
             failed = pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
@@ -109,16 +119,6 @@ static bool is_one_line(const char *text)
 {
     for (; *text; text++)
         if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static bool is_token(const char *text)
-{
-    if (!*text)
-        return false;
-    for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && !strchr("!#$%&'*+-.^_`|~", *text))
             return false;
     return true;
 }
@@ -147,7 +147,7 @@ int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_er
     json_t *value;
     json_object_foreach(metadata, name, value)
     {
-        if (!is_token(name))
+        if (!is_token(pb_slice_of(name)))
             return pb_error_set(error, PB_ERROR_FAILED,
                                 "metadata whose name is no header's, which another store cannot "
                                 "keep: %s",

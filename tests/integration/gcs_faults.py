@@ -78,9 +78,8 @@ class Gcs(scenario.Scenario):
         self.put(server, bucket, "medium", some_bytes(3 * MIB + 1), **every)
         self.put(server, bucket, "large", some_bytes(26 * MIB + 5), **every)
         self.put(server, bucket, "eight", some_bytes(8 * MIB), **every)
-        self.put(server, bucket, "largest", some_bytes(66 * MIB), metadata={"chunks": "many"})
         self.compose(server, bucket, "composed", [some_bytes(1000), some_bytes(70000, 2)], contentType="text/y")
-        self.compose(server, bucket, "composed and large", [some_bytes(20 * MIB, 3), some_bytes(13 * MIB, 4)],
+        self.compose(server, bucket, "composed and large", [some_bytes(20 * MIB, 3), some_bytes(6 * MIB, 4)],
                      metadata={"pieces": "2"})
         packed = gzip.compress(b"words and words " * 100000)
         self.put(server, bucket, "packed", packed, contentEncoding="gzip", contentType="text/plain")
@@ -144,7 +143,7 @@ class Pairs(Gcs):
                       server.bucket(f"restored-{name}"), gs(server, f"restored-{name}"), *plan)
             counts = server.statistics()
             # Copies are made inside the store, in calls of a mebibyte.
-            self.assertGreater(counts["objects.rewrite"], 200)
+            self.assertGreater(counts["objects.rewrite"], 150)
             self.assertEqual(counts.get("uploads.chunk", 0), 0)
 
         self.each_way(pair)
@@ -152,6 +151,8 @@ class Pairs(Gcs):
     def test_between_two(self):
         first, second = self.serve(buckets=("source",)), self.serve()
         self.fill(first)
+        # With an MD5 they go in chunks from 64 MiB on.
+        self.put(first, "source", "largest", some_bytes(66 * MIB), metadata={"chunks": "many"})
 
         def pair(name, *plan):
             for bucket in (f"repository-{name}", f"restored-{name}"):

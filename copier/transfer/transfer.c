@@ -275,6 +275,26 @@ static void finish_part(transfer_part *part)
     pb_transfer_step(run);
 }
 
+/* True where the part's PUT makes the object: all must be known of it before. */
+static bool makes_object(const transfer_part *part)
+{
+    const pb_transfer_run *run = part->run;
+    return run->facts.part_bytes && part->number == run->facts.parts &&
+           pb_store_capabilities_of(run->transfer->destination)->parts_in_order;
+}
+
+/* All parts are one object now, which the answer describes. */
+static void record_completed(pb_transfer_run *run, const pb_store_request *request)
+{
+    if (run->digests && !pb_transfer_stored_holds(run, request)) {
+        undo_later(run);
+        return;
+    }
+    if (run->digests)
+        pb_transfer_keep_digest(run, run->transfer->digest);
+    record_moved(run, request->etag);
+}
+
 static void on_part_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
@@ -290,6 +310,8 @@ static void on_part_written(pb_store_request *request)
     if (!run->facts.failed) {
         memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
         run->facts.parts_done++;
+        if (makes_object(part))
+            record_completed(run, request);
     }
     finish_part(part);
 }
@@ -332,14 +354,6 @@ static void keep_part_digests(transfer_part *part)
         pb_crc32c(part->buffer, part->filled, (uint8_t *)&crc32c);
         run->crc32cs[part->number - 1] = be32toh(crc32c);
     }
-}
-
-/* True where the part's PUT makes the object: all must be known of it before. */
-static bool makes_object(const transfer_part *part)
-{
-    const pb_transfer_run *run = part->run;
-    return run->facts.part_bytes && part->number == run->facts.parts &&
-           pb_store_capabilities_of(run->transfer->destination)->parts_in_order;
 }
 
 static void on_part_read(pb_store_request *request)
@@ -550,28 +564,21 @@ static void begin_part(pb_transfer_run *run)
 static void on_completed(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
-    pb_transfer *transfer = run->transfer;
     if (upload_anew(run, request)) {
         run->facts.in_flight--;
         pb_transfer_step(run);
         return;
     }
     pb_transfer_request_ended(run, request);
-    if (!run->facts.failed && run->digests && !pb_transfer_stored_holds(run, request))
-        undo_later(run);
-    if (!run->facts.failed) {
-        if (run->digests)
-            pb_transfer_keep_digest(run, transfer->digest);
-        record_moved(run, request->etag);
-    }
+    if (!run->facts.failed)
+        record_completed(run, request);
     pb_transfer_step(run);
 }
 
 static void complete(pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
-    bool is_made = pb_store_capabilities_of(transfer->destination)->parts_in_order;
-    if (run->digests && !is_made && !pb_transfer_check_parts(run))
+    if (run->digests && !pb_transfer_check_parts(run))
         return;
     pb_store_request *request =
         pb_transfer_request_begin(run, PB_STORE_MULTIPART_COMPLETE, on_completed);

@@ -2,8 +2,7 @@
 HTTP, the file system. Attributes of objects are named as boto3's put_object names them (ContentType, Metadata...).
 
 A place has `url` for pbcopy and `kind`. `has_etags` says whether other bytes of the same size show in its listing,
-`keeps_attributes` whether it has any beside bytes, `notices_attributes` whether it shows where nothing else of an object
-was changed.
+`keeps_attributes` whether it has any beside bytes, `notices_attributes` whether its listing shows a change of them alone.
 """
 
 import concurrent.futures

@@ -2,7 +2,7 @@
 restore into a place of each kind, damage, copy. What went up and what came back is read by clients of each store's own
 (places.py).
 
-A test makes a Contract's places and calls keep_contract().
+A test case of class Contract makes the places and calls keep_contract().
 """
 
 import gzip
@@ -32,7 +32,8 @@ def plan():
     planned += [Planned(name, 10) for name in store_objects.LONG_NAMES]
     planned += [Planned(f"tree/{number % 7}/{number:03}", number * 37) for number in range(60)]
     planned += [Planned(f"sizes/{size}", size) for size in (0, 1, 65536, MIB - 1, 8 * MIB)]
-    planned += [Planned("large/whole", 25 * MIB + 17), Planned("large/parts", 17 * MIB + 5, parts=True, attributes=TYPED),
+    planned += [Planned("large/whole", 25 * MIB + 17),
+                Planned("large/parts", 17 * MIB + 5, parts=True, attributes=TYPED),
                 Planned("large/exactly-two-parts", 2 * store_objects.PART_BYTES, parts=True)]
     planned += [Planned(f"typed/{number}", number, attributes=TYPED) for number in range(3)]
     planned += [Packed("typed/packed", 0, attributes=(("ContentType", "text/plain"), ("ContentEncoding", "gzip")))]
@@ -40,11 +41,8 @@ def plan():
 
 
 class Contract(scenario.Scenario):
-    """Mixed with nothing: a test class makes places, and has test methods that call keep_contract()."""
-
     def keep_contract(self, source, repository, destinations, copied):
-        """`destinations` are empty places to restore into, `copied` one to copy into, (source, repository) those of the
-        backups."""
+        """All places are empty; `destinations` are restored into, `copied` is copied into from the source."""
         self.source, self.repository = source, repository
         self.objects = {each.key: each for each in plan() if source.holds(each.key)}
         source.fill(self.objects.values())
@@ -61,7 +59,8 @@ class Contract(scenario.Scenario):
         self.step_older(destinations[0], first, older)
         with self.subTest(copied=copied.url):
             self.step_copy(copied)
-        self.step_damage(destinations[0])
+        own = next((place for place in destinations if place.kind == repository.kind), destinations[0])
+        self.step_damage({own, destinations[0]})
 
     def more_objects(self):
         """Objects that this kind of source alone has. One that was composed has no MD5."""
@@ -104,7 +103,8 @@ class Contract(scenario.Scenario):
             return
         for key, each in self.objects.items():
             for name, value in each.attributes:
-                self.assertEqual(destination.attributes(key).get(name), value, f"{name} of {key!r} in {destination.url}")
+                found = destination.attributes(key).get(name)
+                self.assertEqual(found, value, f"{name} of {key!r} in {destination.url}")
 
     def assert_intact(self, *arguments):
         told = self.told("verify", self.repository.url, *arguments)
@@ -156,12 +156,11 @@ class Contract(scenario.Scenario):
         self.objects.update((each.key, each) for each in changed)
         self.expected.update((each.key, hashlib.sha256(each.bytes()).hexdigest()) for each in changed)
         copied = len(changed)
-        if self.source.keeps_attributes:
+        if self.source.notices_attributes:
             for key in ("typed/1", "large/exactly-two-parts"):
                 self.source.change_attributes(key, **ANOTHER_TYPE)
-                if self.source.notices_attributes:
-                    self.objects[key] = self.objects[key]._replace(attributes=tuple(ANOTHER_TYPE.items()))
-            copied += 2 * self.source.notices_attributes
+                self.objects[key] = self.objects[key]._replace(attributes=tuple(ANOTHER_TYPE.items()))
+            copied += 2
         preview = self.told("backup", self.source.url, self.repository.url, "--dry-run")["snapshot"]
         told = self.told("backup", self.source.url, self.repository.url)
         snapshot = told["snapshot"]
@@ -198,7 +197,8 @@ class Contract(scenario.Scenario):
 
     def step_older(self, destination, first, older):
         """What has changed since, as it was."""
-        self.told("restore", self.repository.url, destination.url, "--snapshot", first, "--prefix", "tree/", "--overwrite")
+        self.told("restore", self.repository.url, destination.url, "--snapshot", first, "--prefix", "tree/",
+                  "--overwrite")
         self.assert_same(destination.digests("tree/"),
                          {key: digest for key, digest in older.items() if key.startswith("tree/")}, destination)
 
@@ -214,8 +214,8 @@ class Contract(scenario.Scenario):
         told = self.restored(copied, what="copy", start=self.source.url)
         self.assertEqual((told["copied_objects"], told["unchanged_objects"]), (0, len(held)))
 
-    def step_damage(self, destination):
-        """Each damaged object is named, and no other; none of it is restored as if it were good."""
+    def step_damage(self, destinations):
+        """Each damaged object is named, and no other; none of it is restored as if it were good, not for a moment."""
         kept = {record["key"]: f"data/{record['at']}/{record['key']}" for record in self.records(self.repository.url)
                 if "path" not in record}
         flipped, truncated, missing, large = "tree/3/010", "tree/4/011", "tree/5/012", "large/parts"
@@ -231,15 +231,26 @@ class Contract(scenario.Scenario):
         seen = expected if self.repository.has_etags else {truncated: "truncated", missing: "missing"}
         self.told_of(scenario.DAMAGED, seen, "verify", self.repository.url)
         self.told_of(scenario.DAMAGED, expected, "verify", self.repository.url, "--read")
+        for destination in destinations:
+            with self.subTest(damaged=destination.url):
+                self.assert_good_alone(destination, expected)
+
+    def assert_good_alone(self, destination, damaged):
+        """What the destination has in place of a damaged object stays there."""
         for key in destination.list():
-            destination.delete(key)
+            if key not in damaged:
+                destination.delete(key)
+        for key in damaged:
+            destination.put(key, b"of the destination")
+        there = {key: hashlib.sha256(b"of the destination").hexdigest() for key in damaged}
         for prefix in ("tree/", "large/"):
-            run = self.pbcopy("restore", self.repository.url, destination.url, "--prefix", prefix, "--json")
+            run = self.pbcopy("restore", self.repository.url, destination.url, "--prefix", prefix, "--overwrite",
+                              "--json")
             self.assertEqual((run.exit_code, {each["key"] for each in run.json()["findings"]}),
-                             (scenario.DAMAGED, {key for key in expected if key.startswith(prefix)}), run.stderr[-3000:])
+                             (scenario.DAMAGED, {key for key in damaged if key.startswith(prefix)}), run.stderr[-3000:])
         self.assert_same(destination.digests(),
-                         {key: digest for key, digest in self.expected.items()
-                          if key.startswith(("tree/", "large/")) and key not in expected}, destination)
+                         {key: digest for key, digest in {**self.expected, **there}.items()
+                          if key.startswith(("tree/", "large/"))}, destination)
 
 
 class Composed(Planned):

@@ -4,10 +4,12 @@
 #include "copier/store/gcs/errors.h"
 #include "copier/store/gcs/object_headers.h"
 #include "copier/store/gcs/response.h"
+#include <inttypes.h>
 #include <stdio.h>
 
 enum {
     KEPT_BYTES = 64 * 1024,
+    IDLE_RESTS_MAX = 4,      /* requests for one chunk that brought nothing of it to the store */
     IDLE_REWRITES_MAX = 100, /* answers to one copy that say of no further byte */
 };
 
@@ -29,6 +31,9 @@ static pb_gcs_stage stage_of(const pb_call *call)
     switch (call->asked->operation) {
     case PB_STORE_PUT:
         return pb_gcs_needs_session(call->asked) ? PB_GCS_STAGE_SESSION : PB_GCS_STAGE_ONLY;
+    case PB_STORE_COPY:
+        return call->step == PB_STEP_ASKED && pb_gcs_needs_source(call->asked) ? PB_GCS_STAGE_SOURCE
+                                                                               : PB_GCS_STAGE_ONLY;
     case PB_STORE_MULTIPART_PUT:
         /* A chunk whose answer was lost, or that broke: what came of it is asked first.
          * https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check */
@@ -41,7 +46,7 @@ static pb_gcs_stage stage_of(const pb_call *call)
 
 static const char *method(const pb_call *call)
 {
-    return pb_gcs_method(call->asked);
+    return pb_gcs_method(call->asked, stage_of(call));
 }
 
 static void asked_anew(pb_call *call)
@@ -222,6 +227,30 @@ static pb_http_verdict judge_list(pb_call *call)
                                                &call->results->page, &call->http.error));
 }
 
+static pb_http_verdict other_bytes(pb_call *call, const char *etag, pb_slice wanted)
+{
+    pb_error_set(&call->http.error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
+                 etag, PB_SLICE_FORMAT(wanted));
+    return PB_HTTP_DONE;
+}
+
+/* The rewrite that follows is of this generation: other bytes never come to the destination. */
+static pb_http_verdict judge_source(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    pb_gcs_object object = {0};
+    pb_slice wanted = call->request->if_match;
+    self->rewritten = false;
+    if (pb_gcs_parse_object(pb_buffer_slice(&call->answer.body), &object, NULL, &call->http.error))
+        return after_parse(call, -1);
+    if (!pb_gcs_object_may_be(&object, wanted))
+        return other_bytes(call, object.etag, wanted);
+    self->source_version[0] = '\0';
+    if (object.generation)
+        snprintf(self->source_version, sizeof self->source_version, "%" PRIu64, object.generation);
+    return PB_HTTP_DONE;
+}
+
 static pb_http_verdict judge_rewrite(pb_call *call)
 {
     gcs_call *self = self_of(call);
@@ -243,8 +272,7 @@ static pb_http_verdict judge_rewrite(pb_call *call)
     pb_slice wanted = call->request->if_match;
     take_object(call, &object);
     if (!pb_gcs_object_may_be(&object, wanted))
-        pb_error_set(&call->http.error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
-                     object.etag, PB_SLICE_FORMAT(wanted));
+        return other_bytes(call, object.etag, wanted);
     return PB_HTTP_DONE;
 }
 
@@ -263,7 +291,8 @@ static pb_http_verdict judge_session(pb_call *call)
 }
 
 /* The store has `position` bytes of the upload. What it lacks is another request, with attempts of
- * its own: only where it got no further they go on being counted. */
+ * its own: half of them are questions. Only where it gets no further, time and again, they go on
+ * being counted. */
 static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
 {
     gcs_call *self = self_of(call);
@@ -274,7 +303,8 @@ static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
                                        "the upload stands elsewhere than it was left");
     if (position == end && !asked->part_last)
         return PB_HTTP_DONE;
-    if (position > asked->part_offset) {
+    if (position > asked->part_offset || self->idle_rests < IDLE_RESTS_MAX) {
+        self->idle_rests = position > asked->part_offset ? 0 : self->idle_rests + 1;
         self->goes_on = true;
         self->position = position;
         return PB_HTTP_DONE;
@@ -319,7 +349,7 @@ static pb_http_verdict judge_success(pb_call *call)
         return self->stage == PB_GCS_STAGE_SESSION ? judge_session(call)
                                                    : judge_resource(call, NULL);
     case PB_STORE_COPY:
-        return judge_rewrite(call);
+        return self->stage == PB_GCS_STAGE_SOURCE ? judge_source(call) : judge_rewrite(call);
     case PB_STORE_MULTIPART_CREATE:
         return judge_session(call);
     case PB_STORE_MULTIPART_PUT:
@@ -403,7 +433,8 @@ static bool next_step(pb_call *call)
         pb_call_begin_step(call, GCS_STEP_REWRITE, PB_STORE_COPY, request->key);
         call->extra.source = request->source;
         call->extra.source_key = request->source_key;
-        call->extra.if_version = request->if_version;
+        call->extra.if_version =
+            pb_gcs_needs_source(request) ? pb_slice_of(self->source_version) : request->if_version;
         call->extra.create_only = request->create_only;
         call->results = request;
         return true;
@@ -454,7 +485,7 @@ static void released(pb_call *call)
     pb_buffer_clear(&self->rewrite_token);
     self->begun_anew = false;
     self->rewritten_bytes = 0;
-    self->idle_rewrites = 0;
+    self->idle_rewrites = self->idle_rests = 0;
 }
 
 static void free_call(pb_call *call)

@@ -29,7 +29,12 @@ bool pb_gcs_needs_session(const pb_store_request *asked)
     return !pb_gcs_headers_are_a_type(asked->object_headers, &type);
 }
 
-const char *pb_gcs_method(const pb_store_request *asked)
+bool pb_gcs_needs_source(const pb_store_request *asked)
+{
+    return asked->operation == PB_STORE_COPY && asked->if_match.size && !asked->if_version.size;
+}
+
+const char *pb_gcs_method(const pb_store_request *asked, pb_gcs_stage stage)
 {
     switch (asked->operation) {
     case PB_STORE_CHECK:
@@ -39,6 +44,7 @@ const char *pb_gcs_method(const pb_store_request *asked)
         return "GET";
     case PB_STORE_PUT:
     case PB_STORE_COPY:
+        return stage == PB_GCS_STAGE_SOURCE ? "GET" : "POST";
     case PB_STORE_MULTIPART_CREATE:
         return "POST";
     case PB_STORE_DELETE:
@@ -177,6 +183,10 @@ static int write_copy_target(builder *b, pb_error *error)
         return -1;
     append_object(b, frame->source_bucket, frame->source_prefix, asked->source_key,
                   "/storage/v1/b/");
+    if (frame->stage == PB_GCS_STAGE_SOURCE) {
+        add_parameter(b, "fields", PB_SLICE_LITERAL(OBJECT_FIELDS));
+        return 0;
+    }
     append_object(b, frame->bucket, frame->prefix, asked->key, "/rewriteTo/b/");
     add_parameter(
         b, "fields",

@@ -21,6 +21,7 @@ typedef enum pb_gcs_stage {
     PB_GCS_STAGE_ONLY,     /* it is the request */
     PB_GCS_STAGE_SESSION,  /* PUT with metadata: begins an upload, whose one part is the body */
     PB_GCS_STAGE_POSITION, /* MULTIPART_PUT that broke: how far did it come? */
+    PB_GCS_STAGE_SOURCE,   /* COPY of certain bytes: which generation of the source has them? */
 } pb_gcs_stage;
 
 /* What goes round a request. All borrowed. */
@@ -44,7 +45,7 @@ typedef struct pb_gcs_request {
 void pb_gcs_request_free(pb_gcs_request *request); /* wiped: it holds the token */
 
 /* "GET", "PUT", "POST" or "DELETE". */
-const char *pb_gcs_method(const pb_store_request *asked);
+const char *pb_gcs_method(const pb_store_request *asked, pb_gcs_stage stage);
 
 /* A page token holds for the parameters that it was given for. A page's token of ours is therefore
  * the store's and, behind a line end, the key that its listing began at (startOffset), if any. */
@@ -53,9 +54,13 @@ pb_slice pb_gcs_split_token(pb_slice token, pb_slice *ret_start);
 /* True where a PUT needs a session: the object's headers hold more than a content type. */
 bool pb_gcs_needs_session(const pb_store_request *asked);
 
+/* True where a COPY has to look at its source first: it is of certain bytes, and a rewrite has
+ * conditions for generations alone. */
+bool pb_gcs_needs_source(const pb_store_request *asked);
+
 /* Writes one attempt into *ret_attempt, which points into `request`, `frame` and `asked`. Fails
- * with USAGE where the request can't be said: an empty key, one too long or with a line end, a
- * header that is not one of an object's own. */
+ * with USAGE where the request can't be said: an empty key, a header that is not one of an object's
+ * own; FAILED where the store has no such key, or no such text in headers. */
 int pb_gcs_request_build(pb_gcs_request *request, const pb_store_request *asked,
                          const pb_gcs_request_frame *frame, pb_http_attempt *ret_attempt,
                          pb_error *error);

@@ -40,6 +40,7 @@ static int read_object(const json_t *object, pb_gcs_object *ret_object, pb_error
 {
     const char *size = json_string_value(json_object_get(object, "size"));
     const char *updated = json_string_value(json_object_get(object, "updated"));
+    const char *generation = json_string_value(json_object_get(object, "generation"));
     uint8_t md5[PB_MD5_BYTES];
     bool has_md5 = hash_of(object, "md5Hash", md5, sizeof md5);
     ret_object->has_crc32c =
@@ -50,6 +51,9 @@ static int read_object(const json_t *object, pb_gcs_object *ret_object, pb_error
         return refuse("an object without its size", error);
     if (!updated || !pb_time_parse_rfc3339(pb_slice_of(updated), &ret_object->mtime_ms))
         return refuse("an object without the time of its last change", error);
+    ret_object->generation = 0;
+    if (generation)
+        pb_parse_unsigned(pb_slice_of(generation), &ret_object->generation);
     return 0;
 }
 

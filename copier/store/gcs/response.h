@@ -14,7 +14,8 @@ typedef struct pb_gcs_object {
     bool has_crc32c;
     uint8_t crc32c[PB_CRC32C_BYTES];
     uint64_t size;
-    int64_t mtime_ms; /* updated: a change of metadata alone moves it too */
+    int64_t mtime_ms;    /* updated: a change of metadata alone moves it too */
+    uint64_t generation; /* 0 where it does not say */
 } pb_gcs_object;
 
 /* False where the object is no copy of one whose ETag this was: both name the same hash, and it is

@@ -95,7 +95,7 @@ static void listings(void **state)
         "%29&maxResults=1000&prefix=pre%20fix%2F");
     CHECK_HEADERS(f, BEARER);
     assert_int_equal(f->attempt.body.size, 0);
-    assert_string_equal(pb_gcs_method(&asked), "GET");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "GET");
     asked.list.prefix = PB_SLICE_LITERAL("a&b");
     asked.list.after = PB_SLICE_LITERAL("a&b/\xc3\xa4+ ");
     asked.list.delimiter = '/';
@@ -186,7 +186,7 @@ static void a_put_is_one_request(void **state)
         .operation = PB_STORE_PUT, .key = PB_SLICE_LITERAL("k"), .body = PB_SLICE_LITERAL("bytes")};
     f->frame.body_crc32c = crc32c;
     assert_false(pb_gcs_needs_session(&asked));
-    assert_string_equal(pb_gcs_method(&asked), "POST");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "POST");
     build(f, &asked);
     assert_string_equal(
         f->attempt.target,
@@ -216,7 +216,7 @@ static void metadata_begins_an_upload(void **state)
     f->frame.body_crc32c = crc32c;
     f->frame.stage = PB_GCS_STAGE_SESSION;
     assert_true(pb_gcs_needs_session(&asked));
-    assert_string_equal(pb_gcs_method(&asked), "POST");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "POST");
     build(f, &asked);
     assert_string_equal(f->attempt.target,
                         "/upload/storage/v1/b/bucket/o?uploadType=resumable&name=pre%20fix%2Fk&"
@@ -247,7 +247,7 @@ static void chunks(void **state)
                               .part_offset = 8 * 1024 * 1024,
                               .object_crc32c = crc32c};
     f->frame.user_project = PB_SLICE_LITERAL("who-pays"); /* the session knows */
-    assert_string_equal(pb_gcs_method(&asked), "PUT");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "PUT");
     build(f, &asked);
     assert_string_equal(f->attempt.target, SESSION);
     /* Before the last chunk neither the length of the whole nor its digest is said. */
@@ -292,12 +292,12 @@ static void uploads_end(void **state)
                               .object_crc32c = crc32c};
     build(f, &asked);
     assert_string_equal(f->attempt.target, SESSION);
-    assert_string_equal(pb_gcs_method(&asked), "PUT");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "PUT");
     CHECK_HEADERS(f, BEARER, "Content-Range: bytes */16777216", "X-Goog-Hash: crc32c=AQIDBA==");
     asked.operation = PB_STORE_MULTIPART_ABORT;
     build(f, &asked);
     assert_string_equal(f->attempt.target, SESSION);
-    assert_string_equal(pb_gcs_method(&asked), "DELETE");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "DELETE");
     CHECK_HEADERS(f, BEARER);
 }
 
@@ -312,7 +312,7 @@ static void copies(void **state)
     "/storage/v1/b/from/o/of%2Ffrom%2Fy/rewriteTo/b/bucket/o/pre%20fix%2Fto%2Fx?fields=done%2C"    \
     "rewriteToken%2CtotalBytesRewritten%2Cresource%28" OBJECT_ESCAPED "%29"
     assert_string_equal(f->attempt.target, REWRITE);
-    assert_string_equal(pb_gcs_method(&asked), "POST");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "POST");
     assert_int_equal(f->attempt.body.size, 0); /* a resource would replace the source's metadata */
     asked.if_version = PB_SLICE_LITERAL("17/1");
     asked.create_only = true;
@@ -332,7 +332,7 @@ static void deletes(void **state)
         .operation = PB_STORE_DELETE, .keys = keys, .key_count = 1, .if_version = {"1/1", 3}};
     build(f, &asked);
     assert_string_equal(f->attempt.target, "/storage/v1/b/bucket/o/pre%20fix%2Fa%20b");
-    assert_string_equal(pb_gcs_method(&asked), "DELETE");
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_ONLY), "DELETE");
 }
 
 /* ---- what cannot be asked ---- */

@@ -401,6 +401,8 @@ int pb_cluster_store_explain(const pb_cluster_store *store, pb_error *error)
                      "pbcopy needs a login of its own",
                      google ? "GOOGLE_CRED" : "keys of the bucket",
                      google ? "workload identity" : "a role");
+    if (error->kind == PB_ERROR_REFUSED && error->hint[0])
+        return -1; /* of a clock, of a key that is disabled: it knows better */
     return pb_error_hint(
         error, google ? "in a pod: give its service account the rights of the bucket (workload "
                         "identity, docs/gke.md); from outside: GOOGLE_APPLICATION_CREDENTIALS or "

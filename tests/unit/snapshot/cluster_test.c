@@ -60,6 +60,11 @@ static void a_secret_without_keys_is_explained(void **state)
     explain(&google, PB_ERROR_USAGE, "workload identity", "GOOGLE_APPLICATION_CREDENTIALS");
     explain(&google, PB_ERROR_REFUSED, "found no GOOGLE_CRED", "docs/gke.md");
     explain(&amazon, PB_ERROR_USAGE, "a role", "docs/eks.md");
+    pb_error error = {0};
+    pb_error_set(&error, PB_ERROR_REFUSED, "too skewed");
+    pb_error_hint(&error, "set the clock");
+    pb_cluster_store_explain(&amazon, &error);
+    assert_string_equal(error.hint, "set the clock");
     /* What has nothing to do with a login, or is not the cluster's own bucket, stays as it is. */
     explain(&google, PB_ERROR_NOT_FOUND, "", "");
     google.has_keys = true;

@@ -256,7 +256,7 @@ static int part_received(pb_store_request *request, const void *data, size_t siz
 {
     transfer_part *part = request->context;
     if (size > part->capacity - part->filled)
-        return pb_error_set(error, PB_ERROR_FAILED, "more bytes than asked for");
+        return pb_error_set(error, PB_ERROR_DAMAGED, "more bytes than it is said to have");
     memcpy(part->buffer + part->filled, data, size);
     part->filled += size;
     pb_hash_update(part->hash, data, size);

@@ -364,6 +364,21 @@ static pb_http_verdict judge_success(pb_call *call)
     }
 }
 
+/* A token is refused that has led to its end already, in an answer that was lost; or that is too
+ * old. Without it the copy begins anew. */
+static bool copies_from_the_start(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    if (!self->rewrite_token.size || (self->begun_anew && !pb_call_is_doubtful(call)))
+        return false;
+    self->begun_anew = true;
+    self->rewritten_bytes = 0;
+    self->idle_rewrites = 0;
+    pb_buffer_clear(&self->rewrite_token);
+    pb_error_set(&call->http.error, PB_ERROR_SERVER, "the store forgets how far it has copied");
+    return true;
+}
+
 static pb_http_verdict judge(pb_call *call)
 {
     int status = call->http.status;
@@ -376,6 +391,8 @@ static pb_http_verdict judge(pb_call *call)
         return PB_HTTP_DONE; /* no range fits an empty object */
     if (status == 404 && asked->operation == PB_STORE_DELETE)
         return PB_HTTP_DONE;
+    if (status == 400 && asked->operation == PB_STORE_COPY && copies_from_the_start(call))
+        return PB_HTTP_AGAIN;
     /* 499 answers a session that is given up; gone is as well. */
     if (asked->operation == PB_STORE_MULTIPART_ABORT &&
         (status == 499 || status == 404 || status == 410))

@@ -42,9 +42,9 @@ typedef struct gcs_call {
     bool position_known;                  /* a chunk that broke: nothing of it has come */
     bool goes_on;                         /* a share of a chunk has come, up to... */
     uint64_t position;
-    unsigned idle_rests;      /* of the chunk nothing more has come, so many times */
-    bool begun_anew;          /* PUT with metadata: it has had a session that was lost */
-    bool rewritten;           /* the rewrite is done, else... */
+    unsigned idle_rests; /* of the chunk nothing more has come, so many times */
+    bool begun_anew; /* an upload or a copy that the store has lost: it has had its second try */
+    bool rewritten;  /* the rewrite is done, else... */
     uint64_t rewritten_bytes; /* ...so far, and... */
     unsigned idle_rewrites;   /* ...so many answers ago */
     char source_version[24];  /* COPY: of the source that has the bytes; "" for any */

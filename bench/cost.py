@@ -30,7 +30,17 @@ WORKS = {
     "list": ("a listed key", 20000, 60000, 64),
     "relay": ("a relay of 4 KiB", 2000, 6000, 4096),
     "unchanged": ("an unchanged object of an incremental backup", 20000, 60000, 64),
+    "gcs-copy": ("a small object that Google Cloud Storage rewrites", 2000, 6000, 4096),
+    "gcs-list": ("a key that it lists", 20000, 60000, 64),
+    "gcs-relay": ("a relay of 4 KiB between two of it", 2000, 6000, 4096),
 }
+
+
+class Gcs(origins.Origin):
+    """The same objects, by Google's JSON API."""
+
+    def url(self, bucket):
+        return f"gs://{bucket}?endpoint={self.endpoint}"
 
 
 class Counter:
@@ -41,6 +51,7 @@ class Counter:
 
     def _run(self, work, one, two, source, destination, counted):
         """Instructions of one run (None where not counted)."""
+        work = work.removeprefix("gcs-")
         job = peers.Job(work, one, source, two, destination, 16, 0, self.folder)
         # One loop: threads would take turns as the scheduler likes. One request at a time where keys are listed:
         # ranges are split by who answers first.
@@ -57,8 +68,9 @@ class Counter:
             return int(re.search(r"^(?:totals|summary): (\d+)", file.read(), re.MULTILINE)[1])
 
     def instructions(self, work, objects, size):
-        one = origins.Origin(self.origin, self.folder, [f"source:{objects}:{size}:flat"])
-        two = origins.Origin(self.origin, self.folder) if work == "relay" else one
+        store = Gcs if work.startswith("gcs-") else origins.Origin
+        one = store(self.origin, self.folder, [f"source:{objects}:{size}:flat"])
+        two = store(self.origin, self.folder) if work.endswith("relay") else one
         try:
             destination = two.new_bucket()
             if work == "unchanged":
@@ -67,7 +79,9 @@ class Counter:
             count = self._run(work, one, two, "source", destination, counted=True)
             told = one.statistics()
             done = {"copy": told["CopyObject"], "unchanged": objects if not told["CopyObject"] else 0,
-                    "list": 1000 * told["ListObjectsV2"], "relay": two.held(destination)[0]}[work]
+                    "list": 1000 * told["ListObjectsV2"], "relay": two.held(destination)[0],
+                    "gcs-copy": told["objects.rewrite"], "gcs-list": 1000 * told["objects.list"],
+                    "gcs-relay": two.held(destination)[0]}[work]
             if done < objects:
                 raise measure.Failed(f"{work}: {done} objects instead of {objects}")
             return count

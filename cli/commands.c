@@ -440,7 +440,7 @@ static const pb_option_entry options[] = {
          "a YAML file of the edits below, named as the options; an option goes before it"),
     TEXT("bucket", "URL", bucket, RESTORE,
          "let the restored Pachyderm use this bucket (pachyderm-storage-secret and STORAGE_URL, by "
-         "version): s3://BUCKET?..., gs://BUCKET, ..."),
+         "version): s3://BUCKET?..., gs://BUCKET"),
     TEXT("bucket-credentials", "FILE", bucket_credentials, RESTORE,
          "put the credentials that this file holds into its pachyderm-storage-secret, in place of "
          "the captured ones: YAML, with the secret's own names (AMAZON_ID: ..., AMAZON_SECRET: "

@@ -78,8 +78,9 @@ void pb_help_overview(pb_buffer *buffer)
     }
     pb_buffer_append_char(buffer, '\n');
     append_wrapped(buffer,
-                   "A URL is s3://BUCKET[/PREFIX] or file:///DIRECTORY. What is left out is taken "
-                   "from pbcopy.yaml (--config FILE, $PBCOPY_CONFIG, ./pbcopy.yaml or "
+                   "A URL is s3://BUCKET[/PREFIX], gs://BUCKET[/PREFIX] or file:///DIRECTORY. "
+                   "What is left out is taken from pbcopy.yaml (--config FILE, $PBCOPY_CONFIG, "
+                   "./pbcopy.yaml or "
                    "/etc/pbcopy/pbcopy.yaml). `pbcopy help COMMAND` has all about a command: its "
                    "options, URLs, environment variables, exit codes and examples.",
                    0, 0);
@@ -91,6 +92,7 @@ static const pb_help_entry urls[] = {
     {"s3://BUCKET[/PREFIX]", "a bucket of AWS S3, or the folder PREFIX in it"},
     {"'s3://BUCKET[/PREFIX]?endpoint=http[s]://HOST:PORT[/PATH]'",
      "a bucket of another store that speaks S3: Ceph, MinIO, ..."},
+    {"gs://BUCKET[/PREFIX]", "a bucket of Google Cloud Storage"},
     {"file:///DIRECTORY, file://RELATIVE/DIRECTORY", "a directory; its files are the objects"},
 };
 
@@ -113,6 +115,10 @@ static const pb_help_entry store_variables[] = {
     {"AWS_EC2_METADATA_DISABLED",
      "true: the metadata server of EC2 is not asked, which comes last"},
     {"AWS_REGION, AWS_DEFAULT_REGION", "the region where the URL names none"},
+    {"GOOGLE_APPLICATION_CREDENTIALS",
+     "a credential file for every gs:// URL; else gcloud's own, else the metadata server "
+     "(workload identity)"},
+    {"STORAGE_EMULATOR_HOST", "HOST:PORT of an emulator of Google Cloud Storage"},
     {"http_proxy, https_proxy, all_proxy, no_proxy",
      "proxies of http:// and https:// endpoints, of both, and hosts, domains and networks (CIDR) "
      "that are reached without one; a login stands in the proxy's URL"},
@@ -184,6 +190,11 @@ static void give_operand(const char *role, void (*give)(void *, const char *, co
                             "keys for %s alone; they go before those below. A temporary key also "
                             "wants PBCOPY_%s_SESSION_TOKEN",
                             role, role);
+    give(context, term.data, meaning.data);
+    pb_buffer_clear(&term);
+    pb_buffer_clear(&meaning);
+    pb_buffer_append_format(&term, "PBCOPY_%s_GOOGLE_CREDENTIALS", role);
+    pb_buffer_append_format(&meaning, "a credential file of Google for %s alone", role);
     give(context, term.data, meaning.data);
     pb_buffer_free(&term);
     pb_buffer_free(&meaning);

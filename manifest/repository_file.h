@@ -14,6 +14,8 @@ typedef struct pb_repository_file {
     bool create_only;       /* the store honours create-only writes (probed when it was made) */
     bool unordered_listing; /* it lists in an order of its own; likewise */
     bool lists_sources;     /* sources/ names all sources (source_file.h) */
+    /* What its store does that others do not (likewise; copier/store/store.h, findings). */
+    bool opaque_etags, unkept_etags, refuses_copies, wants_content_md5;
 } pb_repository_file;
 
 /* Appends the document; its version is always PB_REPOSITORY_VERSION. */

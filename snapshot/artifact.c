@@ -419,6 +419,8 @@ static int stream_in(pb_repository *repository, const char *id, const pb_artifac
     pb_buffer key = {0};
     pb_layout_snapshot_file(&key, pb_slice_of(id), artifact->path);
     int failed = get_pieces(repository, pb_buffer_slice(&key), artifact, in, error);
+    if (failed && error->kind == PB_ERROR_NOT_FOUND && strcmp(error->code, "NoSuchBucket") != 0)
+        error->kind = PB_ERROR_DAMAGED; /* what the snapshot names is not there */
     if (failed)
         kill_in(in, error);
     else
@@ -434,8 +436,6 @@ static int stream_in(pb_repository *repository, const char *id, const pb_artifac
         *error = in->error;
         failed = -1;
     }
-    if (failed && error->kind == PB_ERROR_NOT_FOUND && strcmp(error->code, "NoSuchKey") == 0)
-        error->kind = PB_ERROR_DAMAGED;
     if (failed)
         pb_error_context(error, "%s", artifact->path);
     pb_buffer_free(&key);

@@ -39,6 +39,7 @@ static int open_both(pb_session *session, const char *source, const char *reposi
         return -1;
     if (overlap)
         return refuse_overlap(source, repository, ": their endpoints lead to one bucket", error);
+    pb_store_share_etags(ends->repository.store, ends->source);
     ends->server_side = pb_store_copies_from(ends->repository.store, ends->source) &&
                         pb_store_capabilities_of(ends->repository.store)->etag_is_md5;
     ends->source_identity = pb_location_identity(pb_store_location(ends->source));

@@ -71,7 +71,7 @@ char *pb_bucket_identity(const char *url)
         pb_slice path = {start, strcspn(start, "?#")};
         if (provider == PB_STORAGE_GOOGLE)
             good =
-                append_place(&identity, "s3://", PB_SLICE_LITERAL("storage.googleapis.com"), path);
+                append_place(&identity, "gs://", PB_SLICE_LITERAL("storage.googleapis.com"), path);
         else if (provider == PB_STORAGE_AZURE)
             good = append_azure(&identity, path, query);
         else if (provider == PB_STORAGE_S3) /* with what only pachd knows */
@@ -98,6 +98,14 @@ static pb_slice host_of(const char *identity)
     return (pb_slice){host, strcspn(host, "/")};
 }
 
+/* Google's buckets have two dialects behind one host, and an emulator may: what is "gs://" counts
+ * as "s3://". */
+static pb_slice scheme_of(const char *identity)
+{
+    pb_slice scheme = {identity, (size_t)(host_of(identity).data - identity)};
+    return pb_slice_equal(scheme, PB_SLICE_LITERAL("gs://")) ? PB_SLICE_LITERAL("s3://") : scheme;
+}
+
 /* Its buckets' names mean the same wherever they are said. */
 static bool is_public(pb_slice host)
 {
@@ -110,12 +118,13 @@ pb_bucket_relation pb_buckets_compare(const char *identity, const char *other)
 {
     if (!identity || !other || !strstr(identity, "://") || !strstr(other, "://"))
         return PB_BUCKETS_UNKNOWN;
-    if (begins_alike(identity, other))
-        return PB_BUCKETS_OVERLAP;
     pb_slice host = host_of(identity), other_host = host_of(other);
-    pb_slice scheme = {identity, (size_t)(host.data - identity)};
-    if (!pb_slice_starts_with(pb_slice_of(other), scheme) ||
-        pb_slice_equal(scheme, PB_SLICE_LITERAL("file://")) || pb_slice_equal(host, other_host) ||
+    pb_slice scheme = scheme_of(identity);
+    bool alike = pb_slice_equal(scheme, scheme_of(other));
+    if (alike && begins_alike(host.data, other_host.data))
+        return PB_BUCKETS_OVERLAP;
+    if (!alike || pb_slice_equal(scheme, PB_SLICE_LITERAL("file://")) ||
+        pb_slice_equal(host, other_host) ||
         !begins_alike(host.data + host.size, other_host.data + other_host.size))
         return PB_BUCKETS_APART;
     /* The same name. Where nobody says at which endpoint, it is taken for the same. */

@@ -349,6 +349,18 @@ static int refuse_no_bucket(const pb_cluster_options *options, const pb_pachyder
     return pb_error_hint(error, "name it: `source` in pbcopy.yaml, or SOURCE");
 }
 
+/* By name: an error of a URL would not say whose it is. */
+static int refuse_azure(const pb_cluster_options *options, const pb_pachyderm *pachyderm,
+                        pb_error *error)
+{
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "Pachyderm in namespace %s keeps its data in Azure Blob Storage (%.*s): pbcopy "
+                 "has no driver for it",
+                 options->name_space, (int)strcspn(pachyderm->storage_url, "?"),
+                 pachyderm->storage_url);
+    return pb_error_hint(error, "stores are s3://, gs:// and file://");
+}
+
 int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options,
                           const pb_pachyderm *pachyderm, const char *url,
                           pb_cluster_store *ret_store, pb_error *error)
@@ -356,24 +368,54 @@ int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options
     *ret_store = (pb_cluster_store){.url = url ? url : pachyderm->storage_url};
     if (!ret_store->url[0])
         return refuse_no_bucket(options, pachyderm, error);
-    if (url && strcmp(url, pachyderm->storage_url) != 0)
+    if (!url && pb_layout_is_azure(pachyderm->storage_url))
+        return refuse_azure(options, pachyderm, error);
+    ret_store->is_own = !url || strcmp(url, pachyderm->storage_url) == 0;
+    if (!ret_store->is_own)
         return 0;
     pb_kubectl kubectl = pb_cluster_kubectl(session, options);
     pb_store_keys *keys = &ret_store->keys;
     if (read_key(&kubectl, pachyderm->storage_id_key, &keys->access_key_id, error) ||
         read_key(&kubectl, pachyderm->storage_secret_key, &keys->secret_access_key, error) ||
-        read_key(&kubectl, pachyderm->storage_token_key, &keys->session_token, error)) {
+        read_key(&kubectl, pachyderm->storage_token_key, &keys->session_token, error) ||
+        read_key(&kubectl, pachyderm->storage_credential_key, &keys->google_credential, error)) {
         pb_cluster_store_free(ret_store);
         return -1;
     }
-    ret_store->has_keys = keys->access_key_id && keys->secret_access_key;
+    ret_store->has_keys =
+        (keys->access_key_id && keys->secret_access_key) || keys->google_credential;
     return 0;
+}
+
+int pb_cluster_store_explain(const pb_cluster_store *store, pb_error *error)
+{
+    pb_storage_provider provider;
+    bool lacks_login = store->is_own && !store->has_keys &&
+                       pb_layout_after_scheme(store->url, &provider) &&
+                       (provider == PB_STORAGE_S3 || provider == PB_STORAGE_GOOGLE);
+    if (!lacks_login || (error->kind != PB_ERROR_USAGE && error->kind != PB_ERROR_REFUSED))
+        return -1;
+    bool google = provider == PB_STORAGE_GOOGLE;
+    pb_error_context(error,
+                     "found no %s in secret " PB_STORAGE_SECRET " (pachd then goes by %s): "
+                     "pbcopy needs a login of its own",
+                     google ? "GOOGLE_CRED" : "keys of the bucket",
+                     google ? "workload identity" : "a role");
+    if (error->kind == PB_ERROR_REFUSED && error->hint[0])
+        return -1; /* of a clock, of a key that is disabled: it knows better */
+    return pb_error_hint(
+        error, google ? "in a pod: give its service account the rights of the bucket (workload "
+                        "identity, docs/gke.md); from outside: GOOGLE_APPLICATION_CREDENTIALS or "
+                        "PBCOPY_SOURCE_GOOGLE_CREDENTIALS, a credential file"
+                      : "in a pod: give its service account a role with the rights of the bucket "
+                        "(IRSA or EKS Pod Identity, docs/eks.md); from outside: AWS_PROFILE, or "
+                        "PBCOPY_SOURCE_ACCESS_KEY_ID and PBCOPY_SOURCE_SECRET_ACCESS_KEY");
 }
 
 void pb_cluster_store_free(pb_cluster_store *store)
 {
     const char *const values[] = {store->keys.access_key_id, store->keys.secret_access_key,
-                                  store->keys.session_token};
+                                  store->keys.session_token, store->keys.google_credential};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (values[i])
             pb_secret_free((char *)values[i]);

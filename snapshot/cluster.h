@@ -69,15 +69,20 @@ void pb_cluster_database_close(pb_cluster_database *database);
 /* The bucket of a cluster, with the keys that its secret holds for it. */
 typedef struct pb_cluster_store {
     const char *url; /* borrowed */
+    bool is_own;     /* `url` is what the cluster itself says */
     bool has_keys;
     pb_store_keys keys;
 } pb_cluster_store;
 
 /* `url` says otherwise than the cluster where it is not NULL: then the cluster's keys are for it
- * only where the bucket is the cluster's own. USAGE where neither says where it is. */
+ * only where the bucket is the cluster's own. USAGE where neither says where it is, or where that
+ * is Azure. */
 int pb_cluster_store_open(pb_session *session, const pb_cluster_options *options,
                           const pb_pachyderm *pachyderm, const char *url,
                           pb_cluster_store *ret_store, pb_error *error);
+/* Adds to the error of opening or reading it what a secret without keys (workload identity, a role)
+ * means to pbcopy, and what to do. Returns -1. */
+int pb_cluster_store_explain(const pb_cluster_store *store, pb_error *error);
 void pb_cluster_store_free(pb_cluster_store *store);
 
 /* The suspension of the namespace: 1, *ret_suspension has it, and its holder is gone (or, with

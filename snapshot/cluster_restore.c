@@ -106,23 +106,37 @@ static int connect_pachctl(pb_restoring *self, pb_error *error)
     return 0;
 }
 
-/* The bucket as STORAGE_URL is to have it: without what is pbcopy's own business (profile=). */
+/* Before anything else asks what it is. */
+static int check_named_bucket(const char *url, pb_error *error)
+{
+    if (!pb_layout_is_azure(url))
+        return 0;
+    pb_error_set(error, PB_ERROR_USAGE,
+                 "--bucket %.*s: Azure is not supported, and nothing was "
+                 "restored into that container",
+                 (int)strcspn(url, "?@"), url);
+    return pb_error_hint(error, "name the bucket that DESTINATION is: s3:// or gs://");
+}
+
+/* The bucket as STORAGE_URL is to have it: without what is pbcopy's own business (profile=, and of
+ * Google's the endpoint, an emulator's, that pachd knows no parameter for). */
 static int name_bucket(pb_restoring *self, pb_error *error)
 {
     pb_location location = {0};
     if (self->edits.bucket)
-        return 0;
+        return check_named_bucket(self->edits.bucket, error);
     if (pb_location_parse(self->options->destination, &location, error))
         return pb_error_context(error, "destination");
     pb_buffer *url = &self->bucket;
     if (location.kind == PB_STORE_FILE) {
         pb_buffer_append_format(url, "file://%s", location.bucket);
     } else {
-        pb_buffer_append_format(url, "s3://%s", location.bucket);
+        bool google = location.kind == PB_STORE_GCS;
+        pb_buffer_append_format(url, "%s://%s", google ? "gs" : "s3", location.bucket);
         if (location.prefix[0])
             pb_buffer_append_format(url, "/%s", location.prefix);
         const char *sign = "?";
-        if (location.endpoint) {
+        if (location.endpoint && !google) {
             bool plain = strncmp(location.endpoint, "http://", 7) == 0;
             pb_buffer_append_format(url, "?endpoint=%s%s", strstr(location.endpoint, "://") + 3,
                                     plain ? "&disableSSL=true" : "");

@@ -33,7 +33,7 @@ static bool unchanged(const copy_shard *shard, const pb_entry *source, const pb_
 {
     if (!there || there->size != source->size || there->mtime_ms < source->mtime_ms)
         return false;
-    if (pb_slice_equal(source->etag, there->etag))
+    if (pb_etag_same(source->etag, there->etag))
         return true;
     bool comparable = pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
                       pb_store_capabilities_of(shard->worker->stores[DESTINATION])->etag_is_md5 &&
@@ -48,6 +48,13 @@ static bool may_be_later(const copy_job *copy, const pb_entry *source)
     return source->mtime_ms >= copy->started_ms || pb_etag_parts(source->etag) > 0;
 }
 
+/* What the bytes are known to have: empty where the source's ETags say nothing of them. */
+static pb_slice known_etag(const copy_shard *shard, const pb_entry *source)
+{
+    bool tells = pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5;
+    return tells ? source->etag : (pb_slice){NULL, 0};
+}
+
 /* The last round: what was copied, or was there, must be listed. The source is in use: what came or
  * changed since it was looked at is no concern of this run. */
 static void check(copy_shard *shard, const pb_entry *source, const pb_entry *there)
@@ -55,7 +62,8 @@ static void check(copy_shard *shard, const pb_entry *source, const pb_entry *the
     copy_job *copy = shard->copy;
     atomic_fetch_add_explicit(&copy->job.counters.keys, 1, memory_order_relaxed);
     if (!may_be_later(copy, source) || pb_seen_entries_have(copy->seen, source))
-        pb_destination_check(&copy->destination, source->key, source->size, source->etag, there);
+        pb_destination_check(&copy->destination, source->key, source->size,
+                             known_etag(shard, source), there);
 }
 
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
@@ -110,7 +118,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
     copy_shard *shard = context;
     atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
     pb_destination_wrote(&shard->copy->destination, item->entry->key, item->entry->size,
-                         item->entry->etag, pb_slice_of(item->transfer.stored_etag));
+                         known_etag(shard, item->entry), pb_slice_of(item->transfer.stored_etag));
     shard->result.copied_objects++;
     shard->result.copied_bytes += item->entry->size;
     return 0;

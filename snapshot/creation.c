@@ -5,7 +5,7 @@
 #include "copier/store/sequence.h"
 #include <stdio.h>
 
-enum { NAMED_MOST = 3, KEYS = 6, CREATE_ONLY = 4 };
+enum { NAMED_MOST = 3, KEYS = 6, CREATE_ONLY = 4, COPIED = KEYS, ALL_KEYS };
 
 #define PROBE_PREFIX "probe/"
 #define OLD_PROBE_PREFIX "probe-" /* and 16 hex digits: of pbcopy 0.1 */
@@ -59,16 +59,16 @@ int pb_creation_check(pb_repository *repository, pb_error *error)
 
 /* ---- the probe ---- */
 
-/* In bytewise order. A store that walks directories lists a/ before a-; others take letters of
- * other case, or composed and decomposed ones, for the same. */
-static const char *const names[KEYS] = {
-    "A-c", "a-c", "a/b", "e\xcc\x81", [CREATE_ONLY] = "once", "\xc3\xa9",
+/* Those that are written, in bytewise order. A store that walks directories lists a/ before a-;
+ * others take letters of other case, or composed and decomposed ones, for the same. */
+static const char *const names[ALL_KEYS] = {
+    "A-c", "a-c", "a/b", "e\xcc\x81", [CREATE_ONLY] = "once", "\xc3\xa9", [COPIED] = "copied",
 };
 
 #define PROBE_BODY PB_SLICE_LITERAL("{\"pbcopy\":\"probe\"}\n")
 
 typedef struct probe_keys {
-    pb_buffer keys[KEYS];
+    pb_buffer keys[ALL_KEYS];
     char prefix[32];
 } probe_keys;
 
@@ -79,13 +79,13 @@ static void name_probe(probe_keys *probe)
     pb_random_bytes(random, sizeof random);
     pb_hex_encode(random, sizeof random, hex);
     snprintf(probe->prefix, sizeof probe->prefix, PROBE_PREFIX "%s/", hex);
-    for (size_t i = 0; i < KEYS; i++)
+    for (size_t i = 0; i < ALL_KEYS; i++)
         pb_buffer_append_format(&probe->keys[i], "%s%s", probe->prefix, names[i]);
 }
 
 static void free_probe(probe_keys *probe)
 {
-    for (size_t i = 0; i < KEYS; i++)
+    for (size_t i = 0; i < ALL_KEYS; i++)
         pb_buffer_free(&probe->keys[i]);
 }
 
@@ -109,6 +109,33 @@ static int probe_create_only(pb_repository *repository, const probe_keys *probe,
         return 0;
     *error = refused;
     return -1;
+}
+
+/* The requests before have shown what PUTs say. A copy is asked for where runs would make them. */
+static int probe_findings(pb_repository *repository, const probe_keys *probe, pb_error *error)
+{
+    pb_store *store = repository->store;
+    if (pb_store_capabilities_of(store)->etag_is_md5 && pb_store_copies_from(store, store)) {
+        pb_store_request copy = {
+            .operation = PB_STORE_COPY,
+            .key = key_of(probe, COPIED),
+            .source = store,
+            .source_key = key_of(probe, 0),
+            .size_hint = PROBE_BODY.size,
+        };
+        pb_error refused = {0};
+        if (pb_store_call(store, &copy, &refused) && !pb_store_learn_copy_refused(store, &copy) &&
+            (pb_error_is_transient(refused.kind) || refused.kind == PB_ERROR_CANCELLED)) {
+            *error = refused;
+            return -1;
+        }
+    }
+    pb_store_findings found = pb_store_findings_of(repository->config);
+    repository->file.opaque_etags = found.opaque_etags;
+    repository->file.unkept_etags = found.unkept_etags;
+    repository->file.refuses_copies = found.refuses_copies;
+    repository->file.wants_content_md5 = found.wants_content_md5;
+    return 0;
 }
 
 static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_error *error)
@@ -146,7 +173,7 @@ static int probe_listing(pb_repository *repository, const probe_keys *probe, pb_
 static void delete_probe(pb_repository *repository, const probe_keys *probe, size_t first,
                          size_t count)
 {
-    pb_slice keys[KEYS];
+    pb_slice keys[ALL_KEYS];
     pb_error ignored = {0};
     for (size_t i = 0; i < count; i++)
         keys[i] = key_of(probe, first + i);
@@ -161,10 +188,11 @@ static int probe_store(pb_repository *repository, pb_error *error)
 {
     probe_keys probe = {0};
     name_probe(&probe);
-    int failed =
-        probe_create_only(repository, &probe, error) || probe_listing(repository, &probe, error);
+    int failed = probe_create_only(repository, &probe, error) ||
+                 probe_findings(repository, &probe, error) ||
+                 probe_listing(repository, &probe, error);
     if (!failed)
-        delete_probe(repository, &probe, 0, KEYS);
+        delete_probe(repository, &probe, 0, ALL_KEYS);
     free_probe(&probe);
     return failed ? -1 : 0;
 }

@@ -11,8 +11,8 @@
 int pb_creation_check(pb_repository *repository, pb_error *error);
 
 /* Learns what the store does with create-only writes, with the order of keys and with their case,
- * and writes pbcopy.json; where another run was faster, that one's is taken. USAGE where the store
- * takes different keys for one. */
+ * what its ETags are and whether it copies, and writes pbcopy.json; where another run was faster,
+ * that one's is taken. USAGE where the store takes different keys for one. */
 int pb_creation_make(pb_repository *repository, pb_error *error);
 
 /* Writes an object of a name of its own under probe/ into a repository, reads it back and deletes

@@ -48,7 +48,7 @@ bool pb_destination_takes(pb_destination *self, pb_slice key)
 /* False only where both are MD5s of the whole bytes, and of other ones. */
 static bool etags_agree(pb_slice etag, pb_slice other)
 {
-    return pb_slice_equal(etag, other) || pb_etag_parts(etag) != 0 || pb_etag_parts(other) != 0;
+    return pb_etag_same(etag, other) || pb_etag_parts(etag) != 0 || pb_etag_parts(other) != 0;
 }
 
 static void add(struct pb_entry_sum *sum, uint64_t seed, const pb_entry *entry)
@@ -78,7 +78,8 @@ void pb_destination_check(pb_destination *self, pb_slice key, uint64_t size, pb_
 {
     char text[2 * PB_ETAG_TEXT_MAX + 64];
     if (there && there->size == size &&
-        (atomic_load(&self->etags_differ) || etags_agree(etag, there->etag)))
+        (atomic_load(&self->etags_differ) || !pb_store_capabilities_of(self->store)->etag_is_md5 ||
+         etags_agree(etag, there->etag)))
         return;
     unsigned refused = self->probe.changed | self->probe.refused;
     if (refused && pb_key_forms(key) & refused)

@@ -66,6 +66,27 @@ static void append_source(pb_buffer *yaml, const char *path)
     pb_buffer_free(&url);
 }
 
+/* Where the keys of the bucket come from. */
+static void append_login(pb_buffer *yaml, const pb_pachyderm *found)
+{
+    pb_storage_provider provider;
+    if (!pb_layout_after_scheme(found->storage_url, &provider) || provider == PB_STORAGE_FILE)
+        return;
+    const char *key =
+        provider == PB_STORAGE_S3 ? found->storage_id_key : found->storage_credential_key;
+    if (provider == PB_STORAGE_AZURE)
+        append_comment(yaml, "pbcopy has no driver for Azure: this source cannot be backed up.");
+    else if (key[0])
+        append_comment(yaml, "Its keys are read from secret %s, key %s.", PB_STORAGE_SECRET, key);
+    else
+        append_comment(yaml,
+                       "Secret %s has no keys for it (%s): pbcopy needs a login of its own, "
+                       "docs/%s.",
+                       PB_STORAGE_SECRET,
+                       provider == PB_STORAGE_S3 ? "a role" : "workload identity",
+                       provider == PB_STORAGE_S3 ? "eks.md" : "gke.md");
+}
+
 int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
                          pb_buffer *ret_yaml, pb_error *error)
 {
@@ -84,7 +105,12 @@ int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
     append_comment(ret_yaml,
                    "Where backups go: a bucket or prefix of its own, best in another region "
                    "and account.");
-    append_line(ret_yaml, "repository", "s3://FILL-IN");
+    /* Of the cluster's own provider: there objects are copied inside of the store. */
+    append_line(ret_yaml, "repository",
+                strncmp(found.storage_url, "gs://", 5) == 0 ||
+                        strncmp(found.storage_url, "gcs://", 6) == 0
+                    ? "gs://FILL-IN"
+                    : "s3://FILL-IN");
     pb_buffer_append_char(ret_yaml, '\n');
     append_comment(ret_yaml, "Dumps and captures hold secrets: they are encrypted to this key "
                              "(age-keygen -o key.txt).");
@@ -96,6 +122,7 @@ int pb_init_from_cluster(pb_session *session, const pb_cluster_options *cluster,
                        "`source`:",
                        found.storage_in_secret ? "secret " PB_STORAGE_SECRET : "STORAGE_URL");
         append_comment(ret_yaml, "source: %s", found.storage_url);
+        append_login(ret_yaml, &found);
     } else if (found.storage_path[0]) {
         pb_buffer_append_char(ret_yaml, '\n');
         append_comment(ret_yaml,

@@ -16,8 +16,9 @@ struct pb_session {
     atomic_bool kubectl_is_old; /* than 1.24: see pb_kubectl */
     int64_t suspended_ms;       /* by the monotonic clock, since when a cluster is; 0: it is not */
     pb_cluster_state cluster;
-    const pb_store_config *sorting_noted;  /* whose listing was said to be sorted */
-    const pb_store_config *relaying_noted; /* which was said to make no copies */
+    const pb_store_config *sorting_noted; /* whose listing was said to be sorted */
+    /* Said once: a store makes no copies, no MD5s as ETags; what was seen and is not copied. */
+    bool relaying_noted, opaque_noted, own_object_noted, tags_noted;
 };
 
 /* A run of the engine: ranges of keys handed to shards, results gathered, events told. */

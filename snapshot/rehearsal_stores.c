@@ -1,6 +1,7 @@
 /* What is asked of the bucket and of the repository. */
 #include "base/clock.h"
 #include "snapshot/creation.h"
+#include "snapshot/one_bucket.h"
 #include "snapshot/rehearsal.h"
 #include "snapshot/repository.h"
 #include <stdio.h>
@@ -82,9 +83,10 @@ static void check_source(pb_rehearsal *self, pb_store *store)
 {
     const char *found = "";
     pb_error error = {0};
-    if (pb_session_check(self->session, store, false, &error) || read_one(store, &found, &error))
+    if (pb_session_check(self->session, store, false, &error) || read_one(store, &found, &error)) {
+        pb_cluster_store_explain(&self->bucket, &error);
         pb_rehearsal_fail(self, "source", &error);
-    else
+    } else
         pb_rehearsal_pass(self, "source", "%s: %s", pb_store_name(store), found);
     check_clock(self, "source", store);
 }
@@ -107,6 +109,7 @@ void pb_rehearse_source(pb_rehearsal *self, const char *url)
         return;
     if (pb_session_store(self->session, bucket->url, "source",
                          bucket->has_keys ? &bucket->keys : NULL, &config, &store, &error)) {
+        pb_cluster_store_explain(bucket, &error);
         pb_rehearsal_fail(self, "source", &error);
         return;
     }
@@ -118,22 +121,53 @@ void pb_rehearse_source(pb_rehearsal *self, const char *url)
 
 /* ---- the repository ---- */
 
-static void check_overlap(pb_rehearsal *self, const char *url)
+static void fail_overlap(pb_rehearsal *self, const char *url, const char *why)
 {
-    pb_location source = {0}, repository = {0};
+    pb_error error = {0};
+    pb_error_set(&error, PB_ERROR_USAGE, "the source %s and the repository %s overlap%s",
+                 self->source_url, url, why);
+    pb_error_hint(&error, "a repository must be outside of what it backs up");
+    pb_rehearsal_fail(self, "source and repository", &error);
+}
+
+/* 1: two spellings of one bucket; 0; -1. */
+static int is_one_bucket(pb_rehearsal *self, const pb_repository *repository, pb_error *error)
+{
+    pb_store_config *config = NULL;
+    pb_store *source = NULL;
+    bool is_one = false;
+    if (pb_session_store(self->session, self->source_url, "source",
+                         self->bucket.has_keys ? &self->bucket.keys : NULL, &config, &source,
+                         error))
+        return -1;
+    const pb_bucket_pair pair = {
+        .written = repository->store, .other = source, .repository = repository->store};
+    int failed = pb_bucket_pair_is_one(self->session, &pair, &is_one, error);
+    pb_store_close(source);
+    pb_store_config_free(config);
+    return failed ? -1 : is_one;
+}
+
+/* `repository` is NULL where there is none yet: then the spelling of the URLs alone tells. */
+static void check_overlap(pb_rehearsal *self, const char *url, const pb_repository *repository)
+{
+    static const char name[] = "source and repository";
+    pb_location source = {0}, there = {0};
     pb_error error = {0};
     if (!self->source_url || pb_location_parse(self->source_url, &source, &error))
         return;
-    if (!pb_location_parse(url, &repository, &error)) {
-        if (pb_location_overlaps(&source, &repository)) {
-            pb_error_set(&error, PB_ERROR_USAGE, "the source %s and the repository %s overlap",
-                         self->source_url, url);
-            pb_error_hint(&error, "a repository must be outside of what it backs up");
-            pb_rehearsal_fail(self, "source and repository", &error);
-        } else {
-            pb_rehearsal_pass(self, "source and repository", "apart");
-        }
-        pb_location_free(&repository);
+    if (!pb_location_parse(url, &there, &error)) {
+        bool overlap = pb_location_overlaps(&source, &there);
+        int one = overlap || !repository ? 0 : is_one_bucket(self, repository, &error);
+        if (overlap)
+            fail_overlap(self, url, "");
+        else if (one > 0)
+            fail_overlap(self, url, ": their endpoints lead to one bucket");
+        else if (one < 0)
+            pb_rehearsal_fail(self, name, &error);
+        else
+            pb_rehearsal_pass(self, name, "apart");
+        pb_location_free(&there);
     }
     pb_location_free(&source);
 }
@@ -149,6 +183,7 @@ static void check_repository(pb_rehearsal *self, const char *url)
             pb_rehearsal_pass(self, name, "%s: a backup makes one", error.message);
         else
             pb_rehearsal_fail(self, name, &error);
+        check_overlap(self, url, NULL);
         return;
     }
     if (writes && pb_creation_probe(&repository, &error))
@@ -157,6 +192,7 @@ static void check_repository(pb_rehearsal *self, const char *url)
         pb_rehearsal_pass(self, name, "%s: it is read%s", pb_store_name(repository.store),
                           writes ? " and written" : "");
     check_clock(self, name, repository.store);
+    check_overlap(self, url, &repository);
     pb_repository_close(&repository);
 }
 
@@ -172,5 +208,4 @@ void pb_rehearse_repository(pb_rehearsal *self, const char *url)
         return;
     }
     check_repository(self, url);
-    check_overlap(self, url);
 }

@@ -33,6 +33,18 @@ int pb_repository_write_proven(pb_repository *repository, pb_slice key, pb_slice
                                 "one, before you run the same command again");
 }
 
+/* Not to be found out again by each run. */
+static void begin_with_findings(pb_repository *repository)
+{
+    const pb_repository_file *file = &repository->file;
+    pb_store_know(repository->config, &(pb_store_findings){
+                                          .opaque_etags = file->opaque_etags,
+                                          .unkept_etags = file->unkept_etags,
+                                          .refuses_copies = file->refuses_copies,
+                                          .wants_content_md5 = file->wants_content_md5,
+                                      });
+}
+
 static int open_file(pb_repository *repository, bool may_make, pb_error *error)
 {
     pb_buffer text = {0};
@@ -43,6 +55,8 @@ static int open_file(pb_repository *repository, bool may_make, pb_error *error)
         failed = pb_repository_file_parse(pb_buffer_slice(&text), &repository->file, error);
         repository->made = true;
         pb_buffer_free(&text);
+        if (!failed)
+            begin_with_findings(repository);
         return failed ? pb_error_context(error, "%s", pb_store_name(repository->store)) : 0;
     }
     pb_buffer_free(&text);

@@ -7,6 +7,7 @@
 #include "snapshot/one_bucket.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ typedef struct restore_job {
     const pb_snapshot_file *file;
     pb_slice prefix;
     bool server_side, overwrite, dry_run;
+    atomic_bool etags_tell;    /* an object of another plain ETag was read, and differs indeed */
     bool has_differing;        /* the rounds before left objects alone that differ */
     pb_listing *listing;       /* of the destination */
     uint64_t damaged;          /* under job.lock */
@@ -35,6 +37,15 @@ typedef struct restore_shard {
     uint64_t damaged;
 } restore_shard;
 
+/* Both are plain, and of different MD5s if they are MD5s at all. */
+static bool differ_plainly(const restore_shard *shard, const pb_record *record,
+                           const pb_entry *there)
+{
+    pb_slice known = pb_proven_etag(shard->worker->stores[REPOSITORY], record);
+    return pb_etag_parts(there->etag) == 0 && pb_etag_parts(known) == 0 &&
+           !pb_etag_same(there->etag, known);
+}
+
 /* 1: the same bytes; 0: other bytes; -1: only reading would tell. */
 static int compare(const restore_shard *shard, const pb_record *record, const pb_entry *there)
 {
@@ -42,23 +53,41 @@ static int compare(const restore_shard *shard, const pb_record *record, const pb
         return 0;
     if (!pb_store_capabilities_of(shard->worker->stores[DESTINATION])->etag_is_md5)
         return -1;
-    if (pb_slice_equal(there->etag, record->etag) ||
-        (record->stored_etag.size && pb_slice_equal(there->etag, record->stored_etag)))
+    if (pb_etag_same(there->etag, record->etag) ||
+        (record->stored_etag.size && pb_etag_same(there->etag, record->stored_etag)))
         return 1;
-    /* Multipart ETags of other layouts differ though the bytes may not. */
-    return pb_etag_parts(there->etag) == 0 && pb_etag_parts(pb_stored_etag(record)) == 0 ? 0 : -1;
+    /* Multipart ETags of other layouts differ though the bytes may not; and where nothing was
+     * written yet, plain ones may turn out not to be MD5s. */
+    bool told = atomic_load(&shard->restore->etags_tell) || shard->restore->dry_run;
+    return told && differ_plainly(shard, record, there) ? 0 : -1;
+}
+
+/* The bytes that an object of the destination has were compared: so its ETag has told, or has not.
+ */
+static void learn_from_bytes(restore_shard *shard, const pb_item *item, bool same)
+{
+    restore_job *restore = shard->restore;
+    const pb_record *record = item->entry->record;
+    const pb_entry *there = item->other;
+    if (!there || there->size != record->size || !differ_plainly(shard, record, there))
+        return;
+    if (same)
+        pb_store_know(restore->job.stores[DESTINATION], &(pb_store_findings){.opaque_etags = true});
+    else
+        atomic_store(&restore->etags_tell, true);
 }
 
 /* The last round: what was written, or was there, must be listed. */
 static void check(restore_shard *shard, const pb_record *record, const pb_entry *there)
 {
     restore_job *restore = shard->restore;
+    pb_slice known = pb_proven_etag(shard->worker->stores[REPOSITORY], record);
     atomic_fetch_add_explicit(&restore->job.counters.keys, 1, memory_order_relaxed);
     if (there && restore->has_differing)
         return; /* perhaps one of those, which were reported */
-    bool as_source = there && pb_slice_equal(there->etag, record->etag);
+    bool as_source = there && pb_etag_same(there->etag, record->etag);
     pb_destination_check(&restore->destination, record->key, record->size,
-                         as_source ? record->etag : pb_stored_etag(record), there);
+                         as_source ? record->etag : known, there);
 }
 
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
@@ -112,6 +141,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         transfer->source_key = record->key;
         transfer->must_match = false;
         transfer->kind = PB_TRANSFER_READ;
+        item->other = heads[1];
     } else {
         item->verdict = WRITTEN;
         transfer->destination = shard->worker->stores[DESTINATION];
@@ -135,12 +165,14 @@ static int emit(void *context, pb_item *item, pb_error *error)
                            "the destination has an object of this size, and nothing tells whether "
                            "its bytes are the same");
         } else {
+            learn_from_bytes(shard, item, true);
             shard->result.present_objects++;
         }
         return 0;
     }
-    pb_destination_wrote(&shard->restore->destination, item->entry->key, item->entry->size,
-                         pb_stored_etag(item->entry->record),
+    const pb_record *record = item->entry->record;
+    pb_destination_wrote(&shard->restore->destination, record->key, record->size,
+                         pb_proven_etag(shard->worker->stores[REPOSITORY], record),
                          pb_slice_of(item->transfer.stored_etag));
     shard->result.written_objects++;
     shard->result.written_bytes += item->entry->size;
@@ -153,6 +185,7 @@ static int failed(void *context, pb_item *item, pb_error *error)
     restore_shard *shard = context;
     const pb_error *why = item->transfer.error;
     if (item->verdict == PRESENT && why->kind == PB_ERROR_DAMAGED) {
+        learn_from_bytes(shard, item, false);
         shard->result.differing_objects++;
         pb_job_finding(&shard->restore->job, "differs", item->entry->key, why->message);
         return 0;
@@ -315,6 +348,10 @@ static int open_destination(pb_session *session, const pb_restore_options *optio
     if (pb_session_check(session, *ret_store, true, error) ||
         pb_bucket_pair_is_one(session, &pair, &is_one, error))
         return -1;
+    if (pb_store_copies_from(*ret_store, repository->store)) {
+        pb_store_findings found = pb_store_findings_of(repository->config);
+        pb_store_know(*ret_config, &found);
+    }
     return is_one ? refuse_overlap(options, ": their endpoints lead to one bucket", error) : 0;
 }
 

@@ -10,6 +10,10 @@
 typedef struct aimed_bucket {
     const char *name; /* as it is told */
     char *identity;   /* NULL where it cannot be read */
+    /* As the URL has it, where this machine's environment names the endpoint
+     * (STORAGE_EMULATOR_HOST, AWS_ENDPOINT_URL): what clusters say of theirs is compared without
+     * that. NULL for none. */
+    char *written;
 } aimed_bucket;
 
 enum { TARGETS = 2 };
@@ -24,13 +28,20 @@ static int refuse_bucket(const aimed_bucket *target, const char *name_space, pb_
                                 "for good, say --allow-live-bucket");
 }
 
+static pb_bucket_relation relation_of(const aimed_bucket *target, const char *identity)
+{
+    if (target->written && pb_buckets_compare(target->written, identity) == PB_BUCKETS_OVERLAP)
+        return PB_BUCKETS_OVERLAP;
+    return pb_buckets_compare(target->identity, identity);
+}
+
 /* `identity` is that of a bucket that the cluster in the namespace uses, or used. */
 static int check_bucket(const pb_restoring *self, const aimed_bucket *targets, const char *identity,
                         const char *name_space, pb_error *error)
 {
     bool same = targets[1].identity && strcmp(targets[0].identity, targets[1].identity) == 0;
     for (int i = 0; i < (same ? 1 : TARGETS); i++) {
-        pb_bucket_relation relation = pb_buckets_compare(targets[i].identity, identity);
+        pb_bucket_relation relation = relation_of(&targets[i], identity);
         if (relation == PB_BUCKETS_OVERLAP)
             return refuse_bucket(&targets[i], name_space, error);
         if (relation == PB_BUCKETS_UNKNOWN)
@@ -114,7 +125,9 @@ int pb_restoring_check_buckets(pb_restoring *self, pb_error *error)
     }
     char *bucket = pb_bucket_identity(self->edits.bucket);
     const aimed_bucket targets[TARGETS] = {
-        {.name = self->options->destination, .identity = pb_location_identity(&destination)},
+        {.name = self->options->destination,
+         .identity = pb_location_identity(&destination),
+         .written = pb_bucket_identity(self->options->destination)},
         {.name = bucket ? bucket : "what --bucket names", .identity = bucket},
     };
     pb_location_free(&destination);
@@ -122,8 +135,10 @@ int pb_restoring_check_buckets(pb_restoring *self, pb_error *error)
                                                  : check_bucket(self, targets, self->file.source,
                                                                 self->record->name_space, error) ||
                                                        check_live_clusters(self, targets, error);
-    for (int i = 0; i < TARGETS; i++)
+    for (int i = 0; i < TARGETS; i++) {
         free(targets[i].identity);
+        free(targets[i].written);
+    }
     return failed ? -1 : 0;
 }
 

@@ -19,12 +19,12 @@ static pb_reuse_kind weigh(const pb_reuse_ends *ends, const pb_entry *source,
     bool source_is_plain = ends->source_etag_is_md5 && pb_etag_parts(source->etag) == 0;
     bool stored_is_plain = ends->repository_etag_is_md5 && pb_etag_parts(stored->etag) == 0;
     if (source_is_plain && stored_is_plain) {
-        if (!pb_slice_equal(source->etag, stored->etag))
+        if (!pb_etag_same(source->etag, stored->etag))
             return PB_REUSE_MOVE;
         return ends->server_side ? PB_REUSE_FOUND : PB_REUSE_READ_STORED;
     }
     if (ends->source_etag_is_md5 && ends->repository_etag_is_md5 && !ends->server_side &&
-        pb_etag_parts(source->etag) > 0 && pb_slice_equal(source->etag, stored->etag))
+        pb_etag_parts(source->etag) > 0 && pb_etag_same(source->etag, stored->etag))
         return PB_REUSE_READ_STORED;
     if (source_is_plain && !ends->repository_etag_is_md5)
         return PB_REUSE_READ_STORED;

@@ -368,18 +368,38 @@ static void open_shard(void *context, pb_worker *worker, pb_shard *shard)
     job->open(job->context, worker, shard);
 }
 
-static void note_refused_copies(pb_job *job)
+/* Each once, of the first store that shows it. */
+static void note_findings(pb_job *job)
 {
+    pb_session *session = job->session;
     for (unsigned i = 0; i < job->store_count; i++) {
         const pb_store_config *store = job->stores[i];
-        if (job->session->relaying_noted == store ||
-            !pb_store_refuses_copy(store, PB_STORE_MULTIPART_COPY))
-            continue;
-        job->session->relaying_noted = store;
-        pb_session_note(job->session,
-                        "%s does not copy %s by itself: they pass through this machine",
-                        pb_store_config_name(store),
-                        pb_store_refuses_copy(store, PB_STORE_COPY) ? "objects" : "large objects");
+        const char *name = pb_store_config_name(store);
+        pb_store_findings found = pb_store_findings_of(store);
+        if (!session->relaying_noted && pb_store_refuses_copy(store, PB_STORE_MULTIPART_COPY)) {
+            session->relaying_noted = true;
+            pb_session_note(session,
+                            "%s does not copy %s by itself: they pass through this machine", name,
+                            found.refuses_copies ? "objects" : "large objects");
+        }
+        if (!session->opaque_noted && found.opaque_etags) {
+            session->opaque_noted = true;
+            pb_session_note(session,
+                            "%s makes ETags that are no MD5s: digests that are computed here prove "
+                            "the bytes, and nothing is copied inside the store",
+                            name);
+        }
+        if (!session->own_object_noted && found.has_own_object) {
+            session->own_object_noted = true;
+            pb_session_note(session,
+                            "%s has an object of just this key, which holds bytes: a folder has no "
+                            "such object, and it is left out",
+                            name);
+        }
+        if (!session->tags_noted && found.has_tags) {
+            session->tags_noted = true;
+            pb_session_note(session, "%s has objects with tags: tags are not copied", name);
+        }
     }
 }
 
@@ -387,7 +407,7 @@ bool pb_job_tick(void *context)
 {
     pb_job *job = context;
     tell_findings(job);
-    note_refused_copies(job);
+    note_findings(job);
     pb_session_tell(
         job->session,
         &(pb_event){

@@ -97,6 +97,10 @@ static const phrase phrases[] = {
     {"server closed the connection unexpectedly", PB_ERROR_UNREACHABLE},
     {"terminating connection", PB_ERROR_UNREACHABLE},
     {"could not receive data from server", PB_ERROR_UNREACHABLE},
+    {"certificate verify failed", PB_ERROR_REFUSED},
+    {"does not match host name", PB_ERROR_REFUSED},
+    {"server does not support SSL", PB_ERROR_REFUSED},
+    {"root certificate file", PB_ERROR_USAGE},
     {"No space left on device", PB_ERROR_NO_SPACE},
     {"invalid connection option \"tcp_user_timeout\"", PB_ERROR_USAGE},
     {"canceling statement due to lock timeout", PB_ERROR_BUSY},
@@ -135,6 +139,24 @@ static pb_slice detail_line(pb_slice said)
     return (pb_slice){at, end ? (size_t)(end - at) : left};
 }
 
+/* libpq's own variables reach its programs as they are. */
+static void hint_at_tls(pb_slice said, pb_error *error)
+{
+    if (says(said, "certificate verify failed") || says(said, "root certificate file"))
+        pb_error_hint(error, "PGSSLMODE asks for the server's certificate to be checked: "
+                             "PGSSLROOTCERT names a PEM file of those that are trusted");
+    else if (says(said, "does not match host name"))
+        pb_error_hint(error, "PGSSLMODE=verify-full compares the host: connect by the name that is "
+                             "in the certificate (through a forwarded port: PGHOSTADDR beside "
+                             "--database-host), or say verify-ca");
+    else if (says(said, "server does not support SSL"))
+        pb_error_hint(error, "PGSSLMODE asks for TLS, which this server has not");
+    else if (says(said, "no pg_hba.conf entry") && says(said, "no encryption"))
+        pb_error_hint(error,
+                      "the server may take TLS alone: PGSSLMODE=require, or verify-full with "
+                      "PGSSLROOTCERT");
+}
+
 void pb_database_judge(pb_slice said, pb_error *error)
 {
     if (error->kind != PB_ERROR_FAILED)
@@ -156,6 +178,7 @@ void pb_database_judge(pb_slice said, pb_error *error)
                      PB_SLICE_FORMAT(versions));
         pb_error_hint(error, "install the postgresql-client of the server's version, or later");
     }
+    hint_at_tls(said, error);
     if (error->kind == PB_ERROR_USAGE && !error->hint[0])
         pb_error_hint(error, "install postgresql-client 12 or later");
     if (says(said, "FATAL:  database \"") && says(said, "does not exist"))

@@ -262,6 +262,9 @@ static bool edit_container(const char *text, const storage_url *url, json_t *con
     }
     pb_container_set_variable(container, PB_STORAGE_URL, value.data);
     pb_buffer_free(&value);
+    if (is_url && old.provider != url->provider && *pb_layout_backend_of(url->provider))
+        pb_container_set_variable(container, PB_STORAGE_BACKEND,
+                                  pb_layout_backend_of(url->provider));
     return moved;
 }
 
@@ -319,7 +322,7 @@ int pb_edits_bucket(const char *url, const char *version, json_t *objects, bool 
         /* Not repeated: it may hold a password. */
         pb_error_set(error, PB_ERROR_USAGE, "bucket: not the URL of a bucket");
         return pb_error_hint(error, "as Pachyderm's STORAGE_URL: s3://BUCKET?endpoint=HOST:PORT, "
-                                    "gs://BUCKET, azblob://CONTAINER; without a path");
+                                    "gs://BUCKET; without a path");
     }
     pb_storage_place place =
         pb_layout_storage_place(pb_layout_find(objects, "Deployment", PB_COMPONENT_PACHD), version);

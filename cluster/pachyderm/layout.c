@@ -160,6 +160,7 @@ const pb_storage_backend pb_storage_backends[PB_STORAGE_BACKENDS] = {
      .id = "AMAZON_ID",
      .secret = "AMAZON_SECRET",
      .token = "AMAZON_TOKEN",
+     .credential = "",
      .endpoint = "CUSTOM_ENDPOINT",
      .region = "AMAZON_REGION",
      .tls = "DISABLE_SSL",
@@ -170,6 +171,7 @@ const pb_storage_backend pb_storage_backends[PB_STORAGE_BACKENDS] = {
      .id = "MINIO_ID",
      .secret = "MINIO_SECRET",
      .token = "",
+     .credential = "",
      .endpoint = "MINIO_ENDPOINT",
      .region = "AMAZON_REGION",
      .tls = "MINIO_SECURE",
@@ -180,6 +182,7 @@ const pb_storage_backend pb_storage_backends[PB_STORAGE_BACKENDS] = {
      .id = "",
      .secret = "",
      .token = "",
+     .credential = "GOOGLE_CRED",
      .endpoint = "",
      .region = "",
      .tls = "",
@@ -190,6 +193,7 @@ const pb_storage_backend pb_storage_backends[PB_STORAGE_BACKENDS] = {
      .id = "",
      .secret = "",
      .token = "",
+     .credential = "",
      .endpoint = "",
      .region = "",
      .tls = "",
@@ -203,6 +207,7 @@ const pb_storage_backend pb_storage_library = {
     .id = "AWS_ACCESS_KEY_ID",
     .secret = "AWS_SECRET_ACCESS_KEY",
     .token = "AWS_SESSION_TOKEN",
+    .credential = "",
     .endpoint = "",
     .region = "AWS_REGION",
     .tls = "",
@@ -284,6 +289,20 @@ const char *pb_layout_scheme(pb_storage_provider provider)
         if (schemes[i].provider == provider)
             return schemes[i].scheme;
     return "";
+}
+
+const char *pb_layout_backend_of(pb_storage_provider provider)
+{
+    for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++)
+        if (pb_storage_backends[i].provider == provider)
+            return pb_storage_backends[i].name; /* S3's first is AMAZON: MINIO ends with 2.10 */
+    return "";
+}
+
+bool pb_layout_is_azure(const char *url)
+{
+    pb_storage_provider provider;
+    return pb_layout_after_scheme(url, &provider) && provider == PB_STORAGE_AZURE;
 }
 
 /* ---- versions ---- */

@@ -81,6 +81,7 @@ typedef struct pb_storage_backend {
     pb_storage_provider provider;
     const char *bucket;
     const char *id, *secret, *token; /* of an S3 store's credentials */
+    const char *credential;          /* Google's: the JSON of a credential file */
     const char *endpoint, *region;
     const char *tls;         /* whether it is spoken to by TLS: pb_layout_is_plain reads it */
     const char *accounts[2]; /* Azure's, since and up to 2.11 */
@@ -113,6 +114,11 @@ bool pb_layout_is_bucket_name(pb_slice name);
 const char *pb_layout_after_scheme(const char *url, pb_storage_provider *ret_provider);
 /* The usual one: "s3://", "gs://", "azblob://", "file://". */
 const char *pb_layout_scheme(pb_storage_provider provider);
+/* What STORAGE_BACKEND must say beside a STORAGE_URL of that provider: pachd opens the URL by the
+ * backend, not by its scheme. "" where there is none that goes by a URL. */
+const char *pb_layout_backend_of(pb_storage_provider provider);
+/* Is this the URL of a provider that pbcopy has no driver for, Azure? */
+bool pb_layout_is_azure(const char *url);
 
 typedef enum pb_storage_place {
     PB_STORAGE_BY_SECRET,

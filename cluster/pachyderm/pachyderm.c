@@ -111,6 +111,17 @@ static bool has_value(const json_t *secret, const char *key)
     return has;
 }
 
+/* Likewise of text with lines: charts write an empty one, or a line end, for none. */
+static bool has_text(const json_t *secret, const char *key)
+{
+    const char *encoded = json_string_value(json_object_get(pb_object_at(secret, "data"), key));
+    pb_buffer value = {0};
+    bool has = encoded && pb_base64_decode(&value, pb_slice_of(encoded)) && value.size &&
+               strspn(value.data, " \t\r\n") < value.size;
+    pb_buffer_wipe(&value);
+    return has;
+}
+
 static void append_member(pb_buffer *url, const char *name, const char *value)
 {
     if (!value[0])
@@ -177,14 +188,20 @@ static bool has_keys(const json_t *secret, const pb_storage_backend *store)
     return has_value(secret, store->id) && has_value(secret, store->secret);
 }
 
+static void read_google_key(const json_t *secret, pb_pachyderm *pachyderm)
+{
+    for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++) {
+        const pb_storage_backend *store = &pb_storage_backends[i];
+        if (store->credential[0] && has_text(secret, store->credential))
+            set(&pachyderm->storage_credential_key, store->credential);
+    }
+}
+
 /* The credentials of an S3 store are in the secret with either way of naming the bucket. Those by
  * which pachd's library for STORAGE_URL goes have names of their own. */
-static void read_storage_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
+static void read_s3_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
 {
     const pb_storage_backend *found = NULL;
-    pb_storage_provider provider;
-    if (!pb_layout_after_scheme(pachyderm->storage_url, &provider) || provider != PB_STORAGE_S3)
-        return;
     for (size_t i = 0; i < PB_STORAGE_BACKENDS; i++) {
         const pb_storage_backend *store = &pb_storage_backends[i];
         if (has_keys(secret, store) && (!found || strcasecmp(store->name, backend) == 0))
@@ -198,6 +215,17 @@ static void read_storage_keys(const json_t *secret, const char *backend, pb_pach
     set(&pachyderm->storage_secret_key, found->secret);
     if (has_value(secret, found->token))
         set(&pachyderm->storage_token_key, found->token);
+}
+
+static void read_storage_keys(const json_t *secret, const char *backend, pb_pachyderm *pachyderm)
+{
+    pb_storage_provider provider;
+    if (!pb_layout_after_scheme(pachyderm->storage_url, &provider))
+        return;
+    if (provider == PB_STORAGE_S3)
+        read_s3_keys(secret, backend, pachyderm);
+    else if (provider == PB_STORAGE_GOOGLE)
+        read_google_key(secret, pachyderm);
 }
 
 static void read_storage(const json_t *items, const json_t *pachd, pb_pachyderm *pachyderm)
@@ -308,11 +336,11 @@ int pb_pachyderm_parse(const json_t *items, pb_pachyderm *ret_pachyderm, pb_erro
     }
     pb_pachyderm read = {0};
     char **const texts[] = {
-        &read.version,           &read.storage_backend,   &read.storage_url,
-        &read.storage_path,      &read.database_host,     &read.database_user,
-        &read.database_name,     &read.identity_database, &read.password_secret,
-        &read.password_key,      &read.storage_id_key,    &read.storage_secret_key,
-        &read.storage_token_key,
+        &read.version,           &read.storage_backend,        &read.storage_url,
+        &read.storage_path,      &read.database_host,          &read.database_user,
+        &read.database_name,     &read.identity_database,      &read.password_secret,
+        &read.password_key,      &read.storage_id_key,         &read.storage_secret_key,
+        &read.storage_token_key, &read.storage_credential_key,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         set(texts[i], "");
@@ -398,6 +426,7 @@ void pb_pachyderm_free(pb_pachyderm *pachyderm)
     free(pachyderm->storage_id_key);
     free(pachyderm->storage_secret_key);
     free(pachyderm->storage_token_key);
+    free(pachyderm->storage_credential_key);
     pb_workloads_free(&pachyderm->writers);
     *pachyderm = (pb_pachyderm){0};
 }

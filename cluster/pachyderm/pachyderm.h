@@ -24,9 +24,11 @@ typedef struct pb_pachyderm {
                                 from a place that is not read (valueFrom) */
     char *password_secret;   /* secret and key of the password, as pachd's env names them */
     char *password_key;
-    /* Keys of pachyderm-storage-secret that hold an S3 store's credentials: "AMAZON_ID",
-     * "AMAZON_SECRET", "AMAZON_TOKEN"; "" for those that have no value there (a role). */
+    /* Keys of pachyderm-storage-secret that hold the store's credentials: "AMAZON_ID",
+     * "AMAZON_SECRET", "AMAZON_TOKEN"; "GOOGLE_CRED". "" for those that have no value there (a
+     * role, workload identity). */
     char *storage_id_key, *storage_secret_key, *storage_token_key;
+    char *storage_credential_key;
     bool paused;          /* pb_layout_is_paused of its ConfigMap or of pachd */
     pb_workloads writers; /* pachd, pachw and worker RCs with their present counts, in the order in
                              which they are to be suspended */

@@ -116,8 +116,8 @@ int pb_chunk_sort_next(pb_chunk_sort *sort, const atomic_bool *cancelled, pb_sli
                        pb_error *error)
 {
     for (;;) {
-        const char *start = sort->output.data + sort->read;
         size_t left = sort->output.size - sort->read;
+        const char *start = left ? sort->output.data + sort->read : NULL;
         const char *end = left ? memchr(start, '\n', left) : NULL;
         if (end) {
             *ret_key = (pb_slice){start, (size_t)(end - start)};

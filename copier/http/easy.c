@@ -40,7 +40,7 @@ void pb_easy_open(pb_easy *easy, const pb_http_options *options, bool plain_prox
     curl_easy_setopt(handle, CURLOPT_DNS_CACHE_TIMEOUT, 300L);
     curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
-    easy->usual_ca_bundle = easy->ca_bundle = options->ca_bundle;
+    easy->usual_ca_bundle = options->ca_bundle;
     if (options->ca_bundle)
         curl_easy_setopt(handle, CURLOPT_CAINFO, options->ca_bundle);
     curl_easy_setopt(handle, CURLOPT_SHARE, share);
@@ -51,6 +51,8 @@ void pb_easy_close(pb_easy *easy)
     if (easy->handle)
         curl_easy_cleanup(easy->handle);
     pb_buffer_free(&easy->url);
+    free(easy->ca_bundle);
+    easy->ca_bundle = NULL;
     easy->handle = NULL;
 }
 
@@ -83,9 +85,15 @@ static void add_header(pb_easy *easy, size_t *count, const char *line)
     ++*count;
 }
 
+/* Compared as texts: an address may have been another bundle's before. */
 static void set_ca_bundle(pb_easy *easy, const char *ca_bundle)
 {
-    easy->ca_bundle = ca_bundle;
+    if (ca_bundle && easy->ca_bundle && strcmp(ca_bundle, easy->ca_bundle) == 0)
+        return;
+    free(easy->ca_bundle);
+    easy->ca_bundle = ca_bundle ? pb_duplicate(pb_slice_of(ca_bundle)) : NULL;
+    if (!ca_bundle)
+        ca_bundle = easy->usual_ca_bundle;
     if (!ca_bundle) /* what libcurl was built with */
         ca_bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
     curl_easy_setopt(easy->handle, CURLOPT_CAINFO, ca_bundle);
@@ -101,9 +109,8 @@ void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_at
         curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, bytes);
         curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, bytes);
     }
-    const char *ca_bundle = attempt->ca_bundle ? attempt->ca_bundle : easy->usual_ca_bundle;
-    if (easy->ca_bundle != ca_bundle)
-        set_ca_bundle(easy, ca_bundle);
+    if (attempt->ca_bundle || easy->ca_bundle)
+        set_ca_bundle(easy, attempt->ca_bundle);
     size_t count = 0;
     bool typed = false;
     for (size_t i = 0; i < attempt->header_count; i++) {

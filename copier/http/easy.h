@@ -13,11 +13,11 @@ typedef struct pb_easy {
     const char *usual_ca_bundle; /* of attempts that name none */
     /* What is set in the handle. */
     char base_url[PB_URL_MAX];
-    bool plain_proxy;      /* of the client: the environment names a proxy for plain HTTP */
-    bool whole_url;        /* it may stand before base_url */
-    pb_buffer url;         /* then: of this attempt */
-    const char *custom;    /* CURLOPT_CUSTOMREQUEST */
-    const char *ca_bundle; /* compared by its address */
+    bool plain_proxy;   /* of the client: the environment names a proxy for plain HTTP */
+    bool whole_url;     /* it may stand before base_url */
+    pb_buffer url;      /* then: of this attempt */
+    const char *custom; /* CURLOPT_CUSTOMREQUEST */
+    char *ca_bundle;    /* a copy; NULL: the usual one */
     bool bulk;
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } pb_easy;

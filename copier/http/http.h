@@ -67,7 +67,7 @@ typedef struct pb_http_attempt {
                                                  themselves */
     size_t header_count;
     pb_slice body;         /* with PUT and POST; {NULL, 0} sends Content-Length: 0 */
-    const char *ca_bundle; /* PEM file; NULL: the client's; valid until pb_http_close */
+    const char *ca_bundle; /* PEM file; NULL: the client's */
 } pb_http_attempt;
 
 typedef enum pb_http_verdict {

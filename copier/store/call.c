@@ -256,6 +256,15 @@ static void compare_restarted(pb_store_request *extra)
     call->compared_bytes = 0;
 }
 
+void pb_call_begin_compare(pb_call *call, int step)
+{
+    pb_call_begin_step(call, step, PB_STORE_GET, call->request->key);
+    call->compared_bytes = 0;
+    call->extra.size_hint = call->request->body.size;
+    call->extra.received = compare_received;
+    call->extra.restarted = compare_restarted;
+}
+
 /* After the caller's own request has failed. True where a look at what is there follows. */
 static bool begin_compare(pb_call *call)
 {
@@ -266,10 +275,7 @@ static bool begin_compare(pb_call *call)
     if (request->operation == PB_STORE_PUT && request->create_only &&
         error->kind == PB_ERROR_EXISTS) {
         call->kept_error = *error;
-        pb_call_begin_step(call, PB_STEP_COMPARE, PB_STORE_GET, request->key);
-        call->compared_bytes = 0;
-        call->extra.received = compare_received;
-        call->extra.restarted = compare_restarted;
+        pb_call_begin_compare(call, PB_STEP_COMPARE);
         return true;
     }
     if (request->operation == PB_STORE_MULTIPART_COMPLETE && error->kind == PB_ERROR_NOT_FOUND &&

@@ -89,6 +89,9 @@ void pb_caller_free(pb_caller *caller);
 /* For dialects. Takes the next step: call->extra is zeroed but for operation, key and context, and
  * the dialect fills the rest. */
 void pb_call_begin_step(pb_call *call, int step, pb_store_operation operation, pb_slice key);
+/* A step that GETs what the caller's PUT wrote and compares it: after it call->compared_bytes is
+ * the body's size where the bytes are the same; `error` EXISTS where others are there. */
+void pb_call_begin_compare(pb_call *call, int step);
 /* Fails the attempt for what the answer lacks or holds: SERVER is tried again. */
 pb_http_verdict pb_call_breaks_protocol(pb_call *call, pb_error_kind kind, const char *why);
 /* Appends "PUT s3://bucket/key at https://host". */

@@ -19,13 +19,24 @@ typedef struct pb_store_driver {
     void (*submit)(pb_store *store, pb_store_request *request);
 } pb_store_driver;
 
+/* What a plain ETag of this store is, where the driver takes it for an MD5. */
+typedef enum pb_store_etags {
+    PB_ETAGS_UNKNOWN, /* taken for MD5s until a PUT has shown it */
+    PB_ETAGS_MD5,
+    PB_ETAGS_OPAQUE,
+    PB_ETAGS_UNKEPT, /* and reading the object showed another one than writing it */
+} pb_store_etags;
+
 struct pb_store_config {
     const pb_store_driver *driver;
     pb_location location; /* a copy */
     pb_store_resolve_options options;
     char *name;     /* "source s3://bucket/prefix/" */
     void *settings; /* the driver's, read-only once stores are open */
-    atomic_bool refuses_copies, refuses_part_copies; /* learned by any loop */
+    /* Found out by any loop, or known from before (pb_store_know). */
+    atomic_bool refuses_copies, refuses_part_copies, wants_content_md5;
+    _Atomic pb_store_etags etags;
+    atomic_bool has_own_object, has_tags; /* was seen by any loop */
 };
 
 struct pb_store {
@@ -33,7 +44,8 @@ struct pb_store {
     uv_loop_t *loop;
     pb_http *http;
     pb_store_capabilities capabilities;
-    void *state; /* the driver's */
+    pb_store_capabilities opaque[2]; /* where ETags are no MD5s: kept, and not kept */
+    void *state;                     /* the driver's */
 };
 
 extern const pb_store_driver pb_store_s3_driver;

@@ -46,6 +46,32 @@ int pb_etag_parts(pb_slice etag)
     return (int)parts;
 }
 
+int pb_etag_of_bytes(pb_slice etag, pb_slice bytes)
+{
+    uint8_t wanted[PB_MD5_BYTES], digest[PB_MD5_BYTES];
+    if (pb_etag_parts(etag) != 0)
+        return -1;
+    pb_hex_decode(etag, wanted, sizeof wanted);
+    pb_hash *hash = pb_hash_new(PB_HASH_MD5);
+    pb_hash_update(hash, bytes.data, bytes.size);
+    pb_hash_finish(hash, digest);
+    pb_hash_free(hash);
+    return memcmp(wanted, digest, sizeof wanted) == 0;
+}
+
+bool pb_etag_same(pb_slice etag, pb_slice other)
+{
+    if (pb_slice_equal(etag, other))
+        return true;
+    uint8_t digest[PB_MD5_BYTES], other_digest[PB_MD5_BYTES];
+    int parts = pb_etag_parts(etag);
+    if (parts < 0 || parts != pb_etag_parts(other))
+        return false;
+    pb_hex_decode((pb_slice){etag.data, MD5_HEX}, digest, sizeof digest);
+    pb_hex_decode((pb_slice){other.data, MD5_HEX}, other_digest, sizeof other_digest);
+    return memcmp(digest, other_digest, sizeof digest) == 0;
+}
+
 static bool makes_parts(uint64_t size, uint64_t length, int parts)
 {
     uint64_t whole = size / length + (size % length != 0);

@@ -21,6 +21,14 @@ bool pb_etag_is_crc32c(pb_slice etag, uint8_t *ret_crc32c);
  */
 int pb_etag_parts(pb_slice etag);
 
+/* 1: a plain ETag that is the MD5 of the bytes; 0: one of another MD5; -1: of any other form, or
+ * empty. */
+int pb_etag_of_bytes(pb_slice etag, pb_slice bytes);
+
+/* True for the same ETag. Plain ones and those of parts are MD5s in hex, which some stores write in
+ * capitals. */
+bool pb_etag_same(pb_slice etag, pb_slice other);
+
 /* The most usual part length that makes `parts` parts of an object of `size` bytes (8 MiB first,
  * then 5, 16, 15, 10, 25, 32, 50, 64, 100, 128, 256, 512 MiB, 1 GiB, and the same in MB); 0 where
  * none does, and for no parts. One part always has a length: `size` itself where no usual one holds

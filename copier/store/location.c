@@ -14,7 +14,9 @@ enum {
     PATH_BYTES_MAX = 128, /* of an endpoint: base URLs stay short */
 };
 
-#define FORMS "s3://BUCKET[/PREFIX][?endpoint=HOST:PORT&region=R] or file:///DIRECTORY"
+#define FORMS                                                                                      \
+    "s3://BUCKET[/PREFIX][?endpoint=HOST:PORT&region=R], gs://BUCKET[/PREFIX] or "                 \
+    "file:///DIRECTORY"
 /* No part of the URL is repeated here: it may be a secret. */
 #define SECRET_HINT                                                                                \
     "credentials come from the environment or an AWS profile (profile=NAME), never from a URL"
@@ -180,9 +182,9 @@ typedef struct url_query {
 static int parse_s3_parameter(pb_slice name, const char *value, url_query *query,
                               pb_location *location, pb_error *error)
 {
-    static const char *const names[] = {
-        "endpoint",         "region",       "profile",   "disableSSL",
-        "s3ForcePathStyle", "requestPayer", "anonymous", "awssdk"};
+    static const char *const names[] = {"endpoint",    "region",           "profile",
+                                        "disableSSL",  "s3ForcePathStyle", "requestPayer",
+                                        "opaqueETags", "anonymous",        "awssdk"};
     enum {
         ENDPOINT,
         REGION,
@@ -190,6 +192,7 @@ static int parse_s3_parameter(pb_slice name, const char *value, url_query *query
         DISABLE_SSL,
         PATH_STYLE,
         REQUEST_PAYER,
+        OPAQUE_ETAGS,
         ANONYMOUS,
         AWS_SDK,
         COUNT
@@ -202,7 +205,7 @@ static int parse_s3_parameter(pb_slice name, const char *value, url_query *query
         return pb_error_hint(
             error,
             "known are endpoint, region, profile, disableSSL, s3ForcePathStyle, requestPayer, "
-            "anonymous; %s",
+            "opaqueETags, anonymous; %s",
             SECRET_HINT);
     }
     if (query->seen & 1u << which)
@@ -224,6 +227,8 @@ static int parse_s3_parameter(pb_slice name, const char *value, url_query *query
             return parse_bool(name, value, &location->requester_pays, error);
         location->requester_pays = true;
         return 0;
+    case OPAQUE_ETAGS:
+        return parse_bool(name, value, &location->opaque_etags, error);
     case ANONYMOUS:
         return parse_bool(name, value, &location->anonymous, error);
     case AWS_SDK: /* gocloud: which SDK it goes by */
@@ -436,7 +441,7 @@ static int parse(pb_slice text, pb_location *location, pb_error *error)
         location->kind = PB_STORE_GCS;
         return parse_gcs(rest, location, error);
     }
-    if (take(&rest, "azblob://"))
+    if (take(&rest, "azblob://") || take(&rest, "wasb://") || take(&rest, "wasbs://"))
         return pb_error_set(error, PB_ERROR_USAGE, "Azure is not supported");
     pb_error_set(error, PB_ERROR_USAGE, "not a URL of a store");
     return pb_error_hint(error, "%s", FORMS);
@@ -508,7 +513,8 @@ static bool ends_with(pb_slice text, const char *end)
 }
 
 /* The host that stands for the endpoint. AWS has one name space of buckets behind many hosts,
- * China's apart; the scheme tells no places apart. */
+ * China's apart, and Google one behind its (storage., www., those of regions and private ones); the
+ * scheme tells no places apart. */
 static pb_slice identity_host(const pb_location *location)
 {
     pb_slice host = location->kind == PB_STORE_GCS ? PB_SLICE_LITERAL("storage.googleapis.com")
@@ -519,6 +525,8 @@ static pb_slice identity_host(const pb_location *location)
             return PB_SLICE_LITERAL("s3.amazonaws.com");
         if (ends_with(host, ".amazonaws.com.cn"))
             return PB_SLICE_LITERAL("s3.amazonaws.com.cn");
+        if (ends_with(host, ".googleapis.com"))
+            return PB_SLICE_LITERAL("storage.googleapis.com");
     } else if (location->region && strncmp(location->region, "cn-", 3) == 0) {
         host = PB_SLICE_LITERAL("s3.amazonaws.com.cn");
     }

@@ -2,7 +2,7 @@
  *
  *   s3://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT][/PATH]&region=R&profile=P
  *                         &disableSSL=true&s3ForcePathStyle=true|false&requestPayer=true
- *                         &anonymous=true&awssdk=v1|v2]
+ *                         &opaqueETags=true&anonymous=true&awssdk=v1|v2]
  *   gs://BUCKET[/PREFIX][?endpoint=[http[s]://]HOST[:PORT]&anonymous=true&userProject=PROJECT]
  *   file:///ABSOLUTE/DIRECTORY     file://RELATIVE/DIRECTORY
  *
@@ -36,6 +36,7 @@ typedef struct pb_location {
     int path_style;     /* 1, 0, or -1 where not said */
     bool requester_pays; /* whoever asks agrees to pay: x-amz-request-payer */
     bool anonymous;      /* requests without a login are wanted */
+    bool opaque_etags;   /* S3: its ETags are no MD5s, whatever they look like */
     /* Of AWS's hosts: from environment and profile, by pb_store_locate; never said in the URL. */
     bool fips, dual_stack;
 } pb_location;

@@ -26,6 +26,7 @@ typedef struct pb_page {
     size_t prefix_count;
     size_t prefix_capacity;
     bool more;      /* there is something after this page */
+    bool has_own;   /* an object of the location's own key, "prefix/", holds bytes: left out */
     pb_slice token; /* what continues a listing after this page; empty where the last key does */
 } pb_page;
 

@@ -45,6 +45,8 @@ int pb_store_resolve(const pb_location *location, const pb_store_resolve_options
     config->options.keys = NULL;
     config->options.ca_bundle = duplicate(options->ca_bundle);
     config->name = make_name(options->role, location);
+    if (location->opaque_etags)
+        atomic_store(&config->etags, PB_ETAGS_OPAQUE);
     if (pb_store_locate(&config->location, error) ||
         config->driver->resolve(config, options->keys, error)) {
         pb_error_context(error, "%s", config->name);
@@ -84,6 +86,11 @@ int pb_store_open(pb_store_config *config, uv_loop_t *loop, pb_http *http, pb_st
         free(store);
         return pb_error_context(error, "%s", config->name);
     }
+    for (int i = 0; i < 2; i++) {
+        store->opaque[i] = store->capabilities;
+        store->opaque[i].etag_is_md5 = store->opaque[i].part_etags_are_md5 = false;
+    }
+    store->opaque[1].etag_is_kept = false;
     *ret_store = store;
     return 0;
 }
@@ -98,7 +105,14 @@ void pb_store_close(pb_store *store)
 
 const pb_store_capabilities *pb_store_capabilities_of(const pb_store *store)
 {
-    return &store->capabilities;
+    switch (atomic_load_explicit(&store->config->etags, memory_order_relaxed)) {
+    case PB_ETAGS_OPAQUE:
+        return &store->opaque[0];
+    case PB_ETAGS_UNKEPT:
+        return &store->opaque[1];
+    default:
+        return &store->capabilities;
+    }
 }
 
 bool pb_store_copies_from(const pb_store *destination, const pb_store *source)
@@ -151,6 +165,40 @@ bool pb_store_refuses_copy(const pb_store_config *config, pb_store_operation cop
     return atomic_load_explicit(copy == PB_STORE_COPY ? &config->refuses_copies
                                                       : &config->refuses_part_copies,
                                 memory_order_relaxed);
+}
+
+pb_store_findings pb_store_findings_of(const pb_store_config *config)
+{
+    pb_store_etags etags = atomic_load(&config->etags);
+    return (pb_store_findings){
+        .opaque_etags = etags == PB_ETAGS_OPAQUE || etags == PB_ETAGS_UNKEPT,
+        .unkept_etags = etags == PB_ETAGS_UNKEPT,
+        .refuses_copies = atomic_load(&config->refuses_copies),
+        .wants_content_md5 = atomic_load(&config->wants_content_md5),
+        .has_own_object = atomic_load(&config->has_own_object),
+        .has_tags = atomic_load(&config->has_tags),
+    };
+}
+
+void pb_store_know(pb_store_config *config, const pb_store_findings *findings)
+{
+    if (findings->opaque_etags)
+        atomic_store(&config->etags, findings->unkept_etags ? PB_ETAGS_UNKEPT : PB_ETAGS_OPAQUE);
+    if (findings->refuses_copies) {
+        atomic_store(&config->refuses_copies, true);
+        atomic_store(&config->refuses_part_copies, true);
+    }
+    if (findings->wants_content_md5)
+        atomic_store(&config->wants_content_md5, true);
+}
+
+void pb_store_share_etags(const pb_store *from, pb_store *to)
+{
+    pb_store_etags known = atomic_load_explicit(&from->config->etags, memory_order_relaxed);
+    if (known > PB_ETAGS_MD5 &&
+        atomic_load_explicit(&to->config->etags, memory_order_relaxed) < known &&
+        pb_store_copies_from(from, to))
+        atomic_store(&to->config->etags, known);
 }
 
 static void note_done(pb_store_request *request)

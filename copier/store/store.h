@@ -75,7 +75,8 @@ typedef struct pb_store_capabilities {
     bool lists_from_anywhere; /* a listing after any key costs its page alone: worth splitting */
     bool etag_is_md5; /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
     bool part_etags_are_md5; /* likewise of parts: the ETag of the whole is made of them */
-    bool copies_parts;       /* MULTIPART_COPY works; else one COPY takes any size */
+    bool etag_is_kept;  /* an object has the ETag that its PUT answered until it is written again */
+    bool copies_parts;  /* MULTIPART_COPY works; else one COPY takes any size */
     bool keeps_headers; /* what object_headers says of an object is kept with it */
     /* Parts come one after the other, and the last, which is announced (part_last), makes the
      * object. */
@@ -85,6 +86,8 @@ typedef struct pb_store_capabilities {
     bool has_crc32c;
 } pb_store_capabilities;
 
+/* As far as it is known: where a PUT shows that the store's ETags are no MD5s, that holds from then
+ * on, for all loops. */
 const pb_store_capabilities *pb_store_capabilities_of(const pb_store *store);
 /* True where `destination` can COPY from `source` by itself: same endpoint, same login (which may
  * rotate: not its keys are compared, but where they come from). */
@@ -109,6 +112,10 @@ typedef enum pb_store_operation {
     PB_STORE_MULTIPART_COMPLETE,
     PB_STORE_MULTIPART_ABORT,
 } pb_store_operation;
+
+/* Code of an error of MULTIPART_PUT and COMPLETE: the store has lost the upload, or bytes of it;
+ * another one may succeed. */
+#define PB_CODE_UPLOAD_LOST "upload-lost"
 
 enum { PB_ETAG_TEXT_MAX = 128 }; /* an ETag with its NUL; a longer one is a protocol error */
 
@@ -208,6 +215,28 @@ bool pb_store_learn_copy_refused(pb_store *store, const pb_store_request *reques
 /* Which copies the store was found to make none of: an answer to COPY stands for parts, too. Any
  * thread. */
 bool pb_store_refuses_copy(const pb_store_config *config, pb_store_operation copy);
+
+/* What a store was found out to do that others do not: by a run, from the store's own answers, or
+ * by one before it (pbcopy.json). */
+typedef struct pb_store_findings {
+    bool opaque_etags;   /* a plain ETag is not the MD5 of the bytes: the first PUT showed it, whose
+                            bytes were read back and are what was sent */
+    bool unkept_etags;   /* and reading shows another one than writing */
+    bool refuses_copies; /* COPY answers that there is no such thing */
+    bool wants_content_md5; /* no PUT is taken without */
+    /* Not known from before: what a run has seen and does not copy, which is said. */
+    bool has_own_object; /* bytes under the location's own key, "prefix/" */
+    bool has_tags;       /* objects with tags were relayed: these stay behind */
+} pb_store_findings;
+
+/* Any thread. */
+pb_store_findings pb_store_findings_of(const pb_store_config *config);
+/* Begins with what is known; what is false is still to be found out. Any thread, best before the
+ * store is used. */
+void pb_store_know(pb_store_config *config, const pb_store_findings *findings);
+/* What was found of the ETags of one end holds for another that is the same store
+ * (pb_store_copies_from). */
+void pb_store_share_etags(const pb_store *from, pb_store *to);
 
 /* Submits and runs the loop until it is done: for the main thread's few requests, never inside a
  * callback. Returns 0, or -1 with request->error copied to *error. The page is the caller's;

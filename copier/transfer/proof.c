@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include <endian.h>
+#include <stdio.h>
 
 bool pb_chunk_digest(pb_slice name, uint8_t *ret_digest)
 {
@@ -22,6 +23,19 @@ static bool same_digest(const pb_transfer_run *run, const uint8_t *a, const uint
 
 /* ---- ETags ---- */
 
+/* A store that is only read cannot be asked for it: bytes that are other ones than they were, all
+ * of them, look the same. */
+static void hint_at_opaque_etags(pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    if (transfer->error && !transfer->error->hint[0] &&
+        pb_store_location(transfer->source)->kind == PB_STORE_S3)
+        pb_error_hint(transfer->error,
+                      "where that is so of every object though the bytes are right, the store's "
+                      "ETags are no MD5s: opaqueETags=true in the URL of %s says so",
+                      pb_store_name(transfer->source));
+}
+
 bool pb_transfer_both_plain(const pb_transfer_run *run, const char *stored)
 {
     const pb_transfer *transfer = run->transfer;
@@ -35,7 +49,7 @@ bool pb_transfer_etag_proves(const pb_transfer_run *run, const char *stored)
     const pb_transfer *transfer = run->transfer;
     return !run->etag_opaque &&
            (pb_etag_parts(transfer->etag) >= 0 || pb_etag_is_crc32c(transfer->etag, NULL)) &&
-           pb_slice_equal(transfer->etag, pb_slice_of(stored)) &&
+           pb_etag_same(transfer->etag, pb_slice_of(stored)) &&
            pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
            pb_store_capabilities_of(transfer->destination)->etag_is_md5;
 }
@@ -62,7 +76,7 @@ static etag_says ask_part_etags(const pb_transfer_run *run)
 {
     const pb_transfer *transfer = run->transfer;
     uint8_t digest[PB_MD5_BYTES];
-    char hex[2 * PB_MD5_BYTES + 1];
+    char text[PB_ETAG_TEXT_MAX];
     if (pb_etag_parts(transfer->etag) != (int)run->facts.parts ||
         !pb_store_capabilities_of(transfer->source)->etag_is_md5 ||
         !pb_store_capabilities_of(transfer->destination)->part_etags_are_md5)
@@ -75,10 +89,11 @@ static etag_says ask_part_etags(const pb_transfer_run *run)
     }
     pb_hash_finish(hash, digest);
     pb_hash_free(hash);
-    pb_hex_encode(digest, sizeof digest, hex);
     if (!all)
         return ETAG_SAYS_NOTHING;
-    if (pb_slice_starts_with(transfer->etag, pb_slice_of(hex)))
+    pb_hex_encode(digest, sizeof digest, text);
+    snprintf(text + 2 * PB_MD5_BYTES, sizeof text - 2 * PB_MD5_BYTES, "-%u", run->facts.parts);
+    if (pb_etag_same(transfer->etag, pb_slice_of(text)))
         return ETAG_SAYS_SAME;
     return transfer->expected_part_bytes ? ETAG_SAYS_OTHER : ETAG_SAYS_MAYBE;
 }
@@ -101,6 +116,7 @@ static bool settle(pb_transfer_run *run, etag_says says, const uint8_t *digest)
     if (says == ETAG_SAYS_MAYBE && same_digest(run, run->first_digest, digest))
         return true;
     pb_transfer_damaged(run, "mismatch", "the bytes read do not have the source's ETag");
+    hint_at_opaque_etags(run);
     return false;
 }
 
@@ -202,8 +218,37 @@ static void join_crc32cs(pb_transfer_run *run)
     memcpy(run->object_crc32c, &whole, sizeof whole);
 }
 
+/* True where the destination was to compare the source's ETag by its own, and was found meanwhile
+ * to have none that could. */
+static bool compares_no_more(const pb_transfer_run *run)
+{
+    const pb_transfer *transfer = run->transfer;
+    return run->destination_compares && !run->etag_opaque &&
+           pb_store_capabilities_of(transfer->source)->etag_is_md5 &&
+           !pb_store_capabilities_of(transfer->destination)->etag_is_md5;
+}
+
+bool pb_transfer_check_written(pb_transfer_run *run, pb_slice bytes)
+{
+    pb_transfer *transfer = run->transfer;
+    if (!compares_no_more(run))
+        return true;
+    int same = pb_etag_of_bytes(transfer->etag, bytes);
+    if (same == 1)
+        transfer->proof |= PB_MOVED_ETAG;
+    if (same || (!transfer->writes_once && pb_transfer_again(run)))
+        return same != 0;
+    pb_transfer_damaged(run, "mismatch", "the bytes read do not have the source's ETag");
+    hint_at_opaque_etags(run);
+    return false;
+}
+
 bool pb_transfer_check_parts(pb_transfer_run *run)
 {
+    if (compares_no_more(run) && !is_comparable(run)) {
+        run->facts.again = true; /* this time with what is computed here */
+        return false;
+    }
     uint8_t *digest = run->transfer->digest;
     digest_parts(run, digest);
     if (run->crc32cs) {
@@ -226,7 +271,7 @@ bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *writ
     pb_transfer *transfer = run->transfer;
     const char *what = NULL;
     if (!run->etag_opaque && pb_transfer_both_plain(run, written->etag) &&
-        !pb_slice_equal(transfer->etag, pb_slice_of(written->etag)))
+        !pb_etag_same(transfer->etag, pb_slice_of(written->etag)))
         what = "the bytes read do not have the ETag that the listing gave";
     else if (written->has_crc32c &&
              memcmp(written->crc32c, run->object_crc32c, sizeof written->crc32c) != 0)
@@ -236,7 +281,10 @@ bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *writ
             transfer->proof |= PB_MOVED_CHECKSUM;
         return true;
     }
-    if (transfer->writes_once || run->facts.part_bytes || !pb_transfer_again(run))
+    if (transfer->writes_once || run->facts.part_bytes || !pb_transfer_again(run)) {
         pb_transfer_damaged(run, "mismatch", "%s", what);
+        if (!written->has_crc32c)
+            hint_at_opaque_etags(run);
+    }
     return false;
 }

@@ -27,9 +27,11 @@ struct pb_transfer_run {
     uint64_t learnt_part_bytes;             /* of the source's parts, as it told; 0: not known */
     bool layout_asked;
     bool again;                                /* the second try */
+    bool upload_lost;                          /* once; no third upload is begun */
     uint8_t first_digest[PB_DIGEST_BYTES_MAX]; /* of the first, where only its ETag was in doubt */
     bool etag_opaque;                          /* some end said that its ETag is no MD5 */
-    pb_etag_check *etag_check;                 /* READ, and RELAY to where ETags are no MD5s */
+    bool destination_compares; /* RELAY: its ETags are MD5s, and none is computed here */
+    pb_etag_check *etag_check; /* READ, and RELAY to where ETags are no MD5s */
     /* READ: */
     pb_hash *hash; /* of the part that is being read */
     pb_hash *hash_of_parts;
@@ -94,6 +96,9 @@ void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest);
  * known of them before they are promised. False as above; check_parts computes transfer->digest. */
 bool pb_transfer_check_single(pb_transfer_run *run, pb_slice bytes, const uint8_t *digest);
 bool pb_transfer_check_parts(pb_transfer_run *run);
+/* A single object's bytes were written, and are still there: compared with the source's ETag where
+ * the destination was to do that, and turned out not to. False as above. */
+bool pb_transfer_check_written(pb_transfer_run *run, pb_slice bytes);
 /* What the destination says that it stored: compared with what was sent, as far as both are known.
  * False where it is something else: the transfer has failed, and what was written must not stay. */
 bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *written);

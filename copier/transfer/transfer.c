@@ -180,6 +180,28 @@ static bool relay_instead(pb_transfer_run *run, const pb_store_request *request)
     return true;
 }
 
+/* The ETags of a copy within a store tell nothing where a PUT would show that they are no MD5s, or
+ * that the source's bytes are damaged: the object passes through here, and its bytes tell. */
+static bool relay_to_know(pb_transfer_run *run)
+{
+    if (run->facts.kind != PB_TRANSFER_COPY || run->transfer->writes_once)
+        return false;
+    run->transfer->kind = PB_TRANSFER_RELAY;
+    run->transfer->proof = 0;
+    return true;
+}
+
+/* A store may lose an upload, or have to drop it for bytes that broke on their way: another one is
+ * begun, once. True where that is so; the upload is given up. */
+static bool upload_anew(pb_transfer_run *run, const pb_store_request *request)
+{
+    if (run->facts.failed || run->upload_lost || !request->error.kind ||
+        strcmp(request->error.code, PB_CODE_UPLOAD_LOST) != 0)
+        return false;
+    run->upload_lost = run->facts.again = true;
+    return true;
+}
+
 /* ---- server-side copy in one request ---- */
 
 static void on_copied(pb_store_request *request)
@@ -234,7 +256,7 @@ static int part_received(pb_store_request *request, const void *data, size_t siz
 {
     transfer_part *part = request->context;
     if (size > part->capacity - part->filled)
-        return pb_error_set(error, PB_ERROR_FAILED, "more bytes than asked for");
+        return pb_error_set(error, PB_ERROR_DAMAGED, "more bytes than it is said to have");
     memcpy(part->buffer + part->filled, data, size);
     part->filled += size;
     pb_hash_update(part->hash, data, size);
@@ -277,7 +299,7 @@ static void on_part_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
     pb_transfer_run *run = part->run;
-    if (relay_instead(run, request)) {
+    if (relay_instead(run, request) || upload_anew(run, request)) {
         run->facts.in_flight--;
         run->facts.again = true; /* this upload is given up */
         part_free(part);
@@ -304,8 +326,10 @@ static void on_single_written(pb_store_request *request)
     if (request->error.kind == PB_ERROR_EXISTS)
         snprintf(request->error.code, sizeof request->error.code, PB_CODE_OCCUPIED);
     pb_transfer_request_ended(run, request);
+    pb_store_share_etags(transfer->destination, transfer->source);
     if (!run->facts.failed) {
-        if (!pb_transfer_stored_holds(run, request)) {
+        if (!pb_transfer_check_written(run, request->body) ||
+            !pb_transfer_stored_holds(run, request)) {
             if (run->facts.failed)
                 undo_later(run);
         } else {
@@ -540,6 +564,11 @@ static void begin_part(pb_transfer_run *run)
 static void on_completed(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
+    if (upload_anew(run, request)) {
+        run->facts.in_flight--;
+        pb_transfer_step(run);
+        return;
+    }
     pb_transfer_request_ended(run, request);
     if (!run->facts.failed)
         record_completed(run, request);
@@ -587,7 +616,7 @@ static void abort_upload(pb_transfer_run *run)
 static void on_source_checked(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
-    const pb_transfer *transfer = run->transfer;
+    pb_transfer *transfer = run->transfer;
     pb_transfer_request_ended(run, request);
     run->facts.source_checked = true;
     if (!run->facts.failed &&
@@ -603,8 +632,12 @@ static void on_source_checked(pb_store_request *request)
         undo_later(run);
     } else if (!run->facts.failed && !run->etag_opaque &&
                pb_transfer_both_plain(run, transfer->stored_etag)) {
-        pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
-        undo_later(run);
+        if (relay_to_know(run)) {
+            lay_out(run);
+        } else {
+            pb_transfer_damaged(run, "mismatch", "the copy has another MD5 than the source");
+            undo_later(run);
+        }
     }
     pb_transfer_step(run);
 }
@@ -684,16 +717,20 @@ static uint64_t relay_single_max(const pb_transfer_run *run)
                                                    : options->relay_single_max;
 }
 
+/* A copy within a store that could not be proven by its ETag is none, either. */
 static bool refuses_copy(const pb_transfer_run *run, pb_store_operation copy)
 {
     const pb_transfer *transfer = run->transfer;
     return transfer->kind == PB_TRANSFER_COPY &&
-           pb_store_refuses_copy(pb_store_config_of(transfer->destination), copy);
+           (!pb_store_capabilities_of(transfer->destination)->etag_is_md5 ||
+            pb_store_refuses_copy(pb_store_config_of(transfer->destination), copy));
 }
 
 static void lay_out(pb_transfer_run *run)
 {
     pb_transfer *transfer = run->transfer;
+    if (transfer->destination)
+        pb_store_share_etags(transfer->destination, transfer->source);
     if (refuses_copy(run, PB_STORE_COPY))
         transfer->kind = PB_TRANSFER_RELAY;
     const pb_mover_options *options = &run->mover->options;
@@ -739,6 +776,7 @@ static void lay_out(pb_transfer_run *run)
                       (capabilities->part_etags_are_md5 || pb_etag_parts(transfer->etag) <= 0);
     if (capabilities->parts_in_order)
         facts->parts_wanted_in_flight = 1;
+    run->destination_compares = transfer->kind == PB_TRANSFER_RELAY && comparable;
     if (transfer->kind == PB_TRANSFER_RELAY && !comparable &&
         pb_store_capabilities_of(transfer->source)->etag_is_md5) {
         pb_etag_check_free(run->etag_check);
@@ -776,8 +814,8 @@ static void finish(pb_transfer_run *run)
     pb_etag_check_free(run->etag_check);
     run->etag_check = NULL;
     drop_upload(run);
-    run->again = false;
-    run->etag_opaque = run->source_has_crc32c = false;
+    run->again = run->upload_lost = false;
+    run->etag_opaque = run->source_has_crc32c = run->destination_compares = false;
     run->learnt_part_bytes = 0;
     run->layout_asked = false;
     run->next = mover->free_runs;

@@ -27,7 +27,8 @@ enum {
 
 typedef struct pb_transfer {
     /* The caller's; all pointers stay valid until done. */
-    pb_transfer_kind kind; /* a COPY becomes a RELAY where the store makes no copies */
+    pb_transfer_kind
+        kind; /* a COPY becomes a RELAY where the store makes none that could be proven */
     pb_store *source;
     pb_store *destination; /* not for READ, LOOK */
     pb_slice source_key;

@@ -143,9 +143,10 @@ grep -qF 'ok      sort: sort?[2J?]0;owned? 9.1' "$scratch/out" || fail "doctor"
 # Signals: told, 130, and no snapshot; run again, it goes on. Copies hang until told otherwise.
 interrupted="s3://interrupted?endpoint=$base"
 faults() { curl -sSf -X PUT --data-binary "$1" "$base/?origin-faults"; }
-copies_began() { curl -sSf "$base/?origin-statistics" | grep -q '"CopyObject": *[1-9]'; }
+# The first copy is the question of a repository that is made, whether its store makes any.
+copies_began() { curl -sSf "$base/?origin-statistics" | grep -qE '"CopyObject": *([2-9]|[1-9][0-9])'; }
 for signal in INT TERM; do
-    faults "fault stall operation=CopyObject"
+    faults "fault stall operation=CopyObject key=data/"
     code=0
     curl -sSf -X PUT "$base/?origin-statistics"
     "$pbcopy" backup "$source" "$interrupted" --json >"$scratch/out" 2>"$scratch/err" &

@@ -228,7 +228,7 @@ class Boundary(ClusterScenario):
         self.assert_failed(run, scenario.USAGE, f"is the bucket of the cluster in namespace {here.namespace}")
         self.succeed(*self.arguments(here, namespace, there), "--identity", self.identity, "--edits", edits,
                      "--allow-live-bucket", "--dry-run", PGPASSWORD=there.password, **self.environment())
-        # That of another cluster, in a store that pbcopy cannot open.
+        # That of another cluster, at Google.
         other = self.new_namespace("google")
         env = [{"name": "STORAGE_URL", "value": "gs://shared-data"}]
         labels = {"app": "pachd", "suite": "pachyderm"}
@@ -248,7 +248,7 @@ class Boundary(ClusterScenario):
                                "--bucket", "s3://shared-data?endpoint=proxy.example:9000")
         self.assertEqual(run.exit_code, 0, run)
         self.assertIn(f"is the bucket of the cluster in namespace {other} "
-                      "(s3://storage.googleapis.com/shared-data/) cannot be told", run.stderr)
+                      "(gs://storage.googleapis.com/shared-data/) cannot be told", run.stderr)
         run = self.try_restore(here, namespace, there, "--identity", self.identity, "--dry-run",
                                "--bucket", "s3://shared-other?endpoint=proxy.example:9000")
         self.assertNotIn("cannot be told", run.stderr)

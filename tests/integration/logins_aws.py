@@ -61,8 +61,8 @@ class Logins(scenario.Scenario):
         self.assertGreaterEqual(endpoints.failures, 1, run)
         self.assertGreater(run.seconds, 2 * endpoints.life_s, "too short to see a change")
         self.assert_silent(endpoints, run, *secrets)
-        # Server-side, though keys were others at each end at times.
-        self.assertEqual(self.store.statistics()["CopyObject"], OBJECTS)
+        # Server-side, though keys were others at each end at times; what was refused or silent was asked again.
+        self.assertGreaterEqual(self.store.statistics()["CopyObject"], OBJECTS)
         self.store.set_faults()
         self.succeed("verify", self.store.url("repository"), "--read")
         bucket = self.store.bucket("repository")
@@ -83,8 +83,7 @@ class Logins(scenario.Scenario):
     def test_role_of_a_profile(self):
         endpoints = self.stand_in()
         endpoints.base_keys["AKIABASE"] = ("hidden/base", "hidden-base-token")
-        endpoints.external_id, endpoints.duration, endpoints.region = "an id:1", 900, "eu-west-1"
-        endpoints.external_id = "an-id:1"
+        endpoints.external_id, endpoints.duration, endpoints.region = "an-id:1", 900, "eu-west-1"
         self.write(".aws/credentials", "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = hidden/base\n"
                                        "aws_session_token = hidden-base-token\n")
         self.config(f"[profile work]\nrole_arn = {ROLE}\nsource_profile = base\nexternal_id = an-id:1\n"
@@ -93,7 +92,6 @@ class Logins(scenario.Scenario):
         self.slow_down()
         # The URLs' region is for S3; the role is asked for in the profile's.
         urls = [self.store.url(name, region=None, profile="work") for name in ("source", "repository")]
-        endpoints.region = "eu-west-1"
         run = self.pbcopy("backup", *urls, "--parallel", "4", "-vv", **NO_KEYS)
         self.check_rotation(endpoints, run, "hidden/base", "hidden-base-token")
 

@@ -3,6 +3,7 @@ committed."""
 
 import http.server
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -106,7 +107,7 @@ class Input(scenario.Scenario):
 
     def test_garbage_urls(self):
         origin, source, repository = self.small()
-        for url in ("", "bucket", "/directory", "s3:", "s3://", "s3:///", "http://127.0.0.1/bucket", "gs://bucket",
+        for url in ("", "bucket", "/directory", "s3:", "s3://", "s3:///", "http://127.0.0.1/bucket", "gs://", "azblob://bucket",
                     "s3://bucket:9000", "s3://bucket?endpoint", "s3://bucket?endpoint=", "s3://bucket?endpoint=ftp://x",
                     "s3://bucket?endpoint=127.0.0.1:99999", "s3://bucket?endpoint=127.0.0.1:port", "s3://bucket?what=1",
                     "s3://bucket?region=a&region=b", "s3://bucket#part", "s3://bucket/%zz", "s3://Buck et", "file://",

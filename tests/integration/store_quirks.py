@@ -1,8 +1,10 @@
 """What some stores and gateways do, and AWS, Ceph and MinIO as they come do not: checksums that are asked for, bytes
 that are decoded or compressed on the way, copies that are not made, requesters that pay, endpoints with a path, IPv6,
-one store behind two names. Each before an origin that checks signatures."""
+one store behind two names, ETags that are no MD5s. Each before an origin, which checks signatures unless the front
+changes what is signed."""
 
 import gzip
+import json
 import os
 import socket
 import sys
@@ -11,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import quirky_front
 import scenario
 from quirky_front import QuirkyFront
-from scenario import REFUSED, USAGE, some_bytes
+from scenario import DAMAGED, FAILED, REFUSED, USAGE, some_bytes
 
 MIB = 1 << 20
 
@@ -115,6 +117,169 @@ class Quirks(scenario.Scenario):
         run = self.pbcopy("copy", front.url("source"), front.url("restored"))
         self.assertNotEqual(run.exit_code, 0, run)
         self.assertEqual(origin.bucket("restored").list(), {})
+
+    # ---- ETags that are no MD5s ----
+
+    def unsigned(self, *quirks):
+        """An origin behind a front that changes what requests say."""
+        return self.front(*quirks, origin=self.origin(buckets=("source", "repository", "restored", "copied"),
+                                                      signed=False))
+
+    def features(self, origin):
+        return json.loads(origin.bucket("repository").get("pbcopy.json"))["features"]
+
+    @staticmethod
+    def fill(bucket):
+        bucket.put_many({f"small/{n}": some_bytes(1000 + n, n) for n in range(40)})
+        bucket.put_many({"empty": b"", "typed": b"typed"})
+        bucket.put_parts("large", some_bytes(13 * MIB), 6 * MIB)
+
+    def check_etags(self, md5, kept, *quirks):
+        origin, front = self.unsigned(*quirks)
+        source = origin.bucket("source")
+        self.fill(source)
+        urls = {name: front.url(name) for name in ("source", "repository", "restored", "copied")}
+        first = self.round_trip(urls["source"], urls["repository"], urls["restored"])[0]
+        self.assert_same_objects(source, origin.bucket("restored"))
+        features = self.features(origin)
+        self.assertEqual((features["md5_etags"], features["kept_etags"]), (md5, kept))
+        said = [line for line in scenario.lines_of(first.stderr) if "no MD5s" in line]
+        self.assertEqual(len(said), 0 if md5 else 1, first)
+        for record in self.records(urls["repository"]):
+            self.assertTrue(md5 or record.get("sha256"), record)
+        # Nothing is copied again, and what is there is found to be there.
+        again = self.succeed("backup", urls["source"], urls["repository"], "--json")
+        self.assertEqual(again.json()["snapshot"]["copied_objects"], 0, again)
+        self.succeed("verify", urls["repository"])
+        self.succeed("restore", urls["repository"], urls["restored"])
+        source.put("small/7", b"new")
+        source.delete("small/8")
+        changed = self.succeed("backup", urls["source"], urls["repository"], "--json")
+        self.assertEqual(changed.json()["snapshot"]["copied_objects"], 1, changed)
+        self.succeed("verify", urls["repository"], "--read")
+        for _ in range(2):
+            self.succeed("copy", urls["source"], urls["copied"])
+        self.assert_same_objects(source, origin.bucket("copied"))
+        return origin, front
+
+    def test_etags_of_another_hash(self):
+        self.check_etags(False, True, quirky_front.Etags(quirky_front.hashed))
+
+    def test_etags_of_another_form(self):
+        self.check_etags(False, True, quirky_front.Etags(lambda real: "object." + real[::-1]))
+
+    def test_etags_in_capitals(self):
+        self.check_etags(True, True, quirky_front.Etags(str.upper))
+
+    def test_weak_etags(self):
+        # Parts need some: those of parts stay.
+        self.check_etags(False, True, quirky_front.Etags(lambda real: real if "-" in real else real,
+                                                         lambda real: "W/" + real))
+
+    def test_etags_that_reading_shows_differently(self):
+        self.check_etags(False, False, quirky_front.Etags(quirky_front.hashed,
+                                                          lambda real: quirky_front.hashed(real[::-1])))
+
+    def test_changed_objects_of_such_a_repository_are_found(self):
+        origin, front = self.check_etags(False, True, quirky_front.Etags(quirky_front.hashed))
+        key = next(key for key in origin.bucket("repository").list("data/") if key.endswith("small/3"))
+        origin.bucket("repository").put(key, some_bytes(1003, 99))
+        for more in ((), ("--read",)):
+            self.fail_with(DAMAGED, "verify", front.url("repository"), *more)
+
+    def test_a_repository_that_does_not_say_it(self):
+        origin, front = self.unsigned(quirky_front.Etags(quirky_front.hashed))
+        self.fill(origin.bucket("source"))
+        self.succeed("backup", front.url("source/none"), front.url("repository"), "--allow-empty")
+        mark = json.loads(origin.bucket("repository").get("pbcopy.json"))
+        for name in ("md5_etags", "kept_etags", "copies", "needs_content_md5"):
+            del mark["features"][name]
+        origin.bucket("repository").put("pbcopy.json", json.dumps(mark).encode())
+        self.round_trip(front.url("source"), front.url("repository"), front.url("restored"))
+        self.assert_same_objects(origin.bucket("source"), origin.bucket("restored"))
+
+    def test_a_source_whose_etags_are_no_md5s_is_said(self):
+        origin, front = self.unsigned(quirky_front.Etags(quirky_front.hashed))
+        self.fill(origin.bucket("source"))
+        other = self.origin(buckets=("repository", "restored", "copied"))
+        self.fail_with(FAILED, "backup", front.url("source"), other.url("repository"), hint="opaqueETags=true")
+        self.fail_with(FAILED, "copy", front.url("source"), other.url("copied"), hint="opaqueETags=true")
+        source = front.url("source", "&opaqueETags=true")
+        self.round_trip(source, other.url("repository"), other.url("restored"))
+        self.assert_same_objects(origin.bucket("source"), other.bucket("restored"))
+        again = self.succeed("backup", source, other.url("repository"), "--json")
+        self.assertEqual(again.json()["snapshot"]["copied_objects"], 0, again)
+        for _ in range(2):
+            self.succeed("copy", source, other.url("copied"))
+        self.assert_same_objects(origin.bucket("source"), other.bucket("copied"))
+
+    def test_a_destination_whose_etags_are_no_md5s(self):
+        plain = self.origin(buckets=("source", "repository"))
+        self.fill(plain.bucket("source"))
+        origin, front = self.unsigned(quirky_front.Etags(quirky_front.hashed))
+        for _ in range(2):
+            self.succeed("copy", plain.url("source"), front.url("copied"))
+        self.assert_same_objects(plain.bucket("source"), origin.bucket("copied"))
+        self.succeed("backup", plain.url("source"), plain.url("repository"))
+        for _ in range(2):
+            self.succeed("restore", plain.url("repository"), front.url("restored"))
+        self.assert_same_objects(plain.bucket("source"), origin.bucket("restored"))
+
+    def test_damage_is_not_taken_for_such_etags(self):
+        # A store that keeps other bytes than it was sent: its ETag is right to differ.
+        plain = self.origin(buckets=("source",))
+        plain.bucket("source").put_many({"a": some_bytes(500), "b": some_bytes(600)})
+        _, front = self.unsigned(quirky_front.Damages("a", "b"))
+        run = self.pbcopy("copy", plain.url("source"), front.url("copied"))
+        self.assertNotEqual(run.exit_code, 0, run)
+        self.assertNotIn("no MD5s: digests", run.stderr, run)
+        # A source that has rotted, while the destination's ETags say nothing: what is read tells, in the first object
+        # as well as in those after it.
+        for keys in (("a", "b"), ("b",)):
+            _, rotten = self.unsigned(quirky_front.Rots(*keys))
+            self.succeed("copy", plain.url("source"), rotten.url("source"))
+            _, opaque = self.unsigned(quirky_front.Etags(quirky_front.hashed))
+            run = self.fail_with(FAILED, "copy", rotten.url("source"), opaque.url("copied"), says=f"{len(keys)} of 2")
+            self.fail_with(FAILED, "backup", rotten.url("source"), opaque.url("repository"), says=f"{len(keys)} objects")
+
+    # ---- what a repository keeps of its store ----
+
+    def test_what_was_found_out_is_kept(self):
+        copies, digests = quirky_front.CopiesNothing(), quirky_front.WantsMd5(takes_checksums=False)
+        origin, front = self.front(copies, digests)
+        self.fill(origin.bucket("source"))
+        self.succeed("backup", front.url("source"), front.url("repository"))
+        features = self.features(origin)
+        self.assertEqual((features["copies"], features["needs_content_md5"], features["md5_etags"]), (False, True, True))
+        # One copy was asked for, and one PUT went without a digest, when the repository was made.
+        self.assertEqual((copies.refused, digests.refused), (1, 1))
+        origin.bucket("source").put("one/more", b"more")
+        self.succeed("backup", front.url("source"), front.url("repository"))
+        self.assertEqual((copies.refused, digests.refused), (1, 1))
+        self.succeed("restore", front.url("repository"), front.url("restored"))
+        self.assertEqual((copies.refused, digests.refused), (1, 1))
+        self.assert_same_objects(origin.bucket("source"), origin.bucket("restored"))
+        mark = origin.bucket("repository").get("pbcopy.json")
+        self.assertIn(b'"copies":false', mark)
+        origin.bucket("repository").put("pbcopy.json", mark.replace(b'"copies":false', b'"copies":0'))
+        self.fail_with(DAMAGED, "verify", front.url("repository"), says="copies")
+
+    # ---- what is not copied ----
+
+    def test_what_stays_behind_is_said(self):
+        origin, other = self.origin(buckets=("source",)), self.origin(buckets=("copied",))
+        source = origin.bucket("source")
+        source.put_many({"folder/": b"bytes", "folder/a": b"1", "other/": b"", "other/b": b"2"})
+        said = self.succeed("copy", origin.url("source/folder"), other.url("copied")).stderr
+        self.assertEqual(said.count("left out"), 1, said)
+        self.assertEqual(set(other.bucket("copied").list()), {"a"})
+        self.assertNotIn("left out", self.succeed("copy", origin.url("source/other"), other.url("copied")).stderr)
+
+    def test_metadata_without_a_value(self):
+        origin, other = self.origin(buckets=("source",)), self.origin(buckets=("copied",))
+        origin.bucket("source").put("a", b"1", Metadata={"flag": "", "more": "1"})
+        self.succeed("copy", origin.url("source"), other.url("copied"))
+        self.assertEqual(other.bucket("copied").head("a")["Metadata"], {"flag": "", "more": "1"})
 
     # ---- who pays ----
 

@@ -51,11 +51,12 @@ class ClusterScenario(Scenario):
         self.addCleanup(self.cluster.delete_namespace, namespace)
         return namespace
 
-    def pachyderm(self, chunks=100, shape="2.11", workers=2, origin=None, postgres=None, own_database=False):
+    def pachyderm(self, chunks=100, shape="2.11", workers=2, origin=None, postgres=None, own_database=False,
+                  fixture=pachyderm_fixture.Pachyderm):
         """A deployed one, with databases, a bucket and so many chunks; nothing writes yet."""
         origin = origin or self.origin("--latency-ms", "0", buckets=("pachyderm", "repository", "restored"))
         postgres = postgres or self.postgres()
-        here = pachyderm_fixture.Pachyderm(self.cluster, postgres, origin, "pachyderm", self.new_namespace("prod"),
+        here = fixture(self.cluster, postgres, origin, "pachyderm", self.new_namespace("prod"),
                                            shape, workers, own_database)
         here.make_databases()
         here.load(chunks)
@@ -66,7 +67,7 @@ class ClusterScenario(Scenario):
     def configuration(self, here, **more):
         """A pbcopy.yaml for it: the path."""
         settings = {"namespace": here.namespace, "kubeconfig": self.cluster.kubeconfig,
-                    "repository": here.origin.url("repository"), "recipient": [self.recipient], "parallel": 32,
+                    "repository": here.url("repository"), "recipient": [self.recipient], "parallel": 32,
                     "wait": 120, **more}
         path = os.path.join(self.folder, f"{here.namespace}.yaml")
         with open(path, "w", encoding="utf-8") as file:
@@ -105,15 +106,18 @@ class ClusterScenario(Scenario):
         return run
 
     def backup(self, here, *arguments, **more):
-        return self.succeed("backup", "--config", self.configuration(here), *arguments, **{**self.environment(), **more})
+        configuration = more.pop("configuration", None) or self.configuration(here)
+        return self.succeed("backup", "--config", configuration, *arguments, **{**self.environment(), **more})
 
-    def restore(self, here, namespace, postgres, *arguments, destination="restored"):
-        """Everything into another namespace, bucket and server: Roles and RoleBindings too."""
-        return self.succeed("restore", "--config", self.configuration(here), "--namespace", namespace,
-                            here.origin.url("repository"), here.origin.url(destination), "--identity", self.identity,
-                            "--database-host", postgres.host, "--database-port", str(postgres.port),
-                            "--database-user", postgres.user, "--pachd-database-host", f"{postgres.host}:{postgres.port}",
-                            "--allow-privileged", *arguments, PGPASSWORD=postgres.password, **self.environment())
+    def restore(self, here, namespace, postgres, *arguments, destination="restored", configuration=None, database=(), **more):
+        """Everything into another namespace, bucket and server: Roles and RoleBindings too. `database` are options in
+        place of those that name the server."""
+        database = database or ("--database-host", postgres.host, "--pachd-database-host", f"{postgres.host}:{postgres.port}")
+        return self.succeed("restore", "--config", configuration or self.configuration(here), "--namespace", namespace,
+                            here.url("repository"), here.url(destination), "--identity", self.identity, *database,
+                            "--database-port", str(postgres.port), "--database-user", postgres.user,
+                            "--allow-privileged", *arguments, PGPASSWORD=postgres.password,
+                            **{**self.environment(), **more})
 
     def assert_agrees(self, postgres, bucket):
         self.assertEqual(pachyderm_fixture.disagreements(postgres, bucket)[:5], [])

@@ -7,6 +7,7 @@ environment it is. Else the test is skipped, aloud.
 
 import atexit
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -18,10 +19,10 @@ import subprocess
 import tempfile
 import time
 import urllib.error
-import urllib.request
 
 import go_servers
 import scenario
+from api_connection import ApiConnection
 
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kubernetes")
 
@@ -111,15 +112,10 @@ class KubernetesCluster:
             self.token = file.readline().split(",")[0]
         self.server = f"https://127.0.0.1:{self.port}"
         self.context = ssl.create_default_context(cafile=os.path.join(self.directory, "pki", "ca.crt"))
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
-                                                  urllib.request.HTTPSHandler(context=self.context))
+        self.connection = ApiConnection(self.port, self.context, self.token)
 
     def api(self, method, path, body=None, kind="application/json"):
-        request = urllib.request.Request(self.server + path, method=method,
-                                         data=None if body is None else json.dumps(body).encode(),
-                                         headers={"Authorization": f"Bearer {self.token}", "Content-Type": kind})
-        with self.opener.open(request, timeout=30) as answer:
-            return json.load(answer)
+        return self.connection.ask(method, path, body, kind)
 
     def merge(self, path, body):
         return self.api("PATCH", path, body, "application/merge-patch+json")
@@ -246,8 +242,6 @@ class KubernetesCluster:
 
     def _is_ready(self):
         try:
-            request = urllib.request.Request(self.server + "/readyz", headers={"Authorization": f"Bearer {self.token}"})
-            with self.opener.open(request, timeout=10):
-                return True
-        except OSError:
+            return self.connection.exchange("GET", "/readyz")[0].status == 200
+        except (OSError, http.client.HTTPException):
             return False

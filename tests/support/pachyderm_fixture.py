@@ -76,9 +76,40 @@ class Pachyderm:
     def bucket(self):
         return self.origin.bucket(self.bucket_name)
 
+    def url(self, bucket):
+        """Of a bucket beside its own, for pbcopy."""
+        return self.origin.url(bucket)
+
     @property
     def storage_url(self):
-        return self.origin.url(self.bucket_name)
+        return self.url(self.bucket_name)
+
+    # ---- what clouds differ in (cloud_fixtures.py) ----
+
+    def storage_environment(self):
+        """Variables of pachd and pachw."""
+        if self.shape == "2.11":
+            return {"STORAGE_URL": self.storage_url}
+        return {"STORAGE_BACKEND": "AMAZON"}
+
+    def storage_secret(self):
+        storage = {"AMAZON_ID": scenario.ACCESS_KEY, "AMAZON_SECRET": scenario.SECRET_KEY,
+                   "AMAZON_REGION": scenario.REGION,
+                   "AMAZON_BUCKET": self.bucket_name if self.shape == "2.8" else "stale-name"}
+        if self.shape == "2.8":
+            storage.update(CUSTOM_ENDPOINT=self.origin.endpoint, DISABLE_SSL="true")
+        return storage
+
+    def database_environment(self):
+        return {"POSTGRES_HOST": "postgres" if self.own_database else self.postgres.host,
+                "POSTGRES_PORT": "5432" if self.own_database else str(self.postgres.port)}
+
+    def annotations(self, _account):
+        """Of a service account."""
+        return {"iam.gke.io/gcp-service-account": "old@project.iam.gserviceaccount.com"}
+
+    def more_objects(self):
+        return []
 
     # ---- the namespace ----
 
@@ -117,11 +148,8 @@ class Pachyderm:
              "spec": {"selector": {"app": name}, "ports": [{"port": 1080}]}}]
 
     def objects(self):
-        storage_env = [{"name": "STORAGE_URL", "value": self.storage_url}] if self.shape == "2.11" else \
-            [{"name": "STORAGE_BACKEND", "value": "AMAZON"}]
-        database_env = [
-            {"name": "POSTGRES_HOST", "value": "postgres" if self.own_database else self.postgres.host},
-            {"name": "POSTGRES_PORT", "value": "5432" if self.own_database else str(self.postgres.port)},
+        storage_env = [{"name": name, "value": value} for name, value in self.storage_environment().items()]
+        database_env = [{"name": name, "value": value} for name, value in self.database_environment().items()] + [
             {"name": "POSTGRES_USER", "value": "pachyderm"}, {"name": "POSTGRES_DATABASE", "value": "pachyderm"},
             {"name": "POSTGRES_PASSWORD", "valueFrom": {"secretKeyRef": {
                 "name": "postgres", "key": "postgresql-password"}}},
@@ -133,12 +161,8 @@ class Pachyderm:
         for name in ("pachyderm", "pachyderm-worker", "k8s-cloudsql-auth-proxy"):
             objects.append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
                 "name": name, "namespace": self.namespace, "labels": {"suite": "pachyderm"},
-                "annotations": {"iam.gke.io/gcp-service-account": "old@project.iam.gserviceaccount.com"}}})
-        storage = {"AMAZON_ID": scenario.ACCESS_KEY, "AMAZON_SECRET": scenario.SECRET_KEY,
-                   "AMAZON_REGION": scenario.REGION, "note": MARKS["storage"]}
-        storage["AMAZON_BUCKET"] = self.bucket_name if self.shape == "2.8" else "stale-name"
-        if self.shape == "2.8":
-            storage.update(CUSTOM_ENDPOINT=self.origin.endpoint, DISABLE_SSL="true")
+                "annotations": self.annotations(name)}})
+        storage = {**self.storage_secret(), "note": MARKS["storage"]}
         objects += [
             self._secret("postgres", {"postgresql-password": self.postgres.password}),
             self._secret("pachyderm-storage-secret", storage),
@@ -186,6 +210,7 @@ class Pachyderm:
             objects.append({"apiVersion": "v1", "kind": "Service",
                             "metadata": {"name": "postgres", "namespace": self.namespace, "labels": labels},
                             "spec": {"selector": labels, "ports": [{"port": 5432}]}})
+        objects += self.more_objects()
         if self.shape == "2.8":
             objects.append(self._workload("Deployment", "pach-enterprise", 1, pachd_image))
         # As helm leaves what a chart makes; of these, pachd and users make the others.
@@ -265,7 +290,7 @@ class Pachyderm:
 
     def start_simulation(self, **more):
         """pachd, as far as it writes and scales: see simulated_pachd.py. Ends with stop_simulation()."""
-        settings = {"server": self.cluster.server, "token": self.cluster.token,
+        settings = {"port": self.cluster.port, "token": self.cluster.token,
                     "ca": os.path.join(self.cluster.directory, "pki", "ca.crt"), "namespace": self.namespace,
                     "counts": self.counts, "postgres": {"host": self.postgres.host, "port": self.postgres.port,
                                                         "user": self.postgres.user, "dbname": "pachyderm",

@@ -32,7 +32,8 @@ class PostgresServer:
     """Running from construction to stop(), and no longer than the thread that made it lives. Logins by password
     (SCRAM); role pachyderm owns what it makes."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls`: (certificate, key); then no connection without TLS is taken."""
         self.bin = programs()
         if not self.bin:
             raise RuntimeError("no PostgreSQL server here (postgresql-15)")
@@ -49,7 +50,18 @@ class PostgresServer:
         self.data = os.path.join(self.folder, "data")
         self._run("initdb", "--pgdata", self.data, "--username", "pachyderm", "--auth", "scram-sha-256",
                   "--pwfile", password_file, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
+        self.settings = self._set_up_tls(*tls) if tls else []
         self.start()
+
+    def _set_up_tls(self, certificate, key):
+        for path, name in ((certificate, "server.pem"), (key, "server.key")):
+            target = shutil.copy(path, os.path.join(self.data, name))
+            os.chmod(target, 0o600)
+            if self.as_user:
+                shutil.chown(target, "postgres")
+        with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="ascii") as file:
+            file.write("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        return ["ssl=on", "ssl_cert_file=server.pem", "ssl_key_file=server.key"]
 
     def _run(self, program, *arguments):
         run = subprocess.run([*self.as_user, os.path.join(self.bin, program), *arguments], cwd="/",
@@ -60,7 +72,7 @@ class PostgresServer:
 
     def start(self):
         settings = [f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1",
-                    "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=30"]
+                    "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=30", *self.settings]
         account = {"user": "postgres", "group": "postgres", "extra_groups": []} if self.as_user else {}
         with open(os.path.join(self.folder, "server.log"), "ab") as log:
             self.process = subprocess.Popen(

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import hmac
 import http.client
+import re
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -117,6 +118,82 @@ class Compresses(Quirk):
         answer.headers = [each for each in answer.headers if each[0].lower() != "content-length"] + \
             [("Transfer-Encoding", "chunked"), ("Content-Encoding", "gzip")]
         answer.body = gzip.compress(answer.body)
+        return answer
+
+
+class Etags(Quirk):
+    """ETags that are not what origin says: `shown` makes them, the same for the same object. Conditions and uploads
+    that name one get origin's own, which breaks signatures: the origin is to check none. `shown_by_put`: what the answer
+    to a PUT shows instead."""
+
+    TAG = re.compile(rb'(&quot;|")([0-9a-f]{32}(?:-\d+)?)(&quot;|")')
+
+    def __init__(self, shown, shown_by_put=None):
+        self.shown, self.shown_by_put = shown, shown_by_put
+        self._real = {}
+
+    def _show(self, real, by_put=False):
+        shown = (self.shown_by_put if by_put and self.shown_by_put else self.shown)(real)
+        self._real[shown] = real
+        return shown
+
+    def before(self, asked):
+        for name in ("if-match", "x-amz-copy-source-if-match"):
+            if name in asked.headers:
+                tag = asked.headers[name].strip('"')
+                asked.headers[name] = f'"{self._real.get(tag, tag)}"'
+        if asked.method == "POST" and "uploadId" in asked.query:
+            body = asked.body.decode()
+            for shown, real in self._real.items():
+                body = body.replace(shown, real)
+            asked.body = body.encode()
+            asked.headers["content-length"] = str(len(asked.body))
+            asked.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+        return None
+
+    def after(self, asked, answer):
+        answer.headers = [(name, self._header(value, asked) if name.lower() == "etag" else value)
+                          for name, value in answer.headers]
+        if any(each in answer.body for each in (b"<ETag>",)):
+            answer.body = re.sub(rb"<ETag>.*?</ETag>", lambda found: self.TAG.sub(
+                lambda tag: tag[1] + self._show(tag[2].decode()).encode() + tag[3], found[0]), answer.body)
+            answer.headers = [(name, str(len(answer.body)) if name.lower() == "content-length" else value)
+                              for name, value in answer.headers]
+        return answer
+
+    def _header(self, value, asked):
+        shown = self._show(value.strip('"'), asked.is_put())
+        return shown if shown.startswith("W/") else f'"{shown}"'
+
+
+def hashed(real):
+    """Looks like an MD5, and is another one."""
+    whole, _, parts = real.partition("-")
+    return hashlib.md5(b"salt" + whole.encode()).hexdigest() + (f"-{parts}" if parts else "")
+
+
+class Damages(Quirk):
+    """What is written under a key is stored with another first byte, and its ETag is that of what is stored."""
+
+    def __init__(self, *keys):
+        self.keys = keys
+
+    def before(self, asked):
+        if asked.is_put() and asked.key in self.keys and asked.body:
+            asked.body = bytes([asked.body[0] ^ 1]) + asked.body[1:]
+            asked.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+        return None
+
+
+class Rots(Quirk):
+    """Objects that are not what was written: they read with another first byte, and have the ETag that they had."""
+
+    def __init__(self, *keys):
+        self.keys = keys
+
+    def after(self, asked, answer):
+        if asked.method == "GET" and asked.key in self.keys and answer.status in (200, 206):
+            answer.body = bytes([answer.body[0] ^ 1]) + answer.body[1:]
         return answer
 
 

@@ -399,13 +399,13 @@ class Scenario(unittest.TestCase):
         self.fail_with(exit_code, *arguments, **more)
         return self.fail_with(exit_code, *arguments, "--json", **more)
 
-    def certificates(self):
-        """A throw-away CA, and a certificate of 127.0.0.1 by it."""
+    def certificates(self, names="IP:127.0.0.1,DNS:localhost"):
+        """A throw-away CA, and a certificate of 127.0.0.1, or of these names, by it."""
         if not shutil.which("openssl"):
             self.skipTest("there is no openssl program")
         folder = self.folder
         with open(f"{folder}/extensions", "w", encoding="ascii") as file:
-            file.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+            file.write(f"subjectAltName={names}\n")
         for command in (
                 f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=throw-away -keyout {folder}/ca.key "
                 f"-out {folder}/ca.pem",

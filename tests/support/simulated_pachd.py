@@ -18,11 +18,13 @@ import ssl
 import sys
 import threading
 import time
-import urllib.request
+import urllib.error
 
 import boto3
 import botocore.config
 import psycopg2
+
+from api_connection import ApiConnection
 
 SETTINGS = json.loads(sys.stdin.readline())
 NAMESPACE = SETTINGS["namespace"]
@@ -31,17 +33,11 @@ LOOK_S = 0.15
 AWAY = (OSError, http.client.HTTPException, ValueError)  # the API server does not answer, or breaks off
 KEPT = SETTINGS.get("kept", 200)  # of its own chunks; beyond it collects
 
-opener = urllib.request.build_opener(
-    urllib.request.ProxyHandler({}),
-    urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=SETTINGS["ca"])))
+connection = ApiConnection(SETTINGS["port"], ssl.create_default_context(cafile=SETTINGS["ca"]), SETTINGS["token"])
 
 
 def api(method, path, body=None):
-    request = urllib.request.Request(
-        SETTINGS["server"] + path, method=method, data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {SETTINGS['token']}", "Content-Type": "application/merge-patch+json"})
-    with opener.open(request, timeout=30) as answer:
-        return json.load(answer)
+    return connection.ask(method, path, body, "application/merge-patch+json")
 
 
 def is_pachd_there():

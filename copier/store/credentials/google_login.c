@@ -150,7 +150,7 @@ static int look_at_application(login_search *self)
 static int search(login_search *self)
 {
     static int (*const places[])(login_search *) = {
-        look_at_keys,        look_by_role,   look_for_emulator,
+        look_by_role,        look_at_keys,   look_for_emulator,
         look_at_application, look_at_gcloud, look_at_metadata,
     };
     if (self->options->anonymous)

@@ -1,8 +1,8 @@
 /* copier/store/credentials/google_login.h - which login of Google requests to a bucket use.
  *
- * Order: nothing where that is asked for; keys from a Kubernetes secret; the file that
- * PBCOPY_<ROLE>_GOOGLE_CREDENTIALS names, for one end alone; the file that
- * GOOGLE_APPLICATION_CREDENTIALS names; gcloud's own
+ * Order: nothing where that is asked for; the file that PBCOPY_<ROLE>_GOOGLE_CREDENTIALS names, for
+ * one end alone; keys from a Kubernetes secret; the file that GOOGLE_APPLICATION_CREDENTIALS names;
+ * gcloud's own
  * ($CLOUDSDK_CONFIG or ~/.config/gcloud)/application_default_credentials.json; the metadata server
  * (GCE_METADATA_HOST; none with NO_GCE_CHECK=true). So Google's libraries have it:
  * https://cloud.google.com/docs/authentication/application-default-credentials

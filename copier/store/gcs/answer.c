@@ -95,6 +95,17 @@ bool pb_gcs_answer_header(pb_gcs_answer *answer, pb_slice name, pb_slice value)
     return true;
 }
 
+bool pb_gcs_content_matches(const pb_gcs_answer *answer, pb_slice etag)
+{
+    uint8_t crc32c[PB_CRC32C_BYTES];
+    char own[PB_ETAG_TEXT_MAX];
+    if (answer->has_crc32c && pb_etag_is_crc32c(etag, crc32c))
+        return memcmp(crc32c, answer->crc32c, sizeof crc32c) == 0;
+    pb_gcs_content_etag(answer->has_md5 ? answer->md5 : NULL,
+                        answer->has_crc32c ? answer->crc32c : NULL, own);
+    return !etag.size || !own[0] || pb_slice_equal(etag, pb_slice_of(own));
+}
+
 void pb_gcs_content_etag(const uint8_t *md5, const uint8_t *crc32c, char *ret_etag)
 {
     ret_etag[0] = '\0';

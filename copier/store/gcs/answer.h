@@ -30,6 +30,10 @@ void pb_gcs_answer_restart(pb_gcs_answer *answer);
 /* Takes one header (`name` in lower case). False where it is none of these. */
 bool pb_gcs_answer_header(pb_gcs_answer *answer, pb_slice name, pb_slice value);
 
+/* False where the stored object's hash is known and is not what this text (pb_gcs_content_etag, of
+ * the same object before) says. */
+bool pb_gcs_content_matches(const pb_gcs_answer *answer, pb_slice etag);
+
 /* The text that stands for an object's bytes where stores have ETags (PB_ETAG_TEXT_MAX): the MD5 in
  * hex; of composed objects, which have none, "crc32c-" and the CRC32C in hex. */
 void pb_gcs_content_etag(const uint8_t *md5, const uint8_t *crc32c, char *ret_etag);

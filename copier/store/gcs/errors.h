@@ -7,7 +7,11 @@
 
 #include "copier/store/failure.h"
 
-/* By reason where it is known (empty where the body names none), else by status. Never NONE. */
-pb_failure_class pb_gcs_classify(int status, pb_slice reason);
+/* By reason where it is known (empty where the body names none), else by status and message. Never
+ * NONE. Bytes that changed on their way (400) are SERVER, worth another try. */
+pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message);
+
+/* True where it is the bucket that does not exist, which the message alone tells. */
+bool pb_gcs_is_no_bucket(int status, pb_slice message);
 
 #endif

@@ -6,9 +6,12 @@
 #include "copier/store/gcs/response.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-enum { KEPT_BYTES = 64 * 1024 };
+enum {
+    KEPT_BYTES = 64 * 1024,
+    IDLE_RESTS_MAX = 4,      /* requests for one chunk that brought nothing of it to the store */
+    IDLE_REWRITES_MAX = 100, /* answers to one copy that say of no further byte */
+};
 
 static gcs_call *self_of(pb_call *call)
 {
@@ -25,13 +28,20 @@ static gcs_store *store_of(const pb_call *call)
 static pb_gcs_stage stage_of(const pb_call *call)
 {
     const gcs_call *self = (const gcs_call *)call;
-    if (call->asked->operation == PB_STORE_PUT && call->step == PB_STEP_ASKED)
+    switch (call->asked->operation) {
+    case PB_STORE_PUT:
         return pb_gcs_needs_session(call->asked) ? PB_GCS_STAGE_SESSION : PB_GCS_STAGE_ONLY;
-    if (call->step == PB_STEP_ASKED && pb_gcs_needs_source(call->asked))
-        return PB_GCS_STAGE_SOURCE;
-    if (call->step == GCS_STEP_CHUNK)
-        return PB_GCS_STAGE_CHUNK;
-    return self->stage == PB_GCS_STAGE_POSITION ? PB_GCS_STAGE_POSITION : PB_GCS_STAGE_ONLY;
+    case PB_STORE_COPY:
+        return call->step == PB_STEP_ASKED && pb_gcs_needs_source(call->asked) ? PB_GCS_STAGE_SOURCE
+                                                                               : PB_GCS_STAGE_ONLY;
+    case PB_STORE_MULTIPART_PUT:
+        /* A chunk whose answer was lost, or that broke: what came of it is asked first.
+         * https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check */
+        return pb_call_is_doubtful(call) && !self->position_known ? PB_GCS_STAGE_POSITION
+                                                                  : PB_GCS_STAGE_ONLY;
+    default:
+        return PB_GCS_STAGE_ONLY;
+    }
 }
 
 static const char *method(const pb_call *call)
@@ -42,17 +52,7 @@ static const char *method(const pb_call *call)
 static void asked_anew(pb_call *call)
 {
     gcs_call *self = self_of(call);
-    self->stage = PB_GCS_STAGE_ONLY;
-    self->skip_bytes = 0;
-}
-
-/* A chunk whose answer was lost, or that broke: what came of it is asked first.
- * https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check */
-static bool asks_position(const pb_call *call)
-{
-    const gcs_call *self = (const gcs_call *)call;
-    return call->asked->operation == PB_STORE_MULTIPART_PUT && pb_call_is_doubtful(call) &&
-           self->stage != PB_GCS_STAGE_POSITION;
+    self->position_known = self->goes_on = false;
 }
 
 /* The login may have another token by now. */
@@ -71,10 +71,8 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
     const pb_location *location = &call->caller->store->config->location;
     const pb_store_request *asked = call->asked;
     pb_gcs_answer_restart(&self->answer);
-    self->has_metadata = false;
-    self->stage = asks_position(call)                          ? PB_GCS_STAGE_POSITION
-                  : asked->operation == PB_STORE_MULTIPART_PUT ? PB_GCS_STAGE_ONLY
-                                                               : stage_of(call);
+    self->stage = stage_of(call);
+    self->position_known = false; /* after this attempt it has to be asked again */
     take_credential(gcs);
     self->credential_number = gcs->credential_number;
     pb_gcs_request_frame frame = {
@@ -84,9 +82,7 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
         .bearer_token = pb_slice_of(gcs->credential.bearer_token),
         .user_project = pb_slice_of(location->user_project),
         .stage = self->stage,
-        .session = pb_buffer_slice(&self->session),
         .rewrite_token = pb_buffer_slice(&self->rewrite_token),
-        .skip_bytes = self->skip_bytes,
     };
     if (asked->source) {
         const pb_location *source = pb_store_location(asked->source);
@@ -104,14 +100,7 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
 
 static void received_header(pb_call *call, pb_slice name, pb_slice value)
 {
-    gcs_call *self = self_of(call);
-    pb_buffer *object_headers = call->asked->object_headers_read;
-    if (!pb_gcs_answer_header(&self->answer, name, value) && object_headers &&
-        call->asked->operation == PB_STORE_GET &&
-        pb_gcs_is_object_header(name, &self->header_name, &name)) {
-        self->has_metadata |= name.data == self->header_name.data;
-        pb_answer_keep_object_header(&call->answer, name, value, object_headers);
-    }
+    pb_gcs_answer_header(&self_of(call)->answer, name, value);
 }
 
 static void take_content(const gcs_call *self, pb_store_request *results)
@@ -132,8 +121,7 @@ static int begin_object(pb_call *call, pb_error *error)
         return pb_error_set(error, PB_ERROR_FAILED,
                             "the object is stored as gzip, and its bytes came decoded");
     /* Where no version is known, the bytes' hash is the condition. */
-    if (asked->if_match.size && call->results->etag[0] &&
-        !pb_slice_equal(asked->if_match, pb_slice_of(call->results->etag)))
+    if (!pb_gcs_content_matches(&self->answer, asked->if_match))
         return pb_error_set(error, PB_ERROR_EXISTS, "the object has other bytes: %s, not %.*s",
                             call->results->etag, PB_SLICE_FORMAT(asked->if_match));
     return 0;
@@ -147,6 +135,19 @@ static bool holds_secret(const gcs_store *gcs, pb_slice text)
     return token && token[0] && text.size && memmem(text.data, text.size, token, strlen(token));
 }
 
+/* The session is gone, or holds bytes that broke on their way, which it cannot drop: another has to
+ * begin. https://cloud.google.com/storage/docs/resumable-uploads#errors */
+static bool loses_upload(const pb_call *call, pb_error_kind kind)
+{
+    const pb_store_request *asked = call->asked;
+    int status = call->http.status;
+    if (asked->operation != PB_STORE_MULTIPART_PUT &&
+        asked->operation != PB_STORE_MULTIPART_COMPLETE)
+        return false;
+    return status == 404 || status == 410 || status == 499 ||
+           (status == 400 && kind == PB_ERROR_SERVER);
+}
+
 static pb_http_verdict judge_failure(pb_call *call)
 {
     gcs_call *self = self_of(call);
@@ -154,11 +155,17 @@ static pb_http_verdict judge_failure(pb_call *call)
     pb_buffer what = {0}, reason = {0}, message = {0};
     pb_call_describe(call, &what);
     pb_gcs_parse_error(pb_buffer_slice(&call->answer.body), &reason, &message);
-    pb_failure_class class = pb_gcs_classify(call->http.status, pb_buffer_slice(&reason));
+    pb_failure_class class =
+        pb_gcs_classify(call->http.status, pb_buffer_slice(&reason), pb_buffer_slice(&message));
+    bool is_lost = loses_upload(call, class.kind);
+    if (is_lost)
+        class = (pb_failure_class){PB_ERROR_SERVER, false, ""};
     pb_failure failure = {
         .what = what.data,
         .status = call->http.status,
-        .code = pb_buffer_slice(&reason),
+        .code = pb_gcs_is_no_bucket(call->http.status, pb_buffer_slice(&message))
+                    ? PB_SLICE_LITERAL("NoSuchBucket")
+                    : pb_buffer_slice(&reason),
         .message = holds_secret(gcs, pb_buffer_slice(&message))
                        ? PB_SLICE_LITERAL("(not shown: it holds a secret)")
                        : pb_buffer_slice(&message),
@@ -171,6 +178,8 @@ static pb_http_verdict judge_failure(pb_call *call)
     pb_buffer_free(&what);
     pb_buffer_free(&reason);
     pb_buffer_free(&message);
+    if (is_lost)
+        snprintf(call->http.error.code, sizeof call->http.error.code, PB_CODE_UPLOAD_LOST);
     if (call->http.status == 401 &&
         pb_provider_has_ended(gcs->settings->login, self->credential_number))
         return PB_HTTP_RETRY;
@@ -212,6 +221,7 @@ static pb_http_verdict judge_list(pb_call *call)
         .store_prefix = pb_slice_of(call->caller->store->config->location.prefix),
         .prefix = asked->list.prefix,
         .after = asked->list.after,
+        .token = asked->list.token,
     };
     return after_parse(call, pb_gcs_parse_list(pb_buffer_slice(&call->answer.body), &list,
                                                &call->results->page, &call->http.error));
@@ -233,7 +243,7 @@ static pb_http_verdict judge_source(pb_call *call)
     self->rewritten = false;
     if (pb_gcs_parse_object(pb_buffer_slice(&call->answer.body), &object, NULL, &call->http.error))
         return after_parse(call, -1);
-    if (object.etag[0] && !pb_slice_equal(wanted, pb_slice_of(object.etag)))
+    if (!pb_gcs_object_may_be(&object, wanted))
         return other_bytes(call, object.etag, wanted);
     self->source_version[0] = '\0';
     if (object.generation)
@@ -245,16 +255,23 @@ static pb_http_verdict judge_rewrite(pb_call *call)
 {
     gcs_call *self = self_of(call);
     pb_gcs_object object = {0};
+    uint64_t bytes;
     pb_buffer_clear(&self->rewrite_token);
     self->rewritten = false;
-    if (pb_gcs_parse_rewrite(pb_buffer_slice(&call->answer.body), &self->rewritten, &object,
+    if (pb_gcs_parse_rewrite(pb_buffer_slice(&call->answer.body), &self->rewritten, &object, &bytes,
                              &self->rewrite_token, &call->http.error))
         return after_parse(call, -1);
-    if (!self->rewritten)
-        return PB_HTTP_DONE;
+    if (!self->rewritten) {
+        self->idle_rewrites = bytes > self->rewritten_bytes ? 0 : self->idle_rewrites + 1;
+        self->rewritten_bytes = bytes;
+        return self->idle_rewrites <= IDLE_REWRITES_MAX
+                   ? PB_HTTP_DONE
+                   : pb_call_breaks_protocol(call, PB_ERROR_FAILED,
+                                             "the store copies on and on, and gets no further");
+    }
     pb_slice wanted = call->request->if_match;
     take_object(call, &object);
-    if (wanted.size && object.etag[0] && !pb_slice_equal(wanted, pb_slice_of(object.etag)))
+    if (!pb_gcs_object_may_be(&object, wanted))
         return other_bytes(call, object.etag, wanted);
     return PB_HTTP_DONE;
 }
@@ -273,7 +290,9 @@ static pb_http_verdict judge_session(pb_call *call)
     return PB_HTTP_DONE;
 }
 
-/* The store has `position` bytes of the upload. */
+/* The store has `position` bytes of the upload. What it lacks is another request, with attempts of
+ * its own: half of them are questions. Only where it gets no further, time and again, they go on
+ * being counted. */
 static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
 {
     gcs_call *self = self_of(call);
@@ -284,27 +303,30 @@ static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
                                        "the upload stands elsewhere than it was left");
     if (position == end && !asked->part_last)
         return PB_HTTP_DONE;
-    self->skip_bytes = position - asked->part_offset;
+    if (position > asked->part_offset || self->idle_rests < IDLE_RESTS_MAX) {
+        self->idle_rests = position > asked->part_offset ? 0 : self->idle_rests + 1;
+        self->goes_on = true;
+        self->position = position;
+        return PB_HTTP_DONE;
+    }
+    self->position_known = true;
+    /* Heard where there is no further attempt. */
+    pb_error_set(&call->http.error, PB_ERROR_SERVER, "the upload breaks off again and again");
     return PB_HTTP_AGAIN;
 }
 
 /* 308: the upload is not complete. */
 static pb_http_verdict judge_incomplete(pb_call *call)
 {
-    gcs_call *self = self_of(call);
+    const gcs_call *self = self_of(call);
     const pb_store_request *asked = call->asked;
     uint64_t position = self->answer.has_position ? self->answer.position : 0;
-    uint64_t end = asked->part_offset + asked->body.size;
     if (asked->operation != PB_STORE_MULTIPART_PUT)
         return pb_call_breaks_protocol(call, PB_ERROR_FAILED, "the upload lacks bytes");
-    if (self->stage == PB_GCS_STAGE_POSITION)
-        return go_on_from(call, position);
-    if (position == end && !asked->part_last)
-        return PB_HTTP_DONE;
-    /* It took less than was sent: the rest follows. */
-    if (position > asked->part_offset + self->skip_bytes && position <= end)
-        return go_on_from(call, position);
-    return pb_call_breaks_protocol(call, PB_ERROR_SERVER, "the store took nothing of the chunk");
+    if (self->stage != PB_GCS_STAGE_POSITION && position <= asked->part_offset)
+        return pb_call_breaks_protocol(call, PB_ERROR_SERVER,
+                                       "the store took nothing of the chunk");
+    return go_on_from(call, position);
 }
 
 static pb_http_verdict judge_success(pb_call *call)
@@ -320,9 +342,6 @@ static pb_http_verdict judge_success(pb_call *call)
     case PB_STORE_HEAD:
         return judge_resource(call, asked->object_headers_read);
     case PB_STORE_GET:
-        if (call->answer.object_headers_refused)
-            return pb_call_breaks_protocol(call, PB_ERROR_FAILED,
-                                           "object headers of more than 16 KiB");
         call->results->mtime_ms = call->answer.mtime_ms;
         call->results->store_now_ms = call->answer.date_ms;
         return PB_HTTP_DONE;
@@ -345,6 +364,21 @@ static pb_http_verdict judge_success(pb_call *call)
     }
 }
 
+/* A token is refused that has led to its end already, in an answer that was lost; or that is too
+ * old. Without it the copy begins anew. */
+static bool copies_from_the_start(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    if (!self->rewrite_token.size || (self->begun_anew && !pb_call_is_doubtful(call)))
+        return false;
+    self->begun_anew = true;
+    self->rewritten_bytes = 0;
+    self->idle_rewrites = 0;
+    pb_buffer_clear(&self->rewrite_token);
+    pb_error_set(&call->http.error, PB_ERROR_SERVER, "the store forgets how far it has copied");
+    return true;
+}
+
 static pb_http_verdict judge(pb_call *call)
 {
     int status = call->http.status;
@@ -357,6 +391,8 @@ static pb_http_verdict judge(pb_call *call)
         return PB_HTTP_DONE; /* no range fits an empty object */
     if (status == 404 && asked->operation == PB_STORE_DELETE)
         return PB_HTTP_DONE;
+    if (status == 400 && asked->operation == PB_STORE_COPY && copies_from_the_start(call))
+        return PB_HTTP_AGAIN;
     /* 499 answers a session that is given up; gone is as well. */
     if (asked->operation == PB_STORE_MULTIPART_ABORT &&
         (status == 499 || status == 404 || status == 410))
@@ -366,12 +402,50 @@ static pb_http_verdict judge(pb_call *call)
 
 /* ---- steps ---- */
 
+/* A PUT with metadata whose session is lost has another, once. */
+static bool begins_anew(pb_call *call)
+{
+    gcs_call *self = self_of(call);
+    if (call->step != GCS_STEP_CHUNK || self->begun_anew ||
+        strcmp(call->http.error.code, PB_CODE_UPLOAD_LOST) != 0 ||
+        call->http.error.kind == PB_ERROR_NONE)
+        return false;
+    self->begun_anew = true;
+    call->step = PB_STEP_ASKED;
+    call->asked = call->results = call->request;
+    call->described = false;
+    return true;
+}
+
+/* What the store lacks of a chunk. */
+static void begin_rest(pb_call *call)
+{
+    const gcs_call *self = self_of(call);
+    pb_store_request chunk = *call->asked;
+    uint64_t taken = self->position - chunk.part_offset;
+    pb_call_begin_step(call, call->step == GCS_STEP_CHUNK ? GCS_STEP_CHUNK : GCS_STEP_REST,
+                       PB_STORE_MULTIPART_PUT, chunk.key);
+    call->extra.upload_id = chunk.upload_id;
+    call->extra.part_number = chunk.part_number;
+    call->extra.part_offset = self->position;
+    call->extra.part_last = chunk.part_last;
+    call->extra.object_crc32c = chunk.object_crc32c;
+    call->extra.body = (pb_slice){chunk.body.data + taken, chunk.body.size - (size_t)taken};
+    call->results = call->request;
+}
+
 static bool next_step(pb_call *call)
 {
     gcs_call *self = self_of(call);
     pb_store_request *request = call->request;
+    if (begins_anew(call))
+        return true;
     if (call->http.error.kind != PB_ERROR_NONE)
         return false;
+    if (self->goes_on) {
+        begin_rest(call);
+        return true;
+    }
     if (request->operation == PB_STORE_COPY && !self->rewritten) {
         pb_call_begin_step(call, GCS_STEP_REWRITE, PB_STORE_COPY, request->key);
         call->extra.source = request->source;
@@ -383,23 +457,29 @@ static bool next_step(pb_call *call)
         return true;
     }
     if (call->step == GCS_STEP_HEADERS) {
-        if (strcmp(call->extra.etag, request->etag) != 0)
+        /* Told apart by their bytes' hash where no version is known. */
+        if (request->etag[0] && strcmp(call->extra.etag, request->etag) != 0)
             pb_error_set(&call->http.error, PB_ERROR_EXISTS,
                          "the object was written over while it was read");
         return false;
     }
-    /* Media answers of the JSON API are not known to name the object's own metadata:
+    /* Media answers of the JSON API do not name the object's own metadata, and have headers that
+     * are not the object's (Cache-Control where it has none):
      * https://github.com/googleapis/google-cloud-go/issues/2740 */
     if (request->operation == PB_STORE_GET && request->object_headers_read &&
-        call->http.status != 416 && !self->has_metadata) {
+        call->http.status != 416) {
         pb_call_begin_step(call, GCS_STEP_HEADERS, PB_STORE_HEAD, request->key);
         call->extra.object_headers_read = request->object_headers_read;
+        call->extra.if_version = request->if_version;
         return true;
     }
     if (request->operation == PB_STORE_PUT && call->step == PB_STEP_ASKED &&
         self->stage == PB_GCS_STAGE_SESSION) {
-        pb_call_begin_step(call, GCS_STEP_CHUNK, PB_STORE_PUT, request->key);
+        pb_call_begin_step(call, GCS_STEP_CHUNK, PB_STORE_MULTIPART_PUT, request->key);
+        call->extra.upload_id = pb_buffer_slice(&self->session);
         call->extra.body = request->body;
+        call->extra.part_last = true;
+        call->extra.object_crc32c = self->body_crc32c;
         call->results = request;
         return true;
     }
@@ -420,6 +500,9 @@ static void released(pb_call *call)
         pb_buffer_free(&self->built.body);
     pb_buffer_clear(&self->session);
     pb_buffer_clear(&self->rewrite_token);
+    self->begun_anew = false;
+    self->rewritten_bytes = 0;
+    self->idle_rewrites = self->idle_rests = 0;
 }
 
 static void free_call(pb_call *call)
@@ -428,7 +511,6 @@ static void free_call(pb_call *call)
     pb_gcs_request_free(&self->built);
     pb_buffer_free(&self->session);
     pb_buffer_free(&self->rewrite_token);
-    pb_buffer_free(&self->header_name);
 }
 
 const pb_call_dialect gcs_call_dialect = {

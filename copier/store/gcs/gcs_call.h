@@ -25,7 +25,8 @@ typedef struct gcs_store {
 
 enum {
     GCS_STEP_REWRITE = PB_STEP_OWN, /* COPY: the store has copied a share, and goes on */
-    GCS_STEP_CHUNK,                 /* PUT with metadata: the session has begun */
+    GCS_STEP_CHUNK,                 /* PUT with metadata: its session has begun, the body follows */
+    GCS_STEP_REST,                  /* MULTIPART_PUT: the store has a share of it */
     GCS_STEP_HEADERS,               /* GET: which metadata has the object? */
 };
 
@@ -37,12 +38,16 @@ typedef struct gcs_call {
     unsigned credential_number;
     pb_buffer session; /* of an upload */
     pb_buffer rewrite_token;
-    pb_buffer header_name;                /* memory */
     uint8_t body_crc32c[PB_CRC32C_BYTES]; /* PUT */
-    uint64_t skip_bytes;                  /* what the store has of a chunk that broke */
-    bool has_metadata;                    /* GET: the answer's headers held some */
-    bool rewritten;                       /* the rewrite is done */
-    char source_version[24];              /* COPY: of the source that has the bytes; "" for any */
+    bool position_known;                  /* a chunk that broke: nothing of it has come */
+    bool goes_on;                         /* a share of a chunk has come, up to... */
+    uint64_t position;
+    unsigned idle_rests; /* of the chunk nothing more has come, so many times */
+    bool begun_anew; /* an upload or a copy that the store has lost: it has had its second try */
+    bool rewritten;  /* the rewrite is done, else... */
+    uint64_t rewritten_bytes; /* ...so far, and... */
+    unsigned idle_rewrites;   /* ...so many answers ago */
+    char source_version[24];  /* COPY: of the source that has the bytes; "" for any */
 } gcs_call;
 
 extern const pb_call_dialect gcs_call_dialect;

@@ -83,6 +83,7 @@ static int gcs_open(pb_store *store, pb_error *error)
         .delete_keys_max = 100,
         .lists_from_anywhere = true,
         .etag_is_md5 = true,
+        .etag_is_kept = true,
         .keeps_headers = true,
         .has_crc32c = true,
     };

@@ -2,10 +2,10 @@
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "copier/store/answer.h"
 #include <ctype.h>
 
 #define METADATA "x-amz-meta-"
-#define METADATA_IN_ANSWERS "x-goog-meta-"
 
 /* Headers that a resource has as members. */
 static const struct named_member {
@@ -43,6 +43,16 @@ static bool next_line(pb_slice *rest, pb_slice *ret_name, pb_slice *ret_value)
     if (colon)
         *ret_value = (pb_slice){colon + 2, text.size - ret_name->size - 2};
     return true;
+}
+
+static bool is_token(pb_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (!c || (!isalnum((unsigned char)c) && !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return text.size > 0;
 }
 
 static const char *member_of(pb_slice name)
@@ -88,7 +98,7 @@ int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *er
             failed = pb_error_set(error, PB_ERROR_FAILED, "a header of the object is not UTF-8");
         else if (member)
             append_pair(buffer, pb_slice_of(member), value);
-        else if (takes_start(&name, METADATA))
+        else if (takes_start(&name, METADATA) && is_token(name))
             append_pair(&metadata, name, value);
         else if (!pb_slice_equal(name, PB_SLICE_LITERAL("expires")))
             failed = pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
@@ -109,16 +119,6 @@ static bool is_one_line(const char *text)
 {
     for (; *text; text++)
         if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static bool is_token(const char *text)
-{
-    if (!*text)
-        return false;
-    for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && !strchr("!#$%&'*+-.^_`|~", *text))
             return false;
     return true;
 }
@@ -147,7 +147,7 @@ int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_er
     json_t *value;
     json_object_foreach(metadata, name, value)
     {
-        if (!is_token(name))
+        if (!is_token(pb_slice_of(name)))
             return pb_error_set(error, PB_ERROR_FAILED,
                                 "metadata whose name is no header's, which another store cannot "
                                 "keep: %s",
@@ -155,21 +155,7 @@ int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_er
         if (append_header(headers, METADATA, name, value, error))
             return -1;
     }
-    return 0;
-}
-
-bool pb_gcs_is_object_header(pb_slice name, pb_buffer *memory, pb_slice *ret_name)
-{
-    pb_slice rest = name;
-    if (member_of(name)) {
-        *ret_name = name;
-        return true;
-    }
-    if (!takes_start(&rest, METADATA_IN_ANSWERS))
-        return false;
-    pb_buffer_clear(memory);
-    pb_buffer_append_text(memory, METADATA);
-    pb_buffer_append_slice(memory, rest);
-    *ret_name = pb_buffer_slice(memory);
-    return true;
+    return headers->size <= PB_OBJECT_HEADERS_MAX
+               ? 0
+               : pb_error_set(error, PB_ERROR_FAILED, "object headers of more than 16 KiB");
 }

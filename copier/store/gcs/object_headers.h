@@ -16,12 +16,9 @@ bool pb_gcs_headers_are_a_type(pb_slice headers, pb_slice *ret_type);
  * Fails with USAGE where one is not an object's own, or not UTF-8. */
 int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *error);
 
-/* Appends the headers that a resource has. Fails with FAILED where a value is not one line, or a
- * key of the metadata cannot be a header's name: an object that is relayed must not lose any. */
+/* Appends the headers that a resource has. Fails with FAILED where a value is not one line, a key
+ * of the metadata cannot be a header's name, or all are more than PB_OBJECT_HEADERS_MAX: an object
+ * that is relayed must not lose any. */
 int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_error *error);
-
-/* The name of a media answer's header as stores exchange it, into *ret_name (`memory` is borrowed
- * where it differs); false where it is none of the object's own. */
-bool pb_gcs_is_object_header(pb_slice name, pb_buffer *memory, pb_slice *ret_name);
 
 #endif

@@ -19,9 +19,7 @@ typedef struct builder {
 
 void pb_gcs_request_free(pb_gcs_request *request)
 {
-    if (request->text.data)
-        explicit_bzero(request->text.data, request->text.size);
-    pb_buffer_free(&request->text);
+    pb_buffer_wipe(&request->text);
     pb_buffer_free(&request->body);
 }
 
@@ -45,7 +43,6 @@ const char *pb_gcs_method(const pb_store_request *asked, pb_gcs_stage stage)
     case PB_STORE_GET:
         return "GET";
     case PB_STORE_PUT:
-        return stage == PB_GCS_STAGE_CHUNK ? "PUT" : "POST";
     case PB_STORE_COPY:
         return stage == PB_GCS_STAGE_SOURCE ? "GET" : "POST";
     case PB_STORE_MULTIPART_CREATE:
@@ -115,6 +112,16 @@ static void append_object(builder *b, pb_slice bucket, pb_slice prefix, pb_slice
     pb_percent_encode(&b->request->text, key, false);
 }
 
+pb_slice pb_gcs_split_token(pb_slice token, pb_slice *ret_start)
+{
+    const char *end = memchr(token.data, '\n', token.size);
+    size_t size = end ? (size_t)(end - token.data) : token.size;
+    *ret_start = (pb_slice){NULL, 0};
+    if (end)
+        *ret_start = (pb_slice){end + 1, token.size - size - 1};
+    return (pb_slice){token.data, size};
+}
+
 static void add_list_parameters(builder *b)
 {
     const pb_store_request *asked = b->asked;
@@ -125,19 +132,22 @@ static void add_list_parameters(builder *b)
         add_parameter(b, "fields", PB_SLICE_LITERAL("nextPageToken"));
     else
         add_parameter(b, "fields",
-                      PB_SLICE_LITERAL("nextPageToken,prefixes,items(" OBJECT_FIELDS ")"));
+                      PB_SLICE_LITERAL("kind,nextPageToken,prefixes,items(" OBJECT_FIELDS ")"));
     if (asked->list.delimiter)
         add_parameter(b, "delimiter", (pb_slice){&asked->list.delimiter, 1});
+    pb_slice start = asked->list.after, token = asked->list.token;
+    if (token.size)
+        token = pb_gcs_split_token(token, &start);
+    else if (start.size && keys_max < LIST_KEYS_MAX)
+        keys_max++; /* startOffset includes the key to begin after */
     begin_parameter(b, "maxResults");
-    /* The key to begin after is the first that comes: startOffset includes it. */
     pb_buffer_append_unsigned(&b->request->text, keys_max);
     if (b->frame->prefix.size || asked->list.prefix.size)
         add_key_parameter(b, "prefix", asked->list.prefix);
-    if (asked->list.token.size)
-        add_parameter(b, "pageToken", asked->list.token);
-    /* A token holds for the same parameters alone. */
-    if (asked->list.after.size)
-        add_key_parameter(b, "startOffset", asked->list.after);
+    if (token.size)
+        add_parameter(b, "pageToken", token);
+    if (start.size)
+        add_key_parameter(b, "startOffset", start);
 }
 
 /* "GENERATION/METAGENERATION", as answers make versions: the first is what bytes depend on. */
@@ -208,7 +218,7 @@ static int write_target(builder *b, pb_error *error)
         append_object(b, frame->bucket, frame->prefix, key, "/storage/v1/b/");
         if (asked->operation == PB_STORE_GET)
             add_parameter(b, "alt", PB_SLICE_LITERAL("media"));
-        if (asked->operation == PB_STORE_GET && asked->if_version.size)
+        if (asked->operation != PB_STORE_DELETE && asked->if_version.size)
             add_parameter(b, "ifGenerationMatch", generation_of(asked->if_version));
         if (asked->operation == PB_STORE_HEAD)
             add_parameter(b, "fields",
@@ -217,10 +227,8 @@ static int write_target(builder *b, pb_error *error)
                                            "contentEncoding,contentLanguage,metadata"));
         break;
     case PB_STORE_PUT:
-        if (frame->stage == PB_GCS_STAGE_CHUNK)
-            pb_buffer_append_slice(&b->request->text, frame->session);
-        else if (write_upload_target(
-                     b, frame->stage == PB_GCS_STAGE_SESSION ? "resumable" : "media", error))
+        if (write_upload_target(b, frame->stage == PB_GCS_STAGE_SESSION ? "resumable" : "media",
+                                error))
             return -1;
         break;
     case PB_STORE_COPY:
@@ -241,7 +249,7 @@ static int write_target(builder *b, pb_error *error)
     default:
         return pb_error_set(error, PB_ERROR_USAGE, "no such operation");
     }
-    if (frame->user_project.size && frame->stage != PB_GCS_STAGE_CHUNK)
+    if (frame->user_project.size)
         add_parameter(b, "userProject", frame->user_project);
     pb_buffer_append_char(&b->request->text, '\0');
     return 0;
@@ -315,19 +323,6 @@ static void add_crc32c(builder *b, const uint8_t *crc32c)
     end_header(b);
 }
 
-/* The chunk of an upload that holds [offset, offset + body), or what the store lacks of it. */
-static void add_chunk(builder *b, uint64_t offset, bool last, const uint8_t *object_crc32c,
-                      pb_slice *ret_body)
-{
-    const pb_store_request *asked = b->asked;
-    uint64_t skip =
-        b->frame->skip_bytes < asked->body.size ? b->frame->skip_bytes : asked->body.size;
-    *ret_body = (pb_slice){asked->body.data + skip, asked->body.size - skip};
-    add_content_range(b, offset + skip, ret_body->size, last);
-    if (last)
-        add_crc32c(b, object_crc32c);
-}
-
 static int write_headers(builder *b, pb_slice *ret_body, pb_error *error)
 {
     const pb_store_request *asked = b->asked;
@@ -346,10 +341,6 @@ static int write_headers(builder *b, pb_slice *ret_body, pb_error *error)
         add_read_range(b);
         return 0;
     case PB_STORE_PUT:
-        if (b->frame->stage == PB_GCS_STAGE_CHUNK) {
-            add_chunk(b, 0, true, b->frame->body_crc32c, ret_body);
-            return 0;
-        }
         if (b->frame->stage == PB_GCS_STAGE_ONLY) {
             pb_gcs_headers_are_a_type(asked->object_headers, &type);
             add_header(b, "Content-Type",
@@ -362,10 +353,14 @@ static int write_headers(builder *b, pb_slice *ret_body, pb_error *error)
     case PB_STORE_MULTIPART_CREATE:
         break;
     case PB_STORE_MULTIPART_PUT:
-        if (b->frame->stage == PB_GCS_STAGE_POSITION)
+        if (b->frame->stage == PB_GCS_STAGE_POSITION) {
             add_header(b, "Content-Range", PB_SLICE_LITERAL("bytes */*"));
-        else
-            add_chunk(b, asked->part_offset, asked->part_last, asked->object_crc32c, ret_body);
+            return 0;
+        }
+        add_content_range(b, asked->part_offset, asked->body.size, asked->part_last);
+        if (asked->part_last)
+            add_crc32c(b, asked->object_crc32c);
+        *ret_body = asked->body;
         return 0;
     case PB_STORE_MULTIPART_COMPLETE:
         add_content_range(b, asked->upload_bytes, 0, true);

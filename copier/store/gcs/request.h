@@ -19,8 +19,7 @@ enum {
 /* What one HTTP request of a store request is for. */
 typedef enum pb_gcs_stage {
     PB_GCS_STAGE_ONLY,     /* it is the request */
-    PB_GCS_STAGE_SESSION,  /* PUT with metadata: begins the upload whose one chunk is the body */
-    PB_GCS_STAGE_CHUNK,    /* PUT with metadata: that chunk */
+    PB_GCS_STAGE_SESSION,  /* PUT with metadata: begins an upload, whose one part is the body */
     PB_GCS_STAGE_POSITION, /* MULTIPART_PUT that broke: how far did it come? */
     PB_GCS_STAGE_SOURCE,   /* COPY of certain bytes: which generation of the source has them? */
 } pb_gcs_stage;
@@ -33,10 +32,8 @@ typedef struct pb_gcs_request_frame {
     pb_slice bearer_token;                 /* empty: anonymous */
     pb_slice user_project;                 /* who pays; empty for the bucket's owner */
     pb_gcs_stage stage;
-    pb_slice session;           /* target of the upload: CHUNK */
     pb_slice rewrite_token;     /* COPY that goes on */
     const uint8_t *body_crc32c; /* PUT: of its body */
-    uint64_t skip_bytes; /* MULTIPART_PUT, CHUNK: the store has so many of the body already */
 } pb_gcs_request_frame;
 
 /* Memory of a request being built, kept from one to the next; {0} at first. */
@@ -45,10 +42,14 @@ typedef struct pb_gcs_request {
     pb_buffer body; /* where we write it */
 } pb_gcs_request;
 
-void pb_gcs_request_free(pb_gcs_request *request); /* wipes the token */
+void pb_gcs_request_free(pb_gcs_request *request); /* wiped: it holds the token */
 
 /* "GET", "PUT", "POST" or "DELETE". */
 const char *pb_gcs_method(const pb_store_request *asked, pb_gcs_stage stage);
+
+/* A page token holds for the parameters that it was given for. A page's token of ours is therefore
+ * the store's and, behind a line end, the key that its listing began at (startOffset), if any. */
+pb_slice pb_gcs_split_token(pb_slice token, pb_slice *ret_start);
 
 /* True where a PUT needs a session: the object's headers hold more than a content type. */
 bool pb_gcs_needs_session(const pb_store_request *asked);

@@ -4,9 +4,12 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/json.h"
+#include "copier/store/etag.h"
 #include "copier/store/gcs/answer.h"
 #include "copier/store/gcs/object_headers.h"
 #include "copier/store/gcs/request.h"
+
+#define LIST_KIND "storage#objects"
 
 static int refuse(const char *why, pb_error *error)
 {
@@ -52,6 +55,15 @@ static int read_object(const json_t *object, pb_gcs_object *ret_object, pb_error
     if (generation)
         pb_parse_unsigned(pb_slice_of(generation), &ret_object->generation);
     return 0;
+}
+
+bool pb_gcs_object_may_be(const pb_gcs_object *object, pb_slice etag)
+{
+    uint8_t crc32c[PB_CRC32C_BYTES];
+    pb_slice own = pb_slice_of(object->etag);
+    if (pb_etag_is_crc32c(etag, crc32c))
+        return !object->has_crc32c || memcmp(crc32c, object->crc32c, sizeof crc32c) == 0;
+    return pb_etag_parts(etag) != 0 || pb_etag_parts(own) != 0 || pb_slice_equal(etag, own);
 }
 
 int pb_gcs_parse_object(pb_slice body, pb_gcs_object *ret_object, pb_buffer *headers,
@@ -117,6 +129,21 @@ static int add_item(const json_t *item, const pb_gcs_list_asked *asked, pb_page 
     return 0;
 }
 
+/* Of the store's token and where the listing began: pb_gcs_split_token. */
+static pb_slice page_token(pb_page *page, const pb_gcs_list_asked *asked, pb_slice token)
+{
+    pb_slice start = asked->after;
+    if (asked->token.size)
+        pb_gcs_split_token(asked->token, &start);
+    if (!token.size || !start.size)
+        return pb_arena_copy(&page->arena, token);
+    char *text = pb_arena_allocate(&page->arena, token.size + 1 + start.size);
+    memcpy(text, token.data, token.size);
+    text[token.size] = '\n';
+    memcpy(text + token.size + 1, start.data, start.size);
+    return (pb_slice){text, token.size + 1 + start.size};
+}
+
 static int fill_page(const json_t *list, const pb_gcs_list_asked *asked, pb_page *page,
                      pb_error *error)
 {
@@ -125,6 +152,13 @@ static int fill_page(const json_t *list, const pb_gcs_list_asked *asked, pb_page
     pb_slice token = text_of(json_object_get(list, "nextPageToken"));
     size_t index;
     json_t *value;
+    /* Of a bucket without objects nothing but the kind comes: other JSON is not taken for one. */
+    if (!pb_slice_equal(text_of(json_object_get(list, "kind")), PB_SLICE_LITERAL(LIST_KIND)))
+        return refuse("the answer is no listing", error);
+    if ((items && !json_is_array(items)) || (prefixes && !json_is_array(prefixes)))
+        return refuse("a listing whose objects or prefixes are no array", error);
+    if (memchr(token.data ? token.data : "", '\n', token.size))
+        return refuse("a page token with a line end", error);
     json_array_foreach(items, index, value)
     {
         if (add_item(value, asked, page, error))
@@ -135,10 +169,12 @@ static int fill_page(const json_t *list, const pb_gcs_list_asked *asked, pb_page
         pb_slice prefix = text_of(value);
         if (relative(&prefix, asked, error))
             return -1;
+        if (!prefix.size)
+            return refuse("an empty prefix", error);
         pb_page_add_prefix(page, pb_arena_copy(&page->arena, prefix));
     }
     page->more = token.size > 0;
-    page->token = pb_arena_copy(&page->arena, token);
+    page->token = page_token(page, asked, token);
     return 0;
 }
 
@@ -161,13 +197,15 @@ int pb_gcs_parse_list(pb_slice body, const pb_gcs_list_asked *asked, pb_page **r
 /* ---- the others ---- */
 
 int pb_gcs_parse_rewrite(pb_slice body, bool *ret_done, pb_gcs_object *ret_object,
-                         pb_buffer *rewrite_token, pb_error *error)
+                         uint64_t *ret_bytes, pb_buffer *rewrite_token, pb_error *error)
 {
     json_t *rewrite;
     if (parse(body, &rewrite, error))
         return -1;
     pb_slice token = text_of(json_object_get(rewrite, "rewriteToken"));
     int failed = 0;
+    *ret_bytes = 0;
+    pb_parse_unsigned(text_of(json_object_get(rewrite, "totalBytesRewritten")), ret_bytes);
     *ret_done = json_is_true(json_object_get(rewrite, "done"));
     if (*ret_done)
         failed = read_object(json_object_get(rewrite, "resource"), ret_object, error);

@@ -18,6 +18,10 @@ typedef struct pb_gcs_object {
     uint64_t generation; /* 0 where it does not say */
 } pb_gcs_object;
 
+/* False where the object is no copy of one whose ETag this was: both name the same hash, and it is
+ * another. */
+bool pb_gcs_object_may_be(const pb_gcs_object *object, pb_slice etag);
+
 /* Reads an object's resource. Its headers are appended to `headers` where that is not NULL. Fails
  * with SERVER where the body is no JSON, FAILED where it breaks the protocol. */
 int pb_gcs_parse_object(pb_slice body, pb_gcs_object *ret_object, pb_buffer *headers,
@@ -26,6 +30,7 @@ int pb_gcs_parse_object(pb_slice body, pb_gcs_object *ret_object, pb_buffer *hea
 typedef struct pb_gcs_list_asked {
     pb_slice store_prefix;  /* the location's: taken off each key */
     pb_slice prefix, after; /* of the request, relative to it */
+    pb_slice token;         /* of the request; the page's is made of it */
 } pb_gcs_list_asked;
 
 /* Reads a page of a listing into a new page: keys and prefixes relative, `after` itself left out,
@@ -34,9 +39,10 @@ typedef struct pb_gcs_list_asked {
 int pb_gcs_parse_list(pb_slice body, const pb_gcs_list_asked *asked, pb_page **ret_page,
                       pb_error *error);
 
-/* A rewrite: done, with the new object, or to be continued with the token (appended). */
+/* A rewrite: done, with the new object, or to be continued with the token (appended) after so many
+ * bytes. */
 int pb_gcs_parse_rewrite(pb_slice body, bool *ret_done, pb_gcs_object *ret_object,
-                         pb_buffer *rewrite_token, pb_error *error);
+                         uint64_t *ret_bytes, pb_buffer *rewrite_token, pb_error *error);
 
 /* An error's reason and message; empty where the body is none. Copied into the buffers. */
 void pb_gcs_parse_error(pb_slice body, pb_buffer *reason, pb_buffer *message);

@@ -44,6 +44,8 @@ bool pb_s3_answer_header(pb_s3_answer *answer, pb_slice name, pb_slice value)
         answer->etag_opaque |= pb_slice_starts_with(value, PB_SLICE_LITERAL("aws:kms"));
     else if (is(name, "x-amz-server-side-encryption-customer-algorithm"))
         answer->etag_opaque = true;
+    else if (is(name, "x-amz-tagging-count"))
+        answer->has_tags = !pb_slice_equal(value, PB_SLICE_LITERAL("0"));
     else if (is(name, "content-encoding"))
         answer->gzip = pb_slice_equal(value, PB_SLICE_LITERAL("gzip"));
     else

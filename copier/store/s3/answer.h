@@ -11,6 +11,7 @@ typedef struct pb_s3_answer {
     char etag[PB_ETAG_TEXT_MAX]; /* no quotes; "" where weak */
     bool etag_refused;           /* too long or no text: breaks the protocol */
     bool etag_opaque;            /* encrypted with SSE-KMS or SSE-C: the ETag is no MD5 */
+    bool has_tags;               /* x-amz-tagging-count */
     char region[65];             /* x-amz-bucket-region */
     char request_id[80];
     char location[512]; /* its start */

@@ -119,6 +119,8 @@ static void add_range(builder *b, const char *name, uint64_t offset, uint64_t le
     end_header(b);
 }
 
+#define META "x-amz-meta-"
+
 bool pb_s3_is_object_header(pb_slice name)
 {
     static const char *const names[] = {"content-type",        "cache-control",
@@ -127,8 +129,7 @@ bool pb_s3_is_object_header(pb_slice name)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (pb_slice_equal(name, pb_slice_of(names[i])))
             return true;
-    return name.size > sizeof "x-amz-meta-" - 1 &&
-           pb_slice_starts_with(name, PB_SLICE_LITERAL("x-amz-meta-"));
+    return name.size > sizeof META - 1 && pb_slice_starts_with(name, PB_SLICE_LITERAL(META));
 }
 
 /* True where a header's value can't end its line. */
@@ -164,14 +165,17 @@ static int add_object_headers(builder *b, pb_error *error)
             return pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
                                 PB_SLICE_FORMAT(text));
         size_t value_at = name.size + 2;
-        if (value_at == text.size)
-            continue; /* libcurl has no way to send it as "name: " */
+        bool is_empty = value_at == text.size;
+        if (is_empty && !pb_slice_starts_with(name, PB_SLICE_LITERAL(META)))
+            continue;
         begin_header(b, "");
         b->text->size -= 2; /* the name is not a literal: begin_header's ": " goes */
         line *at = &b->lines[b->line_count - 1];
-        pb_buffer_append_slice(b->text, text);
+        pb_buffer_append_slice(b->text, is_empty ? name : text);
+        if (is_empty)
+            pb_buffer_append_char(b->text, ';'); /* how libcurl is told to send "name:" */
         at->name_size = name.size;
-        at->value_start = at->start + value_at;
+        at->value_start = is_empty ? b->text->size : at->start + value_at;
         end_header(b);
     }
     return 0;

@@ -402,7 +402,7 @@ static bool copy_decoded(page_texts *texts, pb_slice raw, pb_slice *ret_text)
 {
     char *out = texts->next;
     if (!raw.size) {
-        *ret_text = (pb_slice){NULL, 0};
+        *ret_text = (pb_slice){out, 0};
         return true;
     }
     if (!texts->url_encoded ||
@@ -459,8 +459,7 @@ static const char *fill_entries(const pb_s3_parser *parser, const pb_s3_list_ask
         if (problem)
             return problem;
         if (!entry->key.size) {
-            if (raw->size)
-                return "an object that is not empty under the store's own prefix";
+            page->has_own |= raw->size > 0;
             continue;
         }
         pb_slice etag;

@@ -30,7 +30,7 @@ typedef struct pb_s3_list_asked {
 
 /* Reads a ListBucketResult into a new page: keys and prefixes decoded (EncodingType) and relative,
  * ETags without quotes and empty where weak or missing. An object whose whole key is the store's
- * prefix (a folder's marker) is not in the folder: left out where it is empty, else an error.
+ * prefix (a folder's marker) is not in the folder: left out; page->has_own where it holds bytes.
  * A body that is XML but for raw control characters outside of encoded keys (Ceph RGW) is read too,
  * its token left out. Whether keys increase, and from where on, is the caller's to check. Fails
  * with SERVER where the body is not well-formed XML (worth another try) and FAILED where it breaks

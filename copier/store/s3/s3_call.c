@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "copier/store/etag.h"
 #include "copier/store/s3/errors.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,8 @@ static int prepare(pb_call *call, pb_http_attempt *attempt, pb_error *error)
         .session_token = pb_slice_of(s3->login.value.session_token),
         .unsigned_payload = call->caller->store->config->options.unsigned_payload,
         .requester_pays = pays(call),
-        .content_md5 = atomic_load_explicit(&s3->settings->wants_md5, memory_order_relaxed),
+        .content_md5 = atomic_load_explicit(&call->caller->store->config->wants_content_md5,
+                                            memory_order_relaxed),
         .no_gzip = self->no_gzip,
         .now_ms = pb_clock_utc_ms(),
     };
@@ -197,7 +199,8 @@ static pb_http_verdict judge_failure(s3_call *self, const pb_s3_document *docume
     s3_store *s3 = store_of(&self->call);
     if (puts && !self->built.md5_made &&
         pb_s3_wants_md5(status, document->code, document->message)) {
-        atomic_store_explicit(&s3->settings->wants_md5, true, memory_order_relaxed);
+        atomic_store_explicit(&s3->caller.store->config->wants_content_md5, true,
+                              memory_order_relaxed);
         return PB_HTTP_AGAIN;
     }
     if (pb_s3_login_has_ended(&s3->login, self->login_number, status, document->code,
@@ -243,6 +246,9 @@ static pb_http_verdict judge_object(s3_call *self)
     results->etag_opaque = answer->etag_opaque;
     results->mtime_ms = common->mtime_ms;
     results->store_now_ms = common->date_ms;
+    if (answer->has_tags && self->call.asked->object_headers_read) /* on its way elsewhere */
+        atomic_store_explicit(&self->call.caller->store->config->has_tags, true,
+                              memory_order_relaxed);
     return PB_HTTP_DONE;
 }
 
@@ -296,8 +302,12 @@ static pb_http_verdict judge_list(s3_call *self)
     pb_slice body = pb_buffer_slice(&self->call.answer.body);
     pb_s3_document document;
     if (!pb_s3_parse_list(store_of(&self->call)->parser, body, &list, &self->call.results->page,
-                          &self->call.http.error))
+                          &self->call.http.error)) {
+        if (self->call.results->page->has_own)
+            atomic_store_explicit(&self->call.caller->store->config->has_own_object, true,
+                                  memory_order_relaxed);
         return PB_HTTP_DONE;
+    }
     if (self->call.http.error.kind == PB_ERROR_SERVER)
         return PB_HTTP_RETRY;
     if (!pb_s3_parse_document(store_of(&self->call)->parser, body, &document, NULL) &&
@@ -442,12 +452,54 @@ static bool is_completed(const pb_call *call)
     return multipart_etag(call->request, etag) && strcmp(etag, call->extra.etag) == 0;
 }
 
+/* The first PUT that is answered shows whether ETags are MD5s; one that is encrypted with KMS or
+ * the customer's key shows nothing, as its answer says so itself. True where it takes a look at
+ * what was written: a plain ETag of another MD5 may be that of other bytes as well. */
+static bool begin_read_back(pb_call *call)
+{
+    const pb_store_request *request = call->request;
+    _Atomic pb_store_etags *etags = &call->caller->store->config->etags;
+    if (request->operation != PB_STORE_PUT || call->http.error.kind || request->etag_opaque ||
+        atomic_load_explicit(etags, memory_order_relaxed) != PB_ETAGS_UNKNOWN)
+        return false;
+    switch (pb_etag_of_bytes(pb_slice_of(request->etag), request->body)) {
+    case 1:
+        atomic_store(etags, PB_ETAGS_MD5);
+        return false;
+    case 0:
+        pb_call_begin_compare(call, S3_STEP_READ_BACK);
+        return true;
+    default: /* its form alone tells */
+        atomic_store(etags, PB_ETAGS_OPAQUE);
+        return false;
+    }
+}
+
+/* The PUT has succeeded, whatever the look says. Where other bytes are there, the ETag was right to
+ * differ; where it is not allowed, the ETag counts. */
+static void after_read_back(pb_call *call)
+{
+    pb_error *error = &call->http.error;
+    _Atomic pb_store_etags *etags = &call->caller->store->config->etags;
+    pb_store_etags found = PB_ETAGS_UNKNOWN;
+    if (!error->kind && call->compared_bytes == call->request->body.size)
+        found =
+            strcmp(call->extra.etag, call->request->etag) == 0 ? PB_ETAGS_OPAQUE : PB_ETAGS_UNKEPT;
+    else if (error->kind == PB_ERROR_REFUSED)
+        found = PB_ETAGS_MD5;
+    if (found)
+        atomic_store(etags, found);
+    error->kind = PB_ERROR_NONE;
+}
+
 static bool next_step(pb_call *call)
 {
     pb_store_request *request = call->request;
     const pb_error *error = &call->http.error;
     switch (call->step) {
     case PB_STEP_ASKED:
+        if (begin_read_back(call))
+            return true;
         if (request->operation == PB_STORE_MULTIPART_COMPLETE && error->kind == PB_ERROR_NONE &&
             !request->etag[0]) {
             /* Ceph RGW 16 completes an upload without naming the ETag. */
@@ -464,6 +516,9 @@ static bool next_step(pb_call *call)
         return false;
     case S3_STEP_LEARN_ETAG:
         memcpy(request->etag, call->extra.etag, sizeof call->extra.etag);
+        return false;
+    case S3_STEP_READ_BACK:
+        after_read_back(call);
         return false;
     case S3_STEP_LOOK_INSIDE:
         pb_page_release(call->extra.page);

@@ -8,21 +8,18 @@
 #include "copier/store/s3/login.h"
 #include "copier/store/s3/request.h"
 #include "copier/store/s3/response.h"
-#include <stdatomic.h>
 
 enum {
     S3_MOVES_MAX = 2,     /* redirects and corrected regions of one request */
     S3_ADOPTIONS_MAX = 4, /* corrected regions of one store */
 };
 
-/* config->settings. Read-only while stores are open, but for what is learned: the region by a
- * CHECK, the rest by any loop. */
+/* config->settings. Read-only while stores are open, but for the region, which a CHECK learns. */
 typedef struct s3_settings {
     pb_provider *provider; /* of the login; all loops' */
     char *login_identity;  /* what stays the same when its keys rotate (aws_login.h) */
     char *ca_bundle;       /* NULL: the client's */
     char *region;
-    atomic_bool wants_md5; /* PUTs go with Content-MD5 */
 } s3_settings;
 
 /* store->state */
@@ -39,6 +36,7 @@ typedef struct s3_store {
 typedef enum s3_step {
     S3_STEP_LEARN_ETAG = PB_STEP_OWN, /* COMPLETE: what ETag did it get? */
     S3_STEP_LOOK_INSIDE,              /* CHECK: an answer with a body says why */
+    S3_STEP_READ_BACK,                /* PUT: is it the ETag, or are it the bytes, that differ? */
 } s3_step;
 
 typedef struct s3_call {

@@ -43,8 +43,11 @@ static int s3_resolve(pb_store_config *config, const pb_store_keys *keys, pb_err
         return -1;
     }
     settings->login_identity = login.identity;
-    settings->ca_bundle = login.ca_bundle;
-    login.identity = login.ca_bundle = NULL;
+    login.identity = NULL;
+    if (!options.ca_bundle) { /* else it is the client's already */
+        settings->ca_bundle = login.ca_bundle;
+        login.ca_bundle = NULL;
+    }
     pb_slice region = {NULL, 0};
     if (location->endpoint)
         region = pb_s3_region_of_host(pb_slice_of(strstr(location->endpoint, "://") + 3));
@@ -88,6 +91,7 @@ static int s3_open(pb_store *store, pb_error *error)
         .lists_from_anywhere = true,
         .etag_is_md5 = true,
         .part_etags_are_md5 = true,
+        .etag_is_kept = true,
         .copies_parts = true,
         .keeps_headers = true,
     };

@@ -16,7 +16,8 @@
 #define HEX64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define REPOSITORY_ID "00112233445566778899aabbccddeeff"
 #define FEATURES                                                                                   \
-    "\"features\":{\"create_only\":true,\"ordered_listing\":true,\"listed_sources\":false}"
+    "\"features\":{\"create_only\":true,\"ordered_listing\":true,\"listed_sources\":false,"        \
+    "\"md5_etags\":true,\"kept_etags\":true,\"copies\":true,\"needs_content_md5\":false}"
 
 /* ---- the three documents through one door ---- */
 
@@ -187,13 +188,19 @@ static void the_repository_file_round_trips(void **state)
     assert_false(file.unordered_listing);
     assert_false(file.lists_sources);
     file.create_only = false;
+    assert_false(file.opaque_etags || file.unkept_etags || file.refuses_copies ||
+                 file.wants_content_md5);
     file.unordered_listing = file.lists_sources = true;
+    file.opaque_etags = file.unkept_etags = true;
+    file.refuses_copies = file.wants_content_md5 = true;
     pb_buffer_clear(&text);
     pb_repository_file_append(&text, &file);
     assert_int_equal(pb_repository_file_parse(pb_buffer_slice(&text), &file, &error), 0);
     assert_false(file.create_only);
     assert_true(file.unordered_listing);
     assert_true(file.lists_sources);
+    assert_true(file.opaque_etags && file.unkept_etags && file.refuses_copies &&
+                file.wants_content_md5);
     pb_buffer_free(&text);
 }
 
@@ -221,6 +228,21 @@ static void the_repository_file_is_checked(void **state)
     expect_refused(REPOSITORY, "listing\":true", "listing\":1", damaged, "ordered_listing");
     expect_taken(REPOSITORY, ",\"listed_sources\":false", "");
     expect_refused(REPOSITORY, "sources\":false", "sources\":\"\"", damaged, "listed_sources");
+    static const char *const found[][2] = {
+        {"md5_etags", "true"},
+        {"kept_etags", "true"},
+        {"copies", "true"},
+        {"needs_content_md5", "false"},
+    };
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+        char said[64], wrong[64], required[64];
+        snprintf(said, sizeof said, ",\"%s\":%s", found[i][0], found[i][1]);
+        snprintf(wrong, sizeof wrong, ",\"%s\":\"%s\"", found[i][0], found[i][1]);
+        snprintf(required, sizeof required, "},\"requires\":[\"%s\"]}", found[i][0]);
+        expect_taken(REPOSITORY, said, "");
+        expect_refused(REPOSITORY, said, wrong, damaged, found[i][0]);
+        expect_taken(REPOSITORY, "}}", required);
+    }
 }
 
 static void an_intent_round_trips(void **state)

@@ -34,9 +34,9 @@ static void every_provider_has_an_identity(void **state)
     expect_identity("s3://a", "s3://s3.amazonaws.com/a/");
     expect_identity("s3://a?endpoint=localhost:9000&disableSSL=true", "s3://localhost:9000/a/");
     expect_identity("s3://a/b%20?unknown=1", "s3://?/a/b%20/");
-    expect_identity("gs://a", "s3://storage.googleapis.com/a/");
-    expect_identity("gs://a/b?access_id=-", "s3://storage.googleapis.com/a/b/");
-    expect_identity("gcs://a/", "s3://storage.googleapis.com/a/");
+    expect_identity("gs://a", "gs://storage.googleapis.com/a/");
+    expect_identity("gs://a/b?access_id=-", "gs://storage.googleapis.com/a/b/");
+    expect_identity("gcs://a/", "gs://storage.googleapis.com/a/");
     expect_identity("azblob://a", "azblob://?/a/");
     expect_identity("azblob://a?x=y&storage_account=b&domain=c", "azblob://b/a/");
     expect_identity("wasbs://a@b.blob.core.windows.net", "azblob://b/a/");
@@ -57,6 +57,13 @@ static void the_same_bucket_is_seen(void **state)
     expect("gs://a", "gcs://a/?x=y", PB_BUCKETS_OVERLAP);
     expect("gs://a", "gs://a/inside", PB_BUCKETS_OVERLAP);
     expect("gs://a", "s3://a?endpoint=https://storage.googleapis.com", PB_BUCKETS_OVERLAP);
+    expect("gs://a/in", "s3://a?endpoint=storage.googleapis.com", PB_BUCKETS_OVERLAP);
+    expect("gs://a", "gs://a?endpoint=www.googleapis.com", PB_BUCKETS_OVERLAP);
+    expect("gs://a", "gs://a?endpoint=https://storage.europe-west3.rep.googleapis.com",
+           PB_BUCKETS_OVERLAP);
+    expect("gs://a?endpoint=http://127.0.0.1:4443", "s3://a?endpoint=http://127.0.0.1:4443",
+           PB_BUCKETS_OVERLAP);
+    expect("gs://a?access_id=-", "gs://a?userProject=p", PB_BUCKETS_OVERLAP);
     expect("s3://a", "s3://a/inside/?region=eu-central-1", PB_BUCKETS_OVERLAP);
     expect("s3://a", "s3://a?unknown=1", PB_BUCKETS_OVERLAP);
     expect("azblob://a", "wasbs://a@b.blob.core.windows.net", PB_BUCKETS_OVERLAP);
@@ -84,6 +91,7 @@ static void what_cannot_be_told_is_unknown(void **state)
            PB_BUCKETS_UNKNOWN);
     expect("s3://a", "s3://a?endpoint=proxy.example", PB_BUCKETS_UNKNOWN);
     expect("gs://a", "s3://a?endpoint=proxy.example", PB_BUCKETS_UNKNOWN);
+    expect("gs://a", "gs://a?endpoint=http://127.0.0.1:4443", PB_BUCKETS_UNKNOWN);
     expect("mem://a", "gs://a", PB_BUCKETS_UNKNOWN);
     assert_int_equal(pb_buckets_compare(NULL, NULL), PB_BUCKETS_UNKNOWN);
     assert_int_equal(pb_buckets_compare("x", "s3://s3.amazonaws.com/a/"), PB_BUCKETS_UNKNOWN);

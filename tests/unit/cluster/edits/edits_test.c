@@ -147,6 +147,32 @@ static void the_bucket_since_2_11(void **state)
                 "\"s3://live\" -> \"gs://new\"\n");
 }
 
+/* pachd opens STORAGE_URL by STORAGE_BACKEND. */
+static void the_backend_of_another_provider(void **state)
+{
+    (void)state;
+    static const char by_url[] =
+        "[{'kind':'Deployment','metadata':{'name':'pachd'},'spec':{'template':{'spec':"
+        "{'containers':[{'name':'pachd','env':[{'name':'STORAGE_URL','value':'s3://old?region=r'},"
+        "{'name':'STORAGE_BACKEND','value':'AMAZON'}]}]}}}},"
+        "{'kind':'Deployment','metadata':{'name':'pachw'},'spec':{'template':{'spec':"
+        "{'containers':[{'name':'pachd','env':[{'name':'STORAGE_URL','value':'s3://old'}]}]}}}}]";
+    pb_edits edits = {.bucket = "gs://new", .keep_paused = true};
+    expect_diff(by_url, "2.11.4", &edits,
+                "Deployment/pachd spec.template.spec.containers[pachd].env[STORAGE_URL].value: "
+                "\"s3://old?region=r\" -> \"gs://new\"\n"
+                "Deployment/pachd spec.template.spec.containers[pachd].env[STORAGE_BACKEND].value: "
+                "\"AMAZON\" -> \"GOOGLE\"\n"
+                "Deployment/pachw spec.template.spec.containers[pachd].env[STORAGE_URL].value: "
+                "\"s3://old\" -> \"gs://new\"\n");
+    edits.bucket = "s3://new";
+    expect_diff(by_url, "2.11.4", &edits,
+                "Deployment/pachd spec.template.spec.containers[pachd].env[STORAGE_URL].value: "
+                "\"s3://old?region=r\" -> \"s3://new?region=r\"\n"
+                "Deployment/pachw spec.template.spec.containers[pachd].env[STORAGE_URL].value: "
+                "\"s3://old\" -> \"s3://new\"\n");
+}
+
 /* What the backup read the bucket from is what a restore must change. */
 static void the_bucket_by_the_switch_of_2_9(void **state)
 {
@@ -568,6 +594,7 @@ int main(void)
         cmocka_unit_test(the_bucket_since_2_11),
         cmocka_unit_test(the_bucket_by_the_switch_of_2_9),
         cmocka_unit_test(pachd_by_any_name),
+        cmocka_unit_test(the_backend_of_another_provider),
         cmocka_unit_test(the_bucket_of_minio_and_azure),
         cmocka_unit_test(urls_that_are_none),
         cmocka_unit_test(cloud_sql_by_argument_and_by_variable),

@@ -260,6 +260,14 @@ static void schemes(void **state)
     }
     assert_string_equal(pb_layout_scheme(PB_STORAGE_GOOGLE), "gs://");
     assert_string_equal(pb_layout_scheme(PB_STORAGE_AZURE), "azblob://");
+    assert_string_equal(pb_layout_backend_of(PB_STORAGE_S3), "AMAZON");
+    assert_string_equal(pb_layout_backend_of(PB_STORAGE_GOOGLE), "GOOGLE");
+    assert_string_equal(pb_layout_backend_of(PB_STORAGE_AZURE), "MICROSOFT");
+    assert_string_equal(pb_layout_backend_of(PB_STORAGE_FILE), "");
+    assert_true(pb_layout_is_azure("azblob://b"));
+    assert_true(pb_layout_is_azure("wasbs://b@a.blob.core.windows.net"));
+    assert_false(pb_layout_is_azure("gs://azblob"));
+    assert_false(pb_layout_is_azure(""));
 }
 
 static void what_of_the_secret_is_none(void **state)
@@ -291,6 +299,7 @@ static void what_of_the_secret_is_none(void **state)
         assert_false(pb_layout_is_place_key(pb_storage_backends[i].id));
         assert_false(pb_layout_is_place_key(pb_storage_backends[i].secret));
         assert_false(pb_layout_is_place_key(pb_storage_backends[i].token));
+        assert_false(pb_layout_is_place_key(pb_storage_backends[i].credential));
     }
 }
 

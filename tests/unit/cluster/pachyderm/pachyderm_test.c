@@ -275,6 +275,48 @@ static void other_stores(void **state)
     }
 }
 
+/* A credential file has lines, and charts write an empty one where there is none. */
+static void the_credential_of_google(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *key;
+    } cases[] = {
+        {"{\n  \"type\": \"service_account\"\n}\n", "GOOGLE_CRED"},
+        {"{}", "GOOGLE_CRED"},
+        {"", ""},
+        {" \r\n", ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        json_array_clear(namespace_items);
+        add_pachd("2.8.1");
+        add_storage_secret("GOOGLE_BUCKET", "prod", "GOOGLE_CRED", cases[i].value, "AMAZON_ID",
+                           "id", "AMAZON_SECRET", "key", NULL);
+        assert_parsed(storage_url, "gs://prod");
+        assert_parsed(storage_credential_key, cases[i].key);
+        assert_parsed(storage_id_key, "");
+    }
+    /* With STORAGE_URL likewise; a key that is none of Base64 is none. */
+    json_array_clear(namespace_items);
+    json_t *pachd = add_pachd("2.11.4");
+    set(pachd, "STORAGE_URL", "gcs://prod/inside");
+    set(pachd, "STORAGE_BACKEND", "GOOGLE");
+    assert_parsed(storage_credential_key, "");
+    add_storage_secret("GOOGLE_BUCKET", "stale", "GOOGLE_CRED", "{}", NULL);
+    assert_parsed(storage_url, "gcs://prod/inside");
+    assert_parsed(storage_credential_key, "GOOGLE_CRED");
+    json_array_remove(namespace_items, 1);
+    add("{\"kind\":\"Secret\",\"metadata\":{\"name\":\"pachyderm-storage-secret\"},"
+        "\"data\":{\"GOOGLE_CRED\":\"%%%\"}}");
+    assert_parsed(storage_credential_key, "");
+    /* Nor is it for another provider's bucket. */
+    json_array_clear(namespace_items);
+    pachd = add_pachd("2.11.4");
+    set(pachd, "STORAGE_URL", "s3://prod");
+    add_storage_secret("GOOGLE_CRED", "{}", NULL);
+    assert_parsed(storage_credential_key, "");
+}
+
 static void endpoints_of_amazon(void **state)
 {
     (void)state;
@@ -715,6 +757,7 @@ int main(void)
         TEST(storage_url_goes_by_keys_of_its_own),
         TEST(the_secrets_bucket_goes_by_the_secrets_keys),
         TEST(other_stores),
+        TEST(the_credential_of_google),
         TEST(endpoints_of_amazon),
         TEST(a_bucket_that_cannot_be_one_is_none),
         TEST(versions),

@@ -184,12 +184,102 @@ static void a_known_layout_is_certain(void **state)
     assert_null(pb_etag_check_new(pb_slice_of(etag), 10, 3));
 }
 
+static void bytes_have_their_md5_or_not(void **state)
+{
+    (void)state;
+    pb_slice hello = PB_SLICE_LITERAL("hello"), none = {NULL, 0};
+#define HELLO_MD5 "5d41402abc4b2a76b9719d911017c592"
+    assert_int_equal(pb_etag_of_bytes(PB_SLICE_LITERAL(HELLO_MD5), hello), 1);
+    assert_int_equal(pb_etag_of_bytes(PB_SLICE_LITERAL("5D41402ABC4B2A76B9719D911017C592"), hello),
+                     1);
+    assert_int_equal(pb_etag_of_bytes(PB_SLICE_LITERAL(HELLO_MD5), PB_SLICE_LITERAL("hellp")), 0);
+    assert_int_equal(pb_etag_of_bytes(PB_SLICE_LITERAL(EMPTY_MD5), none), 1);
+    assert_int_equal(pb_etag_of_bytes(PB_SLICE_LITERAL(HELLO_MD5 "-1"), hello), -1);
+    assert_int_equal(pb_etag_of_bytes(PB_SLICE_LITERAL("object.1"), hello), -1);
+    assert_int_equal(pb_etag_of_bytes(none, hello), -1);
+}
+
+static void capitals_make_no_other_etag(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *etag, *other;
+        bool same;
+    } cases[] = {
+        {HELLO_MD5, HELLO_MD5, true},
+        {HELLO_MD5, "5D41402abc4b2a76b9719d911017c592", true},
+        {HELLO_MD5 "-2", "5D41402ABC4b2a76b9719d911017c592-2", true},
+        {HELLO_MD5 "-2", "5D41402ABC4b2a76b9719d911017c592-3", false},
+        {HELLO_MD5, HELLO_MD5 "-1", false},
+        {HELLO_MD5, EMPTY_MD5, false},
+        {"object.1", "object.1", true},
+        {"object.a", "object.A", false},
+        {"", "", true},
+        {"", HELLO_MD5, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pb_slice etag = pb_slice_of(cases[i].etag), other = pb_slice_of(cases[i].other);
+        assert_int_equal(pb_etag_same(etag, other), cases[i].same);
+        assert_int_equal(pb_etag_same(other, etag), cases[i].same);
+    }
+}
+
+static void crc32c_etags(void **state)
+{
+    (void)state;
+    uint8_t crc32c[PB_CRC32C_BYTES] = {9, 9, 9, 9};
+    static const char *const none[] = {"",
+                                       "crc32c-",
+                                       "crc32c-e306928",
+                                       "crc32c-e3069283a",
+                                       "crc32c-e306928g",
+                                       "e3069283",
+                                       "CRC32C-e3069283",
+                                       "crc32c-e3069283-1",
+                                       "crc32c_e3069283",
+                                       " crc32c-e3069283",
+                                       "crc32c",
+                                       "\"crc32c-e3069283",
+                                       "d41d8cd98f00b204e98",
+                                       "crc32c--e306928"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        assert_false(pb_etag_is_crc32c(pb_slice_of(none[i]), crc32c));
+    assert_memory_equal(crc32c, "\x09\x09\x09\x09", 4);
+    /* Of "123456789", as RFC 3720 has it. */
+    pb_slice etag = PB_SLICE_LITERAL("crc32c-e3069283");
+    assert_true(pb_etag_is_crc32c(etag, NULL));
+    assert_true(pb_etag_is_crc32c(etag, crc32c));
+    assert_memory_equal(crc32c, "\xe3\x06\x92\x83", 4);
+    /* It is no MD5, and of no parts. */
+    assert_int_equal(pb_etag_parts(etag), -1);
+    assert_false(pb_etag_layout_fits(etag, 9, 9));
+    pb_etag_check *check = pb_etag_check_new(etag, 9, 5);
+    assert_non_null(check);
+    for (int round = 0; round < 3; round++) {
+        pb_etag_check_update(check, round == 1 ? "02345" : "12345", 5);
+        pb_etag_check_update(check, "6789", 4);
+        /* Other bytes, not another layout. */
+        assert_int_equal(pb_etag_check_finish(check), round != 1);
+        pb_etag_check_restart(check);
+    }
+    pb_etag_check_free(check);
+    check = pb_etag_check_new(PB_SLICE_LITERAL("crc32c-00000000"), 0, 0);
+    assert_int_equal(pb_etag_check_finish(check), 1);
+    pb_etag_check_free(check);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_known_layout_is_certain),      cmocka_unit_test(forms_are_told_apart),
-        cmocka_unit_test(the_usual_length_is_found),      cmocka_unit_test(plain_md5s_decide),
-        cmocka_unit_test(multipart_etags_are_recognised), cmocka_unit_test(a_layout_fits_or_not),
+        cmocka_unit_test(a_known_layout_is_certain),
+        cmocka_unit_test(forms_are_told_apart),
+        cmocka_unit_test(the_usual_length_is_found),
+        cmocka_unit_test(plain_md5s_decide),
+        cmocka_unit_test(multipart_etags_are_recognised),
+        cmocka_unit_test(a_layout_fits_or_not),
+        cmocka_unit_test(bytes_have_their_md5_or_not),
+        cmocka_unit_test(capitals_make_no_other_etag),
+        cmocka_unit_test(crc32c_etags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,7 +134,9 @@ static void places_come_in_their_order(void **state)
     const pb_google_login_options anonymous = {
         .role = "source", .keys = PB_SLICE_LITERAL("hush"), .anonymous = true};
     expect(&anonymous, &all, "anonymous");
-    expect(&keys, &all, "of-secret, GOOGLE_CRED");
+    expect(&keys, &all, "of-role");
+    expect(&(pb_google_login_options){.role = "destination", .keys = keys.keys}, &all,
+           "of-secret, GOOGLE_CRED");
     expect(&source, &all, "of-role");
     assert_int_equal(warnings, 0);
     expect(&destination, &all, "of-application");

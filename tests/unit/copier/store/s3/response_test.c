@@ -201,8 +201,13 @@ static void leaves_out_the_folders_own_marker(void **state)
                            &asked);
     assert_int_equal(page->count, 1);
     check_slice(page->entries[0].key, "a");
+    assert_false(page->has_own);
     pb_page_release(page);
-    refuses_list(LIST LAST "<Contents><Key>s/</Key>" REST END, &asked, PB_ERROR_FAILED);
+    page = listed(LIST LAST "<Contents><Key>s/</Key>" REST "<Contents><Key>s/a</Key>" REST END,
+                  &asked);
+    assert_int_equal(page->count, 1);
+    assert_true(page->has_own);
+    pb_page_release(page);
 }
 
 static void refuses_lists_that_break_the_protocol(void **state)

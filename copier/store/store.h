@@ -79,7 +79,7 @@ typedef struct pb_store_capabilities {
     bool copies_parts;  /* MULTIPART_COPY works; else one COPY takes any size */
     bool keeps_headers; /* what object_headers says of an object is kept with it */
     /* Parts come one after the other, and the last, which is announced (part_last), makes the
-     * object. */
+     * object: its answer is COMPLETE's. Where the end is not known in time, COMPLETE makes it. */
     bool parts_in_order;
     uint64_t part_bytes_step; /* parts but the last are multiples of it; 0 for any length */
     /* GET, HEAD and what writes say the object's CRC32C; writes check what they are given. */

@@ -324,6 +324,24 @@ static void copies(void **state)
                                 "a%2Bb%2Fc%3D&userProject=p");
 }
 
+static void a_copy_of_certain_bytes_looks_at_its_source(void **state)
+{
+    fixture *f = *state;
+    pb_store_request asked = {.operation = PB_STORE_COPY,
+                              .key = PB_SLICE_LITERAL("to/x"),
+                              .source_key = PB_SLICE_LITERAL("from/y")};
+    assert_false(pb_gcs_needs_source(&asked));
+    asked.if_match = PB_SLICE_LITERAL("0123");
+    assert_true(pb_gcs_needs_source(&asked));
+    f->frame.stage = PB_GCS_STAGE_SOURCE;
+    build(f, &asked);
+    assert_string_equal(f->attempt.target,
+                        "/storage/v1/b/from/o/of%2Ffrom%2Fy?fields=" OBJECT_ESCAPED);
+    assert_string_equal(pb_gcs_method(&asked, PB_GCS_STAGE_SOURCE), "GET");
+    asked.if_version = PB_SLICE_LITERAL("17/1");
+    assert_false(pb_gcs_needs_source(&asked)); /* a rewrite has a condition for that */
+}
+
 static void deletes(void **state)
 {
     fixture *f = *state;
@@ -410,6 +428,7 @@ int main(void)
         TEST(an_empty_object_is_an_upload_too),
         TEST(uploads_end),
         TEST(copies),
+        TEST(a_copy_of_certain_bytes_looks_at_its_source),
         TEST(deletes),
         TEST(keys_that_cannot_be),
         TEST(headers_that_are_none_of_an_objects),

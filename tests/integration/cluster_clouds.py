@@ -8,9 +8,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
-from aws_endpoints import ROLE
-from cloud_fixtures import (ACCOUNTS, AwsEndpoints, EksPachyderm, GkePachyderm, GoogleLogins, MinioPachyderm, MinioStore,
-                            TlsOrigin, has_minio)
+from aws_endpoints import ROLE, AwsEndpoints
+from cloud_fixtures import (ACCOUNTS, EksPachyderm, GkePachyderm, GoogleLogins, MinioPachyderm, MinioStore, TlsOrigin,
+                            has_minio)
 from cluster_scenario import ClusterScenario
 import postgres_server
 
@@ -122,8 +122,7 @@ class Clouds(ClusterScenario):
         else:
             self.cloud["GCE_METADATA_HOST"] = logins.host
         made, path = self.init(here, **{"ca-bundle": here.origin.ca})
-        for text in ("# source: gs://pachyderm\n", 'repository: "gs://FILL-IN"' if '"gs:' in made else "repository: gs://FILL-IN",
-                     "key GOOGLE_CRED" if credential else "workload identity",
+        for text in ("# source: gs://pachyderm\n", "gs://FILL-IN", "key GOOGLE_CRED" if credential else "workload identity",
                      f"# database-host: cloudsql-auth-proxy.{here.namespace}.svc\n"):
             self.assertIn(text, made)
         doctor = self.succeed("doctor", "--config", path, **self.environment())

@@ -11,7 +11,6 @@ import botocore.handlers
 
 import go_servers
 import scenario
-from aws_endpoints import AwsEndpoints
 from google_endpoints import GoogleEndpoints
 from minio_server import MinioServer
 from pachyderm_fixture import Pachyderm
@@ -148,7 +147,3 @@ class MinioPachyderm(Pachyderm):
 
     def annotations(self, _account):
         return {}
-
-
-__all__ = ["ACCOUNTS", "AwsEndpoints", "EksPachyderm", "GkePachyderm", "GoogleLogins", "MinioPachyderm", "MinioStore",
-           "TlsOrigin", "has_minio"]

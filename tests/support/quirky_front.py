@@ -124,7 +124,7 @@ class Compresses(Quirk):
 class Etags(Quirk):
     """ETags that are not what origin says: `shown` makes them, the same for the same object. Conditions and uploads
     that name one get origin's own, which breaks signatures: the origin is to check none. `shown_by_put`: what the answer
-    to a PUT shows instead."""
+    to a PUT shows instead, but for parts."""
 
     TAG = re.compile(rb'(&quot;|")([0-9a-f]{32}(?:-\d+)?)(&quot;|")')
 
@@ -162,7 +162,7 @@ class Etags(Quirk):
         return answer
 
     def _header(self, value, asked):
-        shown = self._show(value.strip('"'), asked.is_put())
+        shown = self._show(value.strip('"'), asked.is_put() and "partNumber" not in asked.query)
         return shown if shown.startswith("W/") else f'"{shown}"'
 
 

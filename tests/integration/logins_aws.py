@@ -194,7 +194,7 @@ class Logins(scenario.Scenario):
                           AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoints.url)
         self.assertEqual(run.exit_code, OK, run)
         self.assertGreaterEqual(len(endpoints.issued), 2)
-        self.assertEqual(other.statistics()["CopyObject"], 0)
+        self.assertEqual(other.statistics()["CopyObject"], scenario.PROBE_COPIES)
 
     # ---- logins that fail ----
 

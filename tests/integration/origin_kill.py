@@ -109,9 +109,8 @@ class Kill(scenario.Scenario):
                 # What was there was not moved again. (Documents are PUT, too: the mark and its probes, the
                 # intent, the parts, the commit, and the lease, which is renewed every 10 s.)
                 documents = len(bucket.list("snapshots/")) + 10
-                # A repository that is made is asked for one copy within its store.
                 self.assertLessEqual(counts[self.moved], self.objects - len(stored - {"parts"}) +
-                                     (documents if self.relayed else 1))
+                                     (documents if self.relayed else scenario.PROBE_COPIES))
                 self.assertEqual(len(stored - set(self.source.list())), 0)
 
     def assert_is_whole(self, url):

@@ -48,6 +48,9 @@ ACCESS_KEY = "scenario-access-key"
 SECRET_KEY = "scenario/secret+key/0123456789abcdef"
 REGION = "us-east-1"
 
+# CopyObject requests that making a repository takes: does its store make copies?
+PROBE_COPIES = 1
+
 OK, FAILED, USAGE, DAMAGED, REFUSED, UNREACHABLE, BUSY, NOT_FOUND, CANCELLED = 0, 1, 2, 3, 4, 5, 6, 7, 130
 
 # Sanitizers slow everything down and have memory of their own.

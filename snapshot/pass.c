@@ -353,8 +353,10 @@ static pb_record new_record(pass_shard *shard, const pb_item *item)
         record.proof &= ~(unsigned)PB_PROOF_ETAG; /* it was compared with the stored object's */
     pb_slice stored_etag = donor ? item->other->etag : pb_slice_of(transfer->stored_etag);
     /* Those of a file, its inode and time, do not stay. */
-    if (pb_store_capabilities_of(shard->worker->stores[REPOSITORY])->etag_is_kept &&
-        !pb_slice_equal(stored_etag, record.etag))
+    const pb_store_capabilities *repository =
+        pb_store_capabilities_of(shard->worker->stores[REPOSITORY]);
+    if (repository->etag_is_kept &&
+        (!repository->etag_is_md5 || !pb_slice_equal(stored_etag, record.etag)))
         record.stored_etag = stored_etag;
     pb_buffer_clear(&shard->scratch);
     pb_layout_data_prefix(&shard->scratch, record.at);

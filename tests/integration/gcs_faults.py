@@ -28,7 +28,8 @@ USUAL = [
     "fault reset-after probability=0.03",
     "fault truncated probability=0.03",
     "fault slow probability=0.01 delay=300",
-    "fault partial operation=uploads.chunk probability=0.4",
+    # Of what is shorter than 512 KiB this keeps nothing.
+    *(f"fault partial operation=uploads.chunk key={key} probability=0.4" for key in ("large", "composed", "parts")),
     "fault gone operation=uploads.chunk times=1 after=3",
 ]
 
@@ -163,7 +164,7 @@ class Pairs(Gcs):
             self.assertGreater(second.statistics()["uploads.chunk"], 10)
             if plan:
                 faults = self.faults_of(first, second)
-                self.assertGreater(faults["partial"], 5, faults)
+                self.assertGreater(faults["partial"], 2, faults)
                 self.assertEqual(faults["gone"], 1, faults)
 
         self.each_way(pair)

@@ -298,9 +298,13 @@ static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
     gcs_call *self = self_of(call);
     const pb_store_request *asked = call->asked;
     uint64_t end = asked->part_offset + asked->body.size;
-    if (position < asked->part_offset || position > end)
-        return pb_call_breaks_protocol(call, PB_ERROR_FAILED,
-                                       "the upload stands elsewhere than it was left");
+    if (position < asked->part_offset || position > end) {
+        pb_error_set(&call->http.error, PB_ERROR_SERVER,
+                     "the upload stands elsewhere than it was left: at %llu bytes",
+                     (unsigned long long)position);
+        snprintf(call->http.error.code, sizeof call->http.error.code, PB_CODE_UPLOAD_LOST);
+        return PB_HTTP_DONE;
+    }
     if (position == end && !asked->part_last)
         return PB_HTTP_DONE;
     if (position > asked->part_offset || self->idle_rests < IDLE_RESTS_MAX) {
@@ -318,14 +322,16 @@ static pb_http_verdict go_on_from(pb_call *call, uint64_t position)
 /* 308: the upload is not complete. */
 static pb_http_verdict judge_incomplete(pb_call *call)
 {
-    const gcs_call *self = self_of(call);
+    gcs_call *self = self_of(call);
     const pb_store_request *asked = call->asked;
     uint64_t position = self->answer.has_position ? self->answer.position : 0;
     if (asked->operation != PB_STORE_MULTIPART_PUT)
         return pb_call_breaks_protocol(call, PB_ERROR_FAILED, "the upload lacks bytes");
-    if (self->stage != PB_GCS_STAGE_POSITION && position <= asked->part_offset)
+    if (self->stage != PB_GCS_STAGE_POSITION && position == asked->part_offset) {
+        self->position_known = true; /* this answer says it */
         return pb_call_breaks_protocol(call, PB_ERROR_SERVER,
                                        "the store took nothing of the chunk");
+    }
     return go_on_from(call, position);
 }
 

@@ -30,9 +30,9 @@ WORKS = {
     "list": ("a listed key", 20000, 60000, 64),
     "relay": ("a relay of 4 KiB", 2000, 6000, 4096),
     "unchanged": ("an unchanged object of an incremental backup", 20000, 60000, 64),
-    "gcs-copy": ("a small object that Google Cloud Storage rewrites", 2000, 6000, 4096),
-    "gcs-list": ("a key that it lists", 20000, 60000, 64),
-    "gcs-relay": ("a relay of 4 KiB between two of it", 2000, 6000, 4096),
+    "gcs-copy": ("a small object that Google Cloud Storage rewrites", 1500, 3500, 4096),
+    "gcs-list": ("a key that it lists", 4000, 12000, 64),
+    "gcs-relay": ("a relay of 4 KiB between two of it", 1500, 3500, 4096),
 }
 
 

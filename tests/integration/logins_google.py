@@ -12,9 +12,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import google_endpoints
 import scenario
 
-PROGRAM = os.environ.get("GOOGLE_LOGIN_PROGRAM", "")
+PROGRAM = os.environ.get("LOGIN_PROGRAM", "")
 if not PROGRAM:
-    scenario.unavailable("$GOOGLE_LOGIN_PROGRAM does not name the program")
+    scenario.unavailable("$LOGIN_PROGRAM does not name the program")
 if not shutil.which("openssl"):
     scenario.unavailable("openssl is not installed")
 

@@ -19,7 +19,7 @@ test: # installs what the tests need, builds, runs every test; where Go is, buil
 	tests/support/go_servers/build || [ $$? -eq 77 ]
 	cmake --preset dev
 	cmake --build --preset dev --parallel $(JOBS)
-	ctest --preset dev --output-on-failure --parallel 3
+	ctest --preset dev --output-on-failure --parallel 4
 
 # BENCH passes options on: make bench BENCH="--scenario 'copy*' --runs 5". See docs/internals/bench.md.
 bench: all # measures pbcopy beside the peers on PATH: a table, build/bench.json, build/bench.svg; 20 minutes

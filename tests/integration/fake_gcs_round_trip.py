@@ -65,6 +65,13 @@ def pass_on(reader, writer, after_bytes=0, front=None):
             end.shutdown(socket.SHUT_RDWR)
 
 
+class FakeGcsPlace(GcsPlace):
+    """It takes every name. pbcopy sends none with a line end to any server."""
+
+    def holds(self, key):
+        return key in (".", "..") or super().holds(key)
+
+
 class FakeGcsPairs(Contract):
     def setUp(self):
         super().setUp()
@@ -72,7 +79,9 @@ class FakeGcsPairs(Contract):
         self.addCleanup(self.server.stop)
 
     def of_gcs(self, name):
-        return GcsPlace(GcsStore(self.server.endpoint), name, notices_attributes=False)
+        # A source has such names alone as Google's service has.
+        place = GcsPlace if name == "source" else FakeGcsPlace
+        return place(GcsStore(self.server.endpoint), name, notices_attributes=False)
 
     def of_s3(self, name):
         return S3Place(self.origin(), name)

@@ -25,7 +25,7 @@ void pb_expect_stored(pb_transfer *transfer, pb_store *repository, const pb_reco
     transfer->name = record->key;
     transfer->size = record->size;
     const pb_store_capabilities *capabilities = pb_store_capabilities_of(repository);
-    if (capabilities->etag_is_md5 || (capabilities->etag_is_kept && record->stored_etag.size)) {
+    if (capabilities->etag_is_kept) {
         transfer->etag = pb_stored_etag(record);
         transfer->must_match = transfer->etag.size > 0;
     }

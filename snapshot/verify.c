@@ -50,7 +50,7 @@ static bool listing_agrees(verify_shard *shard, const pb_record *record, const p
         return false;
     }
     const pb_store_capabilities *store = pb_store_capabilities_of(shard->worker->stores[0]);
-    pb_slice expected = store->etag_is_md5 ? pb_stored_etag(record) : record->stored_etag;
+    pb_slice expected = pb_stored_etag(record);
     if (store->etag_is_kept && expected.size && listed->etag.size &&
         !pb_slice_equal(expected, listed->etag)) {
         snprintf(text, sizeof text, "ETag %.*s where the manifest says %.*s",

@@ -24,7 +24,8 @@ typedef enum pb_store_etags {
     PB_ETAGS_UNKNOWN, /* taken for MD5s until a PUT has shown it */
     PB_ETAGS_MD5,
     PB_ETAGS_OPAQUE,
-    PB_ETAGS_UNKEPT, /* and reading the object showed another one than writing it */
+    PB_ETAGS_UNKEPT, /* and reading the object showed another one than writing it, which may show
+                        none that counts */
 } pb_store_etags;
 
 struct pb_store_config {

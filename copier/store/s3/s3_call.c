@@ -470,7 +470,7 @@ static bool begin_read_back(pb_call *call)
         pb_call_begin_compare(call, S3_STEP_READ_BACK);
         return true;
     default: /* its form alone tells */
-        atomic_store(etags, PB_ETAGS_OPAQUE);
+        atomic_store(etags, request->etag[0] ? PB_ETAGS_OPAQUE : PB_ETAGS_UNKEPT);
         return false;
     }
 }

@@ -58,6 +58,18 @@ char *pb_duplicate(pb_slice slice)
     return copy;
 }
 
+char *pb_duplicate_text(const char *text)
+{
+    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
+}
+
+void pb_text_wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 void pb_buffer_reserve(pb_buffer *buffer, size_t more)
 {
     size_t needed = add_sizes(add_sizes(buffer->size, more), 1);

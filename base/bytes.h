@@ -60,7 +60,10 @@ static inline bool pb_slice_ends_with(pb_slice slice, pb_slice end)
 void *pb_allocate(size_t size);
 void *pb_allocate_zeroed(size_t count, size_t size);
 void *pb_reallocate(void *memory, size_t size);
-char *pb_duplicate(pb_slice slice); /* NUL-terminated copy */
+char *pb_duplicate(pb_slice slice);        /* NUL-terminated copy */
+char *pb_duplicate_text(const char *text); /* likewise; NULL of NULL */
+/* Frees a secret (NULL allowed): it is overwritten first. */
+void pb_text_wipe(char *text);
 
 /* A growing buffer, always NUL-terminated past its size. {0} is an empty one. */
 typedef struct pb_buffer {

@@ -88,9 +88,7 @@ static int read_credentials(const char *path, json_t **ret_credentials, pb_error
     if (!failed)
         failed = pb_yaml_parse(pb_buffer_slice(&text), path, &credentials, error) ||
                  pb_edits_check_credentials(credentials, path, error);
-    if (text.size)
-        explicit_bzero(text.data, text.size);
-    pb_buffer_free(&text);
+    pb_buffer_wipe(&text);
     if (failed)
         json_decref(credentials);
     else

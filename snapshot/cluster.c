@@ -309,7 +309,7 @@ int pb_cluster_database_open(pb_session *session, const pb_cluster_options *opti
 void pb_cluster_database_close(pb_cluster_database *database)
 {
     if (database->password)
-        pb_secret_free(database->password);
+        pb_text_wipe(database->password);
     *database = (pb_cluster_database){0};
 }
 
@@ -324,7 +324,7 @@ static int read_key(const pb_kubectl *kubectl, const char *key, const char **ret
     if (value[0])
         *ret_value = value;
     else
-        pb_secret_free(value);
+        pb_text_wipe(value);
     return 0;
 }
 
@@ -418,6 +418,6 @@ void pb_cluster_store_free(pb_cluster_store *store)
                                   store->keys.session_token, store->keys.google_credential};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (values[i])
-            pb_secret_free((char *)values[i]);
+            pb_text_wipe((char *)values[i]);
     *store = (pb_cluster_store){0};
 }

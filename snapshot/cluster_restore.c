@@ -210,7 +210,7 @@ static void end(pb_restoring *self)
     pb_pachyderm_free(&self->there);
     pb_pachyderm_free(&self->restored);
     if (self->password)
-        pb_secret_free(self->password);
+        pb_text_wipe(self->password);
     json_decref(self->first);
     json_decref(self->objects);
     json_decref(self->rights);

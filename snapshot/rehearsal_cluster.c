@@ -124,9 +124,7 @@ static void check_capture(pb_rehearsal *self)
     else
         pb_rehearsal_pass(self, "capture", "every kind may be listed, %zu objects are captured",
                           count);
-    if (objects.size)
-        explicit_bzero(objects.data, objects.size);
-    pb_buffer_free(&objects);
+    pb_buffer_wipe(&objects);
 }
 
 static void check_velero(pb_rehearsal *self)

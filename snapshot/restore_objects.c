@@ -66,9 +66,7 @@ static int read_artifact(pb_restoring *self, const pb_artifact *artifact, json_t
     int failed = pb_artifact_read(&self->repository, self->file.id, artifact,
                                   self->cluster->identity, CAPTURE_BYTES_MAX, &bytes, error) ||
                  pb_capture_parse(pb_buffer_slice(&bytes), ret_objects, error);
-    if (bytes.size)
-        explicit_bzero(bytes.data, bytes.size);
-    pb_buffer_free(&bytes);
+    pb_buffer_wipe(&bytes);
     return failed ? -1 : 0;
 }
 
@@ -132,9 +130,7 @@ static char *captured_password(const pb_restoring *self)
             json_object_get(json_object_get(object, "data"), self->restored.password_key));
         if (text && pb_base64_decode(&decoded, pb_slice_of(text)) && decoded.size)
             password = pb_duplicate(pb_buffer_slice(&decoded));
-        if (decoded.size)
-            explicit_bzero(decoded.data, decoded.size);
-        pb_buffer_free(&decoded);
+        pb_buffer_wipe(&decoded);
     }
     return password;
 }

@@ -67,9 +67,7 @@ void pb_database_arguments(const pb_database_server *server, const char *databas
 
 void pb_database_call_free(pb_database_call *call)
 {
-    if (call->password.size)
-        explicit_bzero(call->password.data, call->password.size);
-    pb_buffer_free(&call->password);
+    pb_buffer_wipe(&call->password);
     pb_buffer_free(&call->database);
 }
 

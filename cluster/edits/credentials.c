@@ -60,8 +60,7 @@ static void set(json_t *data, const char *name, const char *value)
     pb_buffer text = {0};
     pb_base64_encode(&text, pb_slice_of(value));
     json_object_set_new(data, name, json_stringn(text.data, text.size));
-    explicit_bzero(text.data, text.size);
-    pb_buffer_free(&text);
+    pb_buffer_wipe(&text);
 }
 
 static void edit_data(const json_t *credentials, json_t *data)

@@ -176,7 +176,7 @@ pb_watch *pb_watch_open(const pb_kubectl *kubectl, const char *kinds, const char
     pb_watch *self = pb_allocate_zeroed(1, sizeof *self);
     self->kubectl = kubectl;
     self->kinds = pb_duplicate(pb_slice_of(kinds));
-    self->name = name ? pb_duplicate(pb_slice_of(name)) : NULL;
+    self->name = pb_duplicate_text(name);
     for (const char *kind = kinds; *kind;) {
         size_t size = strcspn(kind, ",");
         if (self->count == KINDS_MAX)

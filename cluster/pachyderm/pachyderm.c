@@ -95,9 +95,7 @@ static char *decoded(const json_t *secret, const char *key)
     if (!pb_utf8_valid(line))
         line.size = 0;
     char *copy = pb_duplicate(line);
-    if (value.size)
-        explicit_bzero(value.data, value.size);
-    pb_buffer_free(&value);
+    pb_buffer_wipe(&value);
     return copy;
 }
 
@@ -107,7 +105,7 @@ static bool has_value(const json_t *secret, const char *key)
     char *value = key[0] ? decoded(secret, key) : NULL;
     bool has = value && value[0];
     if (value)
-        pb_secret_free(value);
+        pb_text_wipe(value);
     return has;
 }
 
@@ -366,9 +364,7 @@ static int add_secret(const pb_kubectl *kubectl, json_t *items, pb_error *error)
         failed = pb_json_parse(pb_buffer_slice(&output), "kubectl's answer", &secret, error);
     if (secret)
         json_array_append_new(items, secret);
-    if (output.size)
-        explicit_bzero(output.data, output.size);
-    pb_buffer_free(&output);
+    pb_buffer_wipe(&output);
     return failed;
 }
 
@@ -459,15 +455,7 @@ int pb_pachyderm_secret(const pb_kubectl *kubectl, const char *secret, const cha
                               secret, key);
     else
         *ret_value = pb_duplicate(pb_buffer_slice(&value));
-    if (value.size)
-        explicit_bzero(value.data, value.size);
-    pb_buffer_free(&value);
+    pb_buffer_wipe(&value);
     json_decref(object);
     return failed;
-}
-
-void pb_secret_free(char *value)
-{
-    explicit_bzero(value, strlen(value));
-    free(value);
 }

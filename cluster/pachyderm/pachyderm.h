@@ -44,10 +44,9 @@ void pb_pachyderm_free(pb_pachyderm *pachyderm);
 /* Does this version of Pachyderm start with its backend (pb_layout_takes_backend)? Pure. */
 bool pb_pachyderm_takes_backend(const pb_pachyderm *pachyderm);
 
-/* A secret's value by its key, decoded; wiped and freed with pb_secret_free. NOT_FOUND where there
+/* A secret's value by its key, decoded; freed with pb_text_wipe. NOT_FOUND where there
  * is none, DAMAGED where it is no text. Runs the loop. */
 int pb_pachyderm_secret(const pb_kubectl *kubectl, const char *secret, const char *key,
                         char **ret_value, pb_error *error);
-void pb_secret_free(char *value);
 
 #endif

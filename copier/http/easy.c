@@ -91,7 +91,7 @@ static void set_ca_bundle(pb_easy *easy, const char *ca_bundle)
     if (ca_bundle && easy->ca_bundle && strcmp(ca_bundle, easy->ca_bundle) == 0)
         return;
     free(easy->ca_bundle);
-    easy->ca_bundle = ca_bundle ? pb_duplicate(pb_slice_of(ca_bundle)) : NULL;
+    easy->ca_bundle = pb_duplicate_text(ca_bundle);
     if (!ca_bundle)
         ca_bundle = easy->usual_ca_bundle;
     if (!ca_bundle) /* what libcurl was built with */

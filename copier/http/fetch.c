@@ -137,9 +137,7 @@ int pb_fetch(const pb_fetch_request *request, pb_fetch_answer *ret_answer, pb_er
 
 void pb_fetch_answer_free(pb_fetch_answer *answer)
 {
-    if (answer->body.data)
-        explicit_bzero(answer->body.data, answer->body.size);
-    pb_buffer_free(&answer->body);
+    pb_buffer_wipe(&answer->body);
     answer->header[0] = '\0';
     answer->status = 0;
 }

@@ -489,21 +489,16 @@ void pb_location_free(pb_location *location)
     memset(location, 0, sizeof *location);
 }
 
-static char *copy_text(const char *text)
-{
-    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
-}
-
 void pb_location_copy(const pb_location *location, pb_location *ret_copy)
 {
     *ret_copy = *location;
-    ret_copy->text = copy_text(location->text);
-    ret_copy->bucket = copy_text(location->bucket);
-    ret_copy->prefix = copy_text(location->prefix);
-    ret_copy->endpoint = copy_text(location->endpoint);
-    ret_copy->region = copy_text(location->region);
-    ret_copy->profile = copy_text(location->profile);
-    ret_copy->user_project = copy_text(location->user_project);
+    ret_copy->text = pb_duplicate_text(location->text);
+    ret_copy->bucket = pb_duplicate_text(location->bucket);
+    ret_copy->prefix = pb_duplicate_text(location->prefix);
+    ret_copy->endpoint = pb_duplicate_text(location->endpoint);
+    ret_copy->region = pb_duplicate_text(location->region);
+    ret_copy->profile = pb_duplicate_text(location->profile);
+    ret_copy->user_project = pb_duplicate_text(location->user_project);
 }
 
 static bool ends_with(pb_slice text, const char *end)

@@ -9,11 +9,6 @@ static const pb_store_driver *driver_of(pb_store_kind kind)
                                   : &pb_store_file_driver;
 }
 
-static char *duplicate(const char *text)
-{
-    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
-}
-
 /* The URL as a message needs it: without parameters. */
 static char *make_name(const char *role, const pb_location *location)
 {
@@ -41,9 +36,9 @@ int pb_store_resolve(const pb_location *location, const pb_store_resolve_options
     config->driver = driver_of(location->kind);
     pb_location_copy(location, &config->location);
     config->options = *options;
-    config->options.role = duplicate(options->role);
+    config->options.role = pb_duplicate_text(options->role);
     config->options.keys = NULL;
-    config->options.ca_bundle = duplicate(options->ca_bundle);
+    config->options.ca_bundle = pb_duplicate_text(options->ca_bundle);
     config->name = make_name(options->role, location);
     if (location->opaque_etags)
         atomic_store(&config->etags, PB_ETAGS_OPAQUE);

@@ -16,26 +16,6 @@ static const member_names names_of[] = {
     [PB_AWS_ANSWER_SSO] = {"accessKeyId", "secretAccessKey", "sessionToken", "expiration"},
 };
 
-/* jansson frees its strings as they are. */
-static void wipe_texts(json_t *object)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach(object, name, value)
-    {
-        if (json_is_object(value))
-            wipe_texts(value);
-        else if (json_is_string(value))
-            explicit_bzero((char *)json_string_value(value), json_string_length(value));
-    }
-}
-
-static void release(json_t *object)
-{
-    wipe_texts(object);
-    json_decref(object);
-}
-
 static json_t *parse(pb_slice text)
 {
     json_t *object = NULL;
@@ -125,7 +105,7 @@ int pb_aws_answer_read(pb_slice text, pb_aws_answer_form form, int64_t now_ms,
     int failed = json_is_object(object)
                      ? read_code(object, error) || read_keys(object, form, now_ms, &keys, error)
                      : refuse_form("an answer without \"roleCredentials\"", error);
-    release(whole);
+    pb_json_wipe(whole);
     if (failed) {
         pb_credential_clear(&keys);
         return -1;
@@ -172,7 +152,7 @@ int pb_aws_answer_refused(const char *what, int status, pb_slice body, const cha
         pb_buffer_free(&one);
     }
     if (object)
-        release(object);
+        pb_json_wipe(object);
     pb_error_set(error, kind_of(status), "%s: HTTP status %d%s", what, status,
                  shown.data ? shown.data : "");
     if (error)

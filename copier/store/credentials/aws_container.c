@@ -105,7 +105,7 @@ static int make_line(const container_source *self, pb_buffer *line, pb_error *er
     pb_buffer_reserve(line, text.size + 32);
     pb_buffer_append_text(line, "Authorization: ");
     pb_buffer_append_slice(line, text);
-    pb_aws_bytes_free(&token);
+    pb_buffer_wipe(&token);
     return 0;
 }
 
@@ -134,7 +134,7 @@ static int fetch(pb_credential_source *source, pb_credential *ret_credential, pb
         failed = pb_aws_answer_read(body, PB_AWS_ANSWER_ENDPOINT, pb_clock_utc_ms(), ret_credential,
                                     error);
     pb_fetch_answer_free(&answer);
-    pb_aws_bytes_free(&line);
+    pb_buffer_wipe(&line);
     return failed;
 }
 
@@ -142,18 +142,11 @@ static void container_free(pb_credential_source *source)
 {
     container_source *self = (container_source *)source;
     free(self->url);
-    if (self->token)
-        explicit_bzero(self->token, strlen(self->token));
-    free(self->token);
+    pb_text_wipe(self->token);
     free(self->token_file);
     free(self->ca_bundle);
     free(source->name);
     free(self);
-}
-
-static char *copy_text(const char *text)
-{
-    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
 }
 
 int pb_aws_container_source(const pb_environment *environment, const char *ca_bundle,
@@ -181,9 +174,9 @@ int pb_aws_container_source(const pb_environment *environment, const char *ca_bu
     *self = (container_source){
         .source = {.fetch = fetch, .free = container_free, .name = name.data},
         .url = url,
-        .token = file ? NULL : copy_text(token),
-        .token_file = copy_text(file),
-        .ca_bundle = copy_text(ca_bundle),
+        .token = file ? NULL : pb_duplicate_text(token),
+        .token_file = pb_duplicate_text(file),
+        .ca_bundle = pb_duplicate_text(ca_bundle),
     };
     *ret_source = &self->source;
     return 0;

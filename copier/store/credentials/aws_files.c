@@ -1,5 +1,6 @@
 #include "copier/store/credentials/aws_files.h"
 
+#include "copier/store/credentials/secret_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,13 +8,6 @@
 #include <unistd.h>
 
 enum { PROFILES_BYTES_MAX = 1024 * 1024, TOKEN_BYTES_MAX = 16 * 1024 };
-
-void pb_aws_bytes_free(pb_buffer *bytes)
-{
-    if (bytes->data)
-        explicit_bzero(bytes->data, bytes->capacity);
-    pb_buffer_free(bytes);
-}
 
 static int refuse_errno(const char *path, pb_error *error)
 {
@@ -31,26 +25,6 @@ static void warn_of_readers(int file, const char *path, const pb_log *log)
                     "%s holds keys and every user of this machine can read it: chmod 600", path);
 }
 
-static int read_all(int file, const char *path, size_t bytes_max, pb_buffer *bytes, pb_error *error)
-{
-    /* Read into its last place: growing would leave copies of secrets behind. */
-    pb_buffer_reserve(bytes, bytes_max + 1);
-    for (;;) {
-        ssize_t size = read(file, bytes->data + bytes->size, bytes_max + 1 - bytes->size);
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size < 0)
-            return refuse_errno(path, error);
-        bytes->size += (size_t)size;
-        bytes->data[bytes->size] = '\0';
-        if (!size)
-            return 0;
-        if (bytes->size > bytes_max)
-            return pb_error_set(error, PB_ERROR_USAGE, "%s: more than %zu KiB", path,
-                                bytes_max / 1024);
-    }
-}
-
 int pb_aws_file_read(const char *path, size_t bytes_max, const pb_log *log, pb_buffer *ret_bytes,
                      bool *ret_missing, pb_error *error)
 {
@@ -65,10 +39,10 @@ int pb_aws_file_read(const char *path, size_t bytes_max, const pb_log *log, pb_b
     if (file < 0)
         return refuse_errno(path, error);
     warn_of_readers(file, path, log);
-    int failed = read_all(file, path, bytes_max, ret_bytes, error);
+    int failed = pb_secret_read_all(file, path, bytes_max, ret_bytes, error);
     close(file);
     if (failed)
-        pb_aws_bytes_free(ret_bytes);
+        pb_buffer_wipe(ret_bytes);
     return failed;
 }
 
@@ -84,7 +58,7 @@ int pb_aws_token_read(const char *path, pb_buffer *ret_token, pb_error *error)
     ret_token->data[ret_token->size] = '\0';
     if (pb_aws_is_word(pb_buffer_slice(ret_token)))
         return 0;
-    pb_aws_bytes_free(ret_token);
+    pb_buffer_wipe(ret_token);
     return pb_error_set(error, PB_ERROR_USAGE, "%s holds no token", path);
 }
 
@@ -125,7 +99,7 @@ static int add_file(pb_aws_profiles *profiles, const char *path, pb_aws_file_kin
         return -1;
     int failed =
         missing ? 0 : pb_aws_profiles_add(profiles, pb_buffer_slice(&bytes), path, kind, error);
-    pb_aws_bytes_free(&bytes);
+    pb_buffer_wipe(&bytes);
     return failed;
 }
 

@@ -7,12 +7,11 @@
 #include "copier/store/credentials/aws_profiles.h"
 
 /* Reads a whole file of at most `bytes_max` into *ret_bytes, which is wiped with
- * pb_aws_bytes_free. `log` (NULL for none) gets a warning where others than the owner and his group
+ * pb_buffer_wipe. `log` (NULL for none) gets a warning where others than the owner and his group
  * may read it. Fails with USAGE, naming the file; *ret_missing (NULL: a failure too) is set, and 0
  * returned, where there is no such file. */
 int pb_aws_file_read(const char *path, size_t bytes_max, const pb_log *log, pb_buffer *ret_bytes,
                      bool *ret_missing, pb_error *error);
-void pb_aws_bytes_free(pb_buffer *bytes);
 
 /* A token that stands in a file: its text without blanks round it, one word. */
 int pb_aws_token_read(const char *path, pb_buffer *ret_token, pb_error *error);

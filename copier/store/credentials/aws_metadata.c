@@ -88,7 +88,7 @@ static int fetch_token(metadata_source *self, pb_error *error)
     else if (!pb_aws_is_word(pb_buffer_slice(&answer.body)))
         failed = pb_error_set(error, PB_ERROR_SERVER, "an answer that is no token");
     if (!failed) {
-        pb_aws_bytes_free(&self->token_line);
+        pb_buffer_wipe(&self->token_line);
         pb_buffer_reserve(&self->token_line, answer.body.size + 64);
         pb_buffer_append_text(&self->token_line, "X-aws-ec2-metadata-token: ");
         pb_buffer_append_slice(&self->token_line, pb_buffer_slice(&answer.body));
@@ -119,7 +119,7 @@ static int get(metadata_source *self, const char *path, pb_fetch_answer *answer,
         return 0;
     if (answer->status ==
         401) /* the token has ended before its time: the next fetch gets another */
-        pb_aws_bytes_free(&self->token_line);
+        pb_buffer_wipe(&self->token_line);
     if (answer->status == 404)
         pb_error_set(error, PB_ERROR_REFUSED, "this machine has no role");
     else
@@ -149,7 +149,7 @@ static int fetch(pb_credential_source *source, pb_credential *ret_credential, pb
 static void metadata_free(pb_credential_source *source)
 {
     metadata_source *self = (metadata_source *)source;
-    pb_aws_bytes_free(&self->token_line);
+    pb_buffer_wipe(&self->token_line);
     free(self->url);
     free(source->name);
     free(self);

@@ -178,16 +178,15 @@ static int fetch(pb_credential_source *source, pb_credential *ret_credential, pb
         int status = watch(&child, pb_clock_monotonic_ms() + self->timeout_ms);
         failed = judge(&child, self, status, ret_credential, error);
     }
-    pb_aws_bytes_free(&child.texts[0]);
-    pb_aws_bytes_free(&child.texts[1]);
+    pb_buffer_wipe(&child.texts[0]);
+    pb_buffer_wipe(&child.texts[1]);
     return failed ? pb_error_context(error, "credential_process") : 0;
 }
 
 static void process_free(pb_credential_source *source)
 {
     process_source *self = (process_source *)source;
-    explicit_bzero(self->command, strlen(self->command)); /* some put secrets into it */
-    free(self->command);
+    pb_text_wipe(self->command); /* some put secrets into it */
     free(source->name);
     free(self);
 }

@@ -63,11 +63,7 @@ int pb_aws_sso_token_read(pb_slice text, int64_t now_ms, pb_buffer *ret_token, p
         pb_buffer_reserve(ret_token, word.size);
         pb_buffer_append_slice(ret_token, word);
     }
-    const char *name;
-    json_t *value;
-    json_object_foreach(object, name, value) if (json_is_string(value))
-        explicit_bzero((char *)json_string_value(value), json_string_length(value));
-    json_decref(object);
+    pb_json_wipe(object);
     return failed;
 }
 
@@ -77,7 +73,7 @@ static int find_token(const sso_source *self, pb_buffer *token, pb_error *error)
     if (pb_aws_file_read(self->cache, CACHE_BYTES_MAX, NULL, &file, NULL, error))
         return -1;
     int failed = pb_aws_sso_token_read(pb_buffer_slice(&file), pb_clock_utc_ms(), token, error);
-    pb_aws_bytes_free(&file);
+    pb_buffer_wipe(&file);
     return failed ? pb_error_context(error, "%s", self->cache) : 0;
 }
 
@@ -109,7 +105,7 @@ static int ask(const sso_source *self, pb_slice token, pb_credential *ret_creden
             pb_aws_answer_read(body, PB_AWS_ANSWER_SSO, pb_clock_utc_ms(), ret_credential, error);
     }
     pb_fetch_answer_free(&answer);
-    pb_aws_bytes_free(&line);
+    pb_buffer_wipe(&line);
     return failed;
 }
 
@@ -120,7 +116,7 @@ static int fetch(pb_credential_source *source, pb_credential *ret_credential, pb
     if (find_token(self, &token, error))
         return pb_error_hint(error, "aws sso login --profile %s", self->profile);
     int failed = ask(self, pb_buffer_slice(&token), ret_credential, error);
-    pb_aws_bytes_free(&token);
+    pb_buffer_wipe(&token);
     return failed;
 }
 
@@ -150,7 +146,7 @@ pb_credential_source *pb_aws_sso_source(const pb_aws_sso_options *options)
         .profile = pb_duplicate(pb_slice_of(options->profile)),
         .cache = pb_duplicate(pb_slice_of(options->cache)),
         .url = url.data,
-        .ca_bundle = options->ca_bundle ? pb_duplicate(pb_slice_of(options->ca_bundle)) : NULL,
+        .ca_bundle = pb_duplicate_text(options->ca_bundle),
     };
     return &self->source;
 }

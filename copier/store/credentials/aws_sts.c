@@ -53,8 +53,8 @@ static int ask(const sts_source *self, pb_slice token, const pb_credential *keys
             pb_error_context(error, "STS at %s", self->endpoint);
     }
     pb_fetch_answer_free(&answer);
-    pb_aws_bytes_free(&body);
-    pb_aws_bytes_free(&lines);
+    pb_buffer_wipe(&body);
+    pb_buffer_wipe(&lines);
     pb_buffer_free(&url);
     return failed;
 }
@@ -67,7 +67,7 @@ static int fetch(pb_credential_source *source, pb_credential *ret_credential, pb
         if (pb_aws_token_read(self->token_file, &token, error))
             return -1;
         int failed = ask(self, pb_buffer_slice(&token), NULL, ret_credential, error);
-        pb_aws_bytes_free(&token);
+        pb_buffer_wipe(&token);
         return failed;
     }
     pb_credential keys = {0};
@@ -93,23 +93,18 @@ static void sts_free(pb_credential_source *source)
     free(self);
 }
 
-static char *copy_text(const char *text)
-{
-    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
-}
-
 pb_credential_source *pb_aws_sts_source(const pb_aws_sts_options *options)
 {
     sts_source *self = pb_allocate_zeroed(1, sizeof *self);
     *self = (sts_source){
-        .source = {.fetch = fetch, .free = sts_free, .name = copy_text(options->name)},
-        .endpoint = copy_text(options->endpoint),
-        .region = copy_text(options->region),
-        .role_arn = copy_text(options->role_arn),
-        .session_name = copy_text(options->session_name),
-        .external_id = copy_text(options->external_id),
-        .token_file = copy_text(options->token_file),
-        .ca_bundle = copy_text(options->ca_bundle),
+        .source = {.fetch = fetch, .free = sts_free, .name = pb_duplicate_text(options->name)},
+        .endpoint = pb_duplicate_text(options->endpoint),
+        .region = pb_duplicate_text(options->region),
+        .role_arn = pb_duplicate_text(options->role_arn),
+        .session_name = pb_duplicate_text(options->session_name),
+        .external_id = pb_duplicate_text(options->external_id),
+        .token_file = pb_duplicate_text(options->token_file),
+        .ca_bundle = pb_duplicate_text(options->ca_bundle),
         .duration_seconds = options->duration_seconds,
         .base = options->base,
     };

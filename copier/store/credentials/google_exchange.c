@@ -149,8 +149,7 @@ static int fetch_by_exchange(const key_source *self, const pb_google_key *key, c
     int failed = post_form(self, key, &form, header.data, secrets, ret_credential, error);
     pb_buffer_wipe(&form);
     pb_buffer_wipe(&header);
-    explicit_bzero(token, strlen(token));
-    free(token);
+    pb_text_wipe(token);
     return failed;
 }
 
@@ -245,6 +244,6 @@ pb_credential_source *pb_google_key_source(pb_google_key *key, const char *place
     free(description);
     self->source = (pb_credential_source){.fetch = key_fetch, .free = key_free, .name = name.data};
     self->key = key;
-    self->ca_bundle = ca_bundle ? pb_duplicate(pb_slice_of(ca_bundle)) : NULL;
+    self->ca_bundle = pb_duplicate_text(ca_bundle);
     return &self->source;
 }

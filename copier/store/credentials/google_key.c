@@ -12,13 +12,6 @@ static const char default_token_url[] = "https://oauth2.googleapis.com/token";
 static const char default_exchange_url[] = "https://sts.googleapis.com/v1/token";
 static const char generate_action[] = ":generateAccessToken";
 
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void pb_google_key_free(pb_google_key *key)
 {
     if (!key)
@@ -28,15 +21,15 @@ void pb_google_key_free(pb_google_key *key)
     free(key->private_key_id);
     pb_rsa_key_free(key->private_key);
     free(key->client_id);
-    free_secret(key->client_secret);
-    free_secret(key->refresh_token);
+    pb_text_wipe(key->client_secret);
+    pb_text_wipe(key->refresh_token);
     free(key->audience);
     free(key->subject_token_type);
     free(key->workforce_project);
     free(key->subject.file);
-    free_secret(key->subject.url);
+    pb_text_wipe(key->subject.url);
     for (size_t i = 0; i < PB_GOOGLE_SUBJECT_HEADERS_MAX; i++)
-        free_secret(key->subject.headers[i]);
+        pb_text_wipe(key->subject.headers[i]);
     free(key->subject.token_field);
     pb_google_key_free(key->source);
     free(key->impersonation_url);

@@ -196,9 +196,7 @@ int pb_google_subject_token_parse(const pb_google_subject *subject, pb_slice tex
         *ret_token = token;
         return 0;
     }
-    if (token)
-        explicit_bzero(token, text.size);
-    free(token);
+    pb_text_wipe(token);
     return pb_error_set(error, PB_ERROR_USAGE, "%s: %s", what,
                         text.size ? "not a token (one word of at most 16 KiB)" : "no token yet");
 }

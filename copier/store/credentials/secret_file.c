@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int read_all(int file, const char *path, size_t bytes_max, pb_buffer *bytes, pb_error *error)
+int pb_secret_read_all(int file, const char *path, size_t bytes_max, pb_buffer *bytes,
+                       pb_error *error)
 {
     /* All at once: growing would leave copies of secrets behind. */
     pb_buffer_reserve(bytes, bytes_max + 1);
@@ -15,7 +16,6 @@ static int read_all(int file, const char *path, size_t bytes_max, pb_buffer *byt
         if (size < 0 && errno == EINTR)
             continue;
         if (size < 0) {
-            pb_error_errno(error, errno, "%s", path);
             break;
         }
         bytes->size += (size_t)size;
@@ -26,7 +26,9 @@ static int read_all(int file, const char *path, size_t bytes_max, pb_buffer *byt
         if (size == 0)
             return 0;
     }
-    error->kind = PB_ERROR_USAGE;
+    pb_error_errno(error, errno, "%s", path);
+    if (error)
+        error->kind = PB_ERROR_USAGE;
     return -1;
 }
 
@@ -47,7 +49,7 @@ int pb_secret_file_read(const char *path, size_t bytes_max, pb_buffer *ret_bytes
     } else {
         if (ret_is_open_to_others)
             *ret_is_open_to_others = status.st_mode & (S_IROTH | S_IWOTH);
-        failed = read_all(file, path, bytes_max, ret_bytes, error);
+        failed = pb_secret_read_all(file, path, bytes_max, ret_bytes, error);
     }
     if (file >= 0)
         close(file);

@@ -11,4 +11,8 @@
 int pb_secret_file_read(const char *path, size_t bytes_max, pb_buffer *ret_bytes,
                         bool *ret_is_open_to_others, pb_error *error);
 
+/* Appends all that an open file has. Fails with USAGE, where it is more than bytes_max too. */
+int pb_secret_read_all(int file, const char *path, size_t bytes_max, pb_buffer *bytes,
+                       pb_error *error);
+
 #endif

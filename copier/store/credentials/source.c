@@ -3,35 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void clear_secret(char **text)
-{
-    if (*text)
-        explicit_bzero(*text, strlen(*text));
-    free(*text);
-    *text = NULL;
-}
-
 void pb_credential_clear(pb_credential *credential)
 {
-    clear_secret(&credential->access_key_id);
-    clear_secret(&credential->secret_access_key);
-    clear_secret(&credential->session_token);
-    clear_secret(&credential->bearer_token);
-    credential->expires_ms = 0;
-}
-
-static char *copy_text(const char *text)
-{
-    return text ? pb_duplicate(pb_slice_of(text)) : NULL;
+    pb_text_wipe(credential->access_key_id);
+    pb_text_wipe(credential->secret_access_key);
+    pb_text_wipe(credential->session_token);
+    pb_text_wipe(credential->bearer_token);
+    *credential = (pb_credential){0};
 }
 
 void pb_credential_copy(const pb_credential *credential, pb_credential *ret_copy)
 {
     *ret_copy = (pb_credential){
-        .access_key_id = copy_text(credential->access_key_id),
-        .secret_access_key = copy_text(credential->secret_access_key),
-        .session_token = copy_text(credential->session_token),
-        .bearer_token = copy_text(credential->bearer_token),
+        .access_key_id = pb_duplicate_text(credential->access_key_id),
+        .secret_access_key = pb_duplicate_text(credential->secret_access_key),
+        .session_token = pb_duplicate_text(credential->session_token),
+        .bearer_token = pb_duplicate_text(credential->bearer_token),
         .expires_ms = credential->expires_ms,
     };
 }

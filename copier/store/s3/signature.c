@@ -119,8 +119,7 @@ void pb_s3_signer_free(pb_s3_signer *signer)
 {
     if (!signer)
         return;
-    explicit_bzero(signer->secret.data, signer->secret.size);
-    pb_buffer_free(&signer->secret);
+    pb_buffer_wipe(&signer->secret);
     free(signer->access_key_id);
     free(signer->service);
     pb_hash_free(signer->hash);

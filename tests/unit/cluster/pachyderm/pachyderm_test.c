@@ -718,10 +718,10 @@ static void a_secrets_value_is_text(void **state)
         "exit 1");
     assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "k", &value, &error), 0);
     assert_string_equal(value, "sesame");
-    pb_secret_free(value);
+    pb_text_wipe(value);
     assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "e", &value, &error), 0);
     assert_string_equal(value, "");
-    pb_secret_free(value);
+    pb_text_wipe(value);
     assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "none", &value, &error), -1);
     assert_int_equal(error.kind, PB_ERROR_NOT_FOUND);
     assert_int_equal(pb_pachyderm_secret(&self->kubectl, "postgres", "nul", &value, &error), -1);

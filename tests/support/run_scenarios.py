@@ -68,11 +68,19 @@ class RunScenarios:
         return len(repository.list("data/"))
 
     def freeze(self, source, repository, *more, least=40):
-        """A run that has stored so many objects, or somewhat more, and is stopped."""
+        """A run that has stored so many objects, or somewhat more, and is stopped. It stands still while its objects are
+        counted: on a busy machine a count takes as long as the rest of the run."""
         running = self.begin("backup", source.url, repository.url, *self.limits, *more)
-        wait_until(lambda: self.stored(repository) >= least or running.is_over(), what="objects stored")
-        self.assertFalse(running.is_over(), "it was to be caught in its middle")
-        running.kill(signal.SIGSTOP)
+
+        def has_stored_them():
+            running.kill(signal.SIGSTOP)
+            self.assertFalse(running.is_over(), "it was to be caught in its middle")
+            if self.stored(repository) >= least:
+                return True
+            running.kill(signal.SIGCONT)
+            return False
+
+        wait_until(has_stored_them, timeout_s=180, poll_s=0.05, what="objects stored")
         return running
 
     def begin_slow(self, source, repository, *more, least=40):

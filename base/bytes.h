@@ -49,6 +49,12 @@ static inline bool pb_slice_starts_with(pb_slice slice, pb_slice start)
            (start.size == 0 || memcmp(slice.data, start.data, start.size) == 0);
 }
 
+/* Without its first `size` bytes, of which there are as many. */
+static inline pb_slice pb_slice_from(pb_slice slice, size_t size)
+{
+    return (pb_slice){slice.data + size, slice.size - size};
+}
+
 static inline bool pb_slice_ends_with(pb_slice slice, pb_slice end)
 {
     return slice.size >= end.size &&

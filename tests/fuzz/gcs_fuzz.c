@@ -4,6 +4,7 @@
 #include "copier/store/etag.h"
 #include "copier/store/gcs/answer.h"
 #include "copier/store/gcs/errors.h"
+#include "copier/store/gcs/list_reader.h"
 #include "copier/store/gcs/object_headers.h"
 #include "copier/store/gcs/request.h"
 #include "copier/store/gcs/response.h"

@@ -19,16 +19,6 @@ static bool is(pb_slice name, const char *wanted)
     return strlen(wanted) == name.size && memcmp(name.data, wanted, name.size) == 0;
 }
 
-static bool decode(pb_slice text, void *ret_digest, size_t size)
-{
-    pb_buffer bytes = {0};
-    bool good = pb_base64_decode(&bytes, text) && bytes.size == size;
-    if (good)
-        memcpy(ret_digest, bytes.data, size);
-    pb_buffer_free(&bytes);
-    return good;
-}
-
 /* "crc32c=AAAAAA==,md5=..."; the header may also come once for each. */
 static void read_hashes(pb_gcs_answer *answer, pb_slice value)
 {
@@ -41,11 +31,11 @@ static void read_hashes(pb_gcs_answer *answer, pb_slice value)
         while (one.size && one.data[0] == ' ')
             one = (pb_slice){one.data + 1, one.size - 1};
         if (pb_slice_starts_with(one, crc32c))
-            answer->has_crc32c = decode((pb_slice){one.data + crc32c.size, one.size - crc32c.size},
-                                        answer->crc32c, sizeof answer->crc32c);
+            answer->has_crc32c = pb_base64_decode_to(pb_slice_from(one, crc32c.size),
+                                                     answer->crc32c, sizeof answer->crc32c);
         else if (pb_slice_starts_with(one, md5))
-            answer->has_md5 = decode((pb_slice){one.data + md5.size, one.size - md5.size},
-                                     answer->md5, sizeof answer->md5);
+            answer->has_md5 =
+                pb_base64_decode_to(pb_slice_from(one, md5.size), answer->md5, sizeof answer->md5);
     }
 }
 

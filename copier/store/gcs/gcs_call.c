@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "copier/store/gcs/errors.h"
+#include "copier/store/gcs/list_reader.h"
 #include "copier/store/gcs/object_headers.h"
 #include "copier/store/gcs/response.h"
 #include <inttypes.h>
@@ -223,8 +224,12 @@ static pb_http_verdict judge_list(pb_call *call)
         .after = asked->list.after,
         .token = asked->list.token,
     };
-    return after_parse(call, pb_gcs_parse_list(pb_buffer_slice(&call->answer.body), &list,
-                                               &call->results->page, &call->http.error));
+    int failed = pb_gcs_parse_list(pb_buffer_slice(&call->answer.body), &list, &call->results->page,
+                                   &call->http.error);
+    if (!failed && call->results->page->has_own)
+        atomic_store_explicit(&call->caller->store->config->has_own_object, true,
+                              memory_order_relaxed);
+    return after_parse(call, failed);
 }
 
 static pb_http_verdict other_bytes(pb_call *call, const char *etag, pb_slice wanted)

@@ -1,5 +1,5 @@
-/* copier/store/gcs/response.h - the JSON answers of Google Cloud Storage, from bytes. Pure; one
- * thread.
+/* copier/store/gcs/response.h - the JSON answers of Google Cloud Storage but for listings, from
+ * bytes. Pure; one thread.
  *
  * Every byte is distrusted: sizes are bounded by the caller, nesting by the JSON library. Source:
  * https://cloud.google.com/storage/docs/json_api/v1/objects */
@@ -18,6 +18,15 @@ typedef struct pb_gcs_object {
     uint64_t generation; /* 0 where it does not say */
 } pb_gcs_object;
 
+/* The members of a resource that a pb_gcs_object is made of, and those that a listing uses beside
+ * them, as texts; NULL where one is missing. */
+typedef struct pb_gcs_members {
+    pb_slice name, size, updated, generation, metageneration, md5, crc32c;
+} pb_gcs_members;
+
+/* Fills *ret_object. Returns what is wrong, NULL where nothing is. */
+const char *pb_gcs_read_members(const pb_gcs_members *members, pb_gcs_object *ret_object);
+
 /* False where the object is no copy of one whose ETag this was: both name the same hash, and it is
  * another. */
 bool pb_gcs_object_may_be(const pb_gcs_object *object, pb_slice etag);
@@ -26,18 +35,6 @@ bool pb_gcs_object_may_be(const pb_gcs_object *object, pb_slice etag);
  * with SERVER where the body is no JSON, FAILED where it breaks the protocol. */
 int pb_gcs_parse_object(pb_slice body, pb_gcs_object *ret_object, pb_buffer *headers,
                         pb_error *error);
-
-typedef struct pb_gcs_list_asked {
-    pb_slice store_prefix;  /* the location's: taken off each key */
-    pb_slice prefix, after; /* of the request, relative to it */
-    pb_slice token;         /* of the request; the page's is made of it */
-} pb_gcs_list_asked;
-
-/* Reads a page of a listing into a new page: keys and prefixes relative, `after` itself left out,
- * versions as "generation/metageneration". An object whose whole name is the store's prefix is left
- * out where it is empty, else an error. Fails as above. */
-int pb_gcs_parse_list(pb_slice body, const pb_gcs_list_asked *asked, pb_page **ret_page,
-                      pb_error *error);
 
 /* A rewrite: done, with the new object, or to be continued with the token (appended) after so many
  * bytes. */

@@ -1,12 +1,13 @@
 #include "copier/store/s3/request.h"
 
+#include "base/base64.h"
 #include "base/codec.h"
 #include "copier/store/s3/response.h"
 
 #define SHA256_OF_NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define UNSIGNED "UNSIGNED-PAYLOAD"
 
-enum { LIST_KEYS_MAX = 1000, BASE64_CRC32C_MAX = 9 };
+enum { LIST_KEYS_MAX = 1000, CRC32C_TEXT_MAX = PB_BASE64_CHARACTERS(PB_CRC32C_BYTES) + 1 };
 
 /* A header line in request->text, by place: the buffer moves while it grows. */
 typedef struct line {
@@ -335,23 +336,6 @@ static void append_xml(pb_buffer *body, pb_slice text)
     }
 }
 
-static void encode_base64(const uint8_t *data, size_t size, char *ret_text)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t bits = (uint32_t)data[i] << 16;
-        if (i + 1 < size)
-            bits |= (uint32_t)data[i + 1] << 8;
-        if (i + 2 < size)
-            bits |= data[i + 2];
-        *ret_text++ = digits[bits >> 18];
-        *ret_text++ = digits[bits >> 12 & 63];
-        *ret_text++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
-        *ret_text++ = i + 2 < size ? digits[bits & 63] : '=';
-    }
-    *ret_text = '\0';
-}
-
 static int write_delete(builder *b, pb_error *error)
 {
     const pb_store_request *asked = b->asked;
@@ -382,8 +366,8 @@ static void write_complete(builder *b)
         append_xml(body, pb_slice_of(asked->part_etags[i]));
         pb_buffer_append_text(body, "&quot;</ETag>");
         if (asked->part_crc32cs) {
-            char text[BASE64_CRC32C_MAX];
-            encode_base64(asked->part_crc32cs[i], PB_CRC32C_BYTES, text);
+            char text[CRC32C_TEXT_MAX];
+            pb_base64_write(asked->part_crc32cs[i], PB_CRC32C_BYTES, text);
             pb_buffer_append_format(body, "<ChecksumCRC32C>%s</ChecksumCRC32C>", text);
         }
         pb_buffer_append_text(body, "</Part>");
@@ -425,7 +409,7 @@ static void write_md5(builder *b)
     pb_hash_restart(request->md5);
     pb_hash_update(request->md5, body.data, body.size);
     pb_hash_finish(request->md5, digest);
-    encode_base64(digest, sizeof digest, request->content_md5);
+    pb_base64_write(digest, sizeof digest, request->content_md5);
     request->md5_made = true;
 }
 
@@ -506,8 +490,8 @@ static void add_checksum(builder *b)
     }
     bool has_body = asked->operation == PB_STORE_PUT || asked->operation == PB_STORE_MULTIPART_PUT;
     if (has_body && asked->body_crc32c) {
-        char text[BASE64_CRC32C_MAX];
-        encode_base64(asked->body_crc32c, PB_CRC32C_BYTES, text);
+        char text[CRC32C_TEXT_MAX];
+        pb_base64_write(asked->body_crc32c, PB_CRC32C_BYTES, text);
         add_header(b, "x-amz-checksum-crc32c", pb_slice_of(text));
     }
 }

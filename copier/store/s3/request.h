@@ -9,6 +9,7 @@
 #ifndef PB_COPIER_STORE_S3_REQUEST_H
 #define PB_COPIER_STORE_S3_REQUEST_H
 
+#include "base/base64.h"
 #include "copier/store/s3/endpoint.h"
 #include "copier/store/s3/signature.h"
 #include "copier/store/store.h"
@@ -33,7 +34,7 @@ typedef struct pb_s3_request {
     bool body_made; /* body and payload hold for all attempts of one request */
     bool md5_made;  /* content_md5 likewise */
     char payload[2 * PB_SHA256_BYTES + 1];
-    char content_md5[25];
+    char content_md5[PB_BASE64_CHARACTERS(PB_MD5_BYTES) + 1];
     pb_hash *md5;
 } pb_s3_request;
 

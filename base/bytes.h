@@ -35,6 +35,13 @@ static inline bool pb_slice_equal(pb_slice a, pb_slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* The same beside a text that ends with NUL; of a literal the length is known. */
+static inline bool pb_slice_is(pb_slice slice, const char *text)
+{
+    size_t size = strlen(text);
+    return slice.size == size && (size == 0 || memcmp(slice.data, text, size) == 0);
+}
+
 /* Bytewise order, a shorter slice before a longer one that it begins: the order of keys. */
 static inline int pb_slice_compare(pb_slice a, pb_slice b)
 {

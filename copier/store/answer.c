@@ -60,20 +60,15 @@ void pb_answer_keep_object_header(pb_answer *answer, pb_slice name, pb_slice val
     pb_buffer_append_char(object_headers, '\n');
 }
 
-static bool is(pb_slice name, const char *wanted)
-{
-    return strlen(wanted) == name.size && memcmp(name.data, wanted, name.size) == 0;
-}
-
 bool pb_answer_header(pb_answer *answer, pb_slice name, pb_slice value)
 {
-    if (is(name, "content-length"))
+    if (pb_slice_is(name, "content-length"))
         answer->has_length = pb_parse_unsigned(value, &answer->length);
-    else if (is(name, "content-range"))
+    else if (pb_slice_is(name, "content-range"))
         read_range(answer, value);
-    else if (is(name, "last-modified"))
+    else if (pb_slice_is(name, "last-modified"))
         pb_time_parse_http(value, &answer->mtime_ms);
-    else if (is(name, "date"))
+    else if (pb_slice_is(name, "date"))
         pb_time_parse_http(value, &answer->date_ms);
     else
         return false;

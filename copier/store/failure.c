@@ -10,6 +10,36 @@ static void copy_text(char *ret_text, size_t capacity, pb_slice text)
     ret_text[size] = '\0';
 }
 
+pb_failure_class pb_failure_of_status(int status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return (pb_failure_class){PB_ERROR_REFUSED, false,
+                                  "check the credentials, their rights and this machine's clock"};
+    case 404:
+        return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
+    case 407: /* a proxy's own answer: no store is behind it */
+        return (pb_failure_class){PB_ERROR_REFUSED, false,
+                                  "check the login in the proxy's URL (http_proxy)"};
+    case 408:
+        return (pb_failure_class){PB_ERROR_SERVER, true, ""};
+    case 412:
+        return (pb_failure_class){PB_ERROR_EXISTS, false, ""};
+    case 429:
+    case 503:
+        return (pb_failure_class){PB_ERROR_THROTTLED, true, ""};
+    case 501:
+    case 505:
+        return (pb_failure_class){PB_ERROR_FAILED, false, ""};
+    case 507:
+        return (pb_failure_class){PB_ERROR_NO_SPACE, false, ""};
+    default:
+        return status >= 500 ? (pb_failure_class){PB_ERROR_SERVER, true, ""}
+                             : (pb_failure_class){PB_ERROR_FAILED, false, ""};
+    }
+}
+
 void pb_failure_fill(pb_error *error, const pb_failure *failure, pb_failure_class class)
 {
     enum { SHOWN = 600 };

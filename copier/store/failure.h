@@ -12,6 +12,10 @@ typedef struct pb_failure_class {
     const char *hint; /* static; "" where there is nothing to say */
 } pb_failure_class;
 
+/* What a status means in any dialect (RFC 9110, section 15; 507: RFC 4918); a driver asks where
+ * neither its own codes nor its own statuses say more. */
+pb_failure_class pb_failure_of_status(int status);
+
 /* The hint of answers that refuse our time: the fill adds both clocks. */
 #define PB_HINT_CLOCK "set this machine's clock"
 

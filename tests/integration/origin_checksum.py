@@ -7,6 +7,8 @@ import sys
 import urllib.error
 import urllib.request
 
+import crcmod.predefined
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
 from scenario import DAMAGED, FAILED, some_bytes
@@ -16,24 +18,8 @@ CRC32C = ("--checksum", "crc32c")
 SHA256 = ("--checksum", "sha256")
 
 
-def _table():
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-TABLE = _table()
-
-
 def crc32c(body):
-    """By the definition, so that pbcopy is not held against itself."""
-    value, table = 0xFFFFFFFF, TABLE
-    for byte in body:
-        value = value >> 8 ^ table[(value ^ byte) & 255]
-    return f"{value ^ 0xFFFFFFFF:08x}"
+    return f"{crcmod.predefined.mkCrcFun('crc-32c')(body):08x}"
 
 
 class Checksum(scenario.Scenario):

@@ -9,6 +9,8 @@ import os
 import sys
 import time
 
+import crcmod.predefined
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
 from gcs_store import GcsStore, quote
@@ -17,23 +19,8 @@ from scenario import some_bytes
 KIB256 = 256 << 10
 
 
-def _table():
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-TABLE = _table()
-
-
 def crc32c(body):
-    value = 0xFFFFFFFF
-    for byte in body:
-        value = value >> 8 ^ TABLE[(value ^ byte) & 255]
-    return base64.b64encode((value ^ 0xFFFFFFFF).to_bytes(4, "big")).decode()
+    return base64.b64encode(crcmod.predefined.mkCrcFun("crc-32c")(body).to_bytes(4, "big")).decode()
 
 
 def md5(body):

@@ -9,14 +9,9 @@ void pb_gcs_answer_restart(pb_gcs_answer *answer)
     char *session = answer->session;
     session[0] = '\0'; /* four kilobytes that need no zeroes */
     answer->has_md5 = answer->has_crc32c = answer->is_decoded = false;
-    answer->has_stored_length = answer->has_position = answer->session_refused = false;
-    answer->stored_length = answer->position = 0;
+    answer->has_position = answer->session_refused = false;
+    answer->position = 0;
     answer->request_id[0] = '\0';
-}
-
-static bool is(pb_slice name, const char *wanted)
-{
-    return strlen(wanted) == name.size && memcmp(name.data, wanted, name.size) == 0;
 }
 
 /* "crc32c=AAAAAA==,md5=..."; the header may also come once for each. */
@@ -66,17 +61,16 @@ static void read_position(pb_gcs_answer *answer, pb_slice value)
 
 bool pb_gcs_answer_header(pb_gcs_answer *answer, pb_slice name, pb_slice value)
 {
-    if (is(name, "x-goog-hash"))
+    if (pb_slice_is(name, "x-goog-hash"))
         read_hashes(answer, value);
-    else if (is(name, "x-goog-stored-content-length"))
-        answer->has_stored_length = pb_parse_unsigned(value, &answer->stored_length);
-    else if (is(name, "location"))
+    else if (pb_slice_is(name, "location"))
         read_session(answer, value);
-    else if (is(name, "range"))
+    else if (pb_slice_is(name, "range"))
         read_position(answer, value);
-    else if (is(name, "x-guploader-uploadid"))
+    else if (pb_slice_is(name, "x-guploader-uploadid"))
         pb_answer_keep_text(answer->request_id, sizeof answer->request_id, value);
-    else if (is(name, "x-guploader-response-body-transformations") || is(name, "warning"))
+    else if (pb_slice_is(name, "x-guploader-response-body-transformations") ||
+             pb_slice_is(name, "warning"))
         /* https://cloud.google.com/storage/docs/transcoding: "gunzipped", or 214 UploadServer. */
         answer->is_decoded |= memmem(value.data, value.size, "unzipped", 8) != NULL ||
                               pb_slice_starts_with(value, PB_SLICE_LITERAL("214 "));

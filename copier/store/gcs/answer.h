@@ -16,8 +16,6 @@ typedef struct pb_gcs_answer {
     uint8_t md5[PB_MD5_BYTES];
     uint8_t crc32c[PB_CRC32C_BYTES];
     bool is_decoded; /* what comes is not what is stored: it was stored as gzip */
-    bool has_stored_length;
-    uint64_t stored_length; /* X-Goog-Stored-Content-Length */
     bool has_position;
     uint64_t position;                      /* 308: the upload has so many bytes */
     char request_id[80];                    /* X-GUploader-UploadID */

@@ -64,22 +64,11 @@ pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
         return (pb_failure_class){PB_ERROR_REFUSED, false, HINT_LOGIN};
     case 403:
         return (pb_failure_class){PB_ERROR_REFUSED, false, HINT_RIGHTS};
-    case 404:
     case 410: /* an upload's session has ended */
         return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
-    case 408:
-        return (pb_failure_class){PB_ERROR_SERVER, true, ""};
     case 304: /* a condition of reading */
-    case 412:
         return (pb_failure_class){PB_ERROR_EXISTS, false, ""};
-    case 429:
-    case 503:
-        return (pb_failure_class){PB_ERROR_THROTTLED, true, ""};
-    case 501:
-    case 505:
-        return (pb_failure_class){PB_ERROR_FAILED, false, ""};
     default:
-        return status >= 500 ? (pb_failure_class){PB_ERROR_SERVER, true, ""}
-                             : (pb_failure_class){PB_ERROR_FAILED, false, ""};
+        return pb_failure_of_status(status);
     }
 }

@@ -3,7 +3,7 @@
 #include "base/codec.h"
 #include "base/json.h"
 #include "copier/store/answer.h"
-#include <ctype.h>
+#include "copier/store/header_line.h"
 
 #define METADATA "x-amz-meta-"
 
@@ -28,33 +28,6 @@ static bool takes_start(pb_slice *text, const char *start)
     return true;
 }
 
-/* The next "name: value" line; false at the end. A line without a colon has an empty name. */
-static bool next_line(pb_slice *rest, pb_slice *ret_name, pb_slice *ret_value)
-{
-    if (!rest->size)
-        return false;
-    const char *end = memchr(rest->data, '\n', rest->size);
-    pb_slice text = {rest->data, end ? (size_t)(end - rest->data) : rest->size};
-    size_t used = end ? text.size + 1 : text.size;
-    *rest = (pb_slice){rest->data + used, rest->size - used};
-    const char *colon = memmem(text.data, text.size, ": ", 2);
-    *ret_name = (pb_slice){text.data, colon ? (size_t)(colon - text.data) : 0};
-    *ret_value = (pb_slice){NULL, 0};
-    if (colon)
-        *ret_value = (pb_slice){colon + 2, text.size - ret_name->size - 2};
-    return true;
-}
-
-static bool is_token(pb_slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        if (!c || (!isalnum((unsigned char)c) && !strchr("!#$%&'*+-.^_`|~", c)))
-            return false;
-    }
-    return text.size > 0;
-}
-
 static const char *member_of(pb_slice name)
 {
     for (size_t i = 0; i < MEMBER_COUNT; i++)
@@ -67,7 +40,7 @@ bool pb_gcs_headers_are_a_type(pb_slice headers, pb_slice *ret_type)
 {
     pb_slice rest = headers, name, value;
     *ret_type = (pb_slice){NULL, 0};
-    while (next_line(&rest, &name, &value)) {
+    while (pb_header_line_next(&rest, &name, &value)) {
         if (ret_type->size || !pb_slice_equal(name, PB_SLICE_LITERAL("content-type")))
             return false;
         *ret_type = value;
@@ -92,13 +65,13 @@ int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *er
     pb_buffer_append_char(buffer, '{');
     pb_buffer_append_char(&metadata, '{');
     int failed = 0;
-    while (!failed && next_line(&rest, &name, &value)) {
+    while (!failed && pb_header_line_next(&rest, &name, &value)) {
         const char *member = member_of(name);
         if (!pb_utf8_valid(name) || !pb_utf8_valid(value))
             failed = pb_error_set(error, PB_ERROR_FAILED, "a header of the object is not UTF-8");
         else if (member)
             append_pair(buffer, pb_slice_of(member), value);
-        else if (takes_start(&name, METADATA) && is_token(name))
+        else if (takes_start(&name, METADATA) && pb_header_name_valid(name))
             append_pair(&metadata, name, value);
         else if (!pb_slice_equal(name, PB_SLICE_LITERAL("expires")))
             failed = pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
@@ -115,19 +88,12 @@ int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *er
     return failed;
 }
 
-static bool is_one_line(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
 static int append_header(pb_buffer *headers, const char *start, const char *name,
                          const json_t *value, pb_error *error)
 {
     const char *text = json_string_value(value);
-    if (!text || json_string_length(value) != strlen(text) || !is_one_line(text))
+    if (!text || json_string_length(value) != strlen(text) ||
+        !pb_header_value_valid(pb_slice_of(text)))
         return pb_error_set(error, PB_ERROR_FAILED,
                             "metadata that is no line of text, which another store cannot keep: %s",
                             name);
@@ -147,7 +113,7 @@ int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_er
     json_t *value;
     json_object_foreach(metadata, name, value)
     {
-        if (!is_token(pb_slice_of(name)))
+        if (!pb_header_name_valid(pb_slice_of(name)))
             return pb_error_set(error, PB_ERROR_FAILED,
                                 "metadata whose name is no header's, which another store cannot "
                                 "keep: %s",

@@ -25,30 +25,25 @@ static void read_etag(pb_s3_answer *answer, pb_slice value)
     answer->etag[etag.size] = '\0';
 }
 
-static bool is(pb_slice name, const char *wanted)
-{
-    return strlen(wanted) == name.size && memcmp(name.data, wanted, name.size) == 0;
-}
-
 bool pb_s3_answer_header(pb_s3_answer *answer, pb_slice name, pb_slice value)
 {
-    if (is(name, "etag"))
+    if (pb_slice_is(name, "etag"))
         read_etag(answer, value);
-    else if (is(name, "x-amz-bucket-region"))
+    else if (pb_slice_is(name, "x-amz-bucket-region"))
         pb_answer_keep_text(answer->region, sizeof answer->region, value);
-    else if (is(name, "x-amz-request-id"))
+    else if (pb_slice_is(name, "x-amz-request-id"))
         pb_answer_keep_text(answer->request_id, sizeof answer->request_id, value);
-    else if (is(name, "location"))
+    else if (pb_slice_is(name, "location"))
         keep_start(answer->location, sizeof answer->location, value);
-    else if (is(name, "x-amz-server-side-encryption"))
+    else if (pb_slice_is(name, "x-amz-server-side-encryption"))
         answer->etag_opaque |= pb_slice_starts_with(value, PB_SLICE_LITERAL("aws:kms"));
-    else if (is(name, "x-amz-server-side-encryption-customer-algorithm"))
+    else if (pb_slice_is(name, "x-amz-server-side-encryption-customer-algorithm"))
         answer->etag_opaque = true;
-    else if (is(name, "x-amz-tagging-count"))
+    else if (pb_slice_is(name, "x-amz-tagging-count"))
         answer->has_tags = !pb_slice_equal(value, PB_SLICE_LITERAL("0"));
-    else if (is(name, "content-encoding"))
+    else if (pb_slice_is(name, "content-encoding"))
         answer->gzip = pb_slice_equal(value, PB_SLICE_LITERAL("gzip"));
     else
         return false;
-    return !is(name, "content-encoding");
+    return !pb_slice_is(name, "content-encoding");
 }

@@ -68,46 +68,15 @@ static const code_class codes[] = {
     {"NotImplemented", {PB_ERROR_FAILED, false, ""}},
 };
 
-static pb_failure_class classify_status(int status)
-{
-    switch (status) {
-    case 301:
-    case 307:
-        return (pb_failure_class){PB_ERROR_USAGE, false, HINT_ELSEWHERE};
-    case 401:
-    case 403:
-        return (pb_failure_class){PB_ERROR_REFUSED, false,
-                                  "check the credentials, their rights and this machine's clock"};
-    case 404:
-        return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
-    case 407: /* a proxy's own answer: no store is behind it */
-        return (pb_failure_class){PB_ERROR_REFUSED, false,
-                                  "check the login in the proxy's URL (http_proxy)"};
-    case 408:
-        return (pb_failure_class){PB_ERROR_SERVER, true, ""};
-    case 412:
-        return (pb_failure_class){PB_ERROR_EXISTS, false, ""};
-    case 429:
-    case 503:
-        return (pb_failure_class){PB_ERROR_THROTTLED, true, ""};
-    case 501:
-    case 505:
-        return (pb_failure_class){PB_ERROR_FAILED, false, ""};
-    case 507:
-        return (pb_failure_class){PB_ERROR_NO_SPACE, false, ""};
-    default:
-        return status >= 500 ? (pb_failure_class){PB_ERROR_SERVER, true, ""}
-                             : (pb_failure_class){PB_ERROR_FAILED, false, ""};
-    }
-}
-
 pb_failure_class pb_s3_classify(int status, pb_slice code)
 {
     /* Some dozens of comparisons, and only for failures. */
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (pb_slice_equal(code, pb_slice_of(codes[i].code)))
             return codes[i].class;
-    return classify_status(status);
+    if (status == 301 || status == 307)
+        return (pb_failure_class){PB_ERROR_USAGE, false, HINT_ELSEWHERE};
+    return pb_failure_of_status(status);
 }
 
 bool pb_s3_says_elsewhere(int status, pb_slice code)

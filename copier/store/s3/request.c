@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/codec.h"
+#include "copier/store/header_line.h"
 #include "copier/store/s3/response.h"
 
 #define SHA256_OF_NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -133,40 +134,16 @@ bool pb_s3_is_object_header(pb_slice name)
     return name.size > sizeof META - 1 && pb_slice_starts_with(name, PB_SLICE_LITERAL(META));
 }
 
-/* True where a header's value can't end its line. */
-static bool is_one_line(pb_slice value)
-{
-    for (size_t i = 0; i < value.size; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-static bool is_token(pb_slice name)
-{
-    for (size_t i = 0; i < name.size; i++)
-        if (name.data[i] <= ' ' || name.data[i] > '~' || name.data[i] == ':')
-            return false;
-    return true;
-}
-
 static int add_object_headers(builder *b, pb_error *error)
 {
-    pb_slice rest = b->asked->object_headers;
-    while (rest.size) {
-        const char *end = memchr(rest.data, '\n', rest.size);
-        pb_slice text = {rest.data, end ? (size_t)(end - rest.data) : rest.size};
-        size_t used = end ? text.size + 1 : text.size;
-        rest = (pb_slice){rest.data + used, rest.size - used};
-        const char *colon = memmem(text.data, text.size, ": ", 2);
-        pb_slice name = {text.data, colon ? (size_t)(colon - text.data) : 0};
-        if (!colon || !is_token(name) || !pb_s3_is_object_header(name) || !is_one_line(text))
+    pb_slice rest = b->asked->object_headers, name, value;
+    while (pb_header_line_next(&rest, &name, &value)) {
+        pb_slice text = {name.data, name.size + 2 + value.size};
+        if (!pb_header_name_valid(name) || !pb_s3_is_object_header(name) ||
+            !pb_header_value_valid(value))
             return pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
-                                PB_SLICE_FORMAT(text));
-        size_t value_at = name.size + 2;
-        bool is_empty = value_at == text.size;
+                                PB_SLICE_FORMAT(name));
+        bool is_empty = !value.size;
         if (is_empty && !pb_slice_starts_with(name, PB_SLICE_LITERAL(META)))
             continue;
         begin_header(b, "");
@@ -176,7 +153,7 @@ static int add_object_headers(builder *b, pb_error *error)
         if (is_empty)
             pb_buffer_append_char(b->text, ';'); /* how libcurl is told to send "name:" */
         at->name_size = name.size;
-        at->value_start = is_empty ? b->text->size : at->start + value_at;
+        at->value_start = is_empty ? b->text->size : at->start + name.size + 2;
         end_header(b);
     }
     return 0;
@@ -453,7 +430,7 @@ static int add_conditions(builder *b, pb_error *error)
     const pb_store_request *asked = b->asked;
     bool may_match = asked->operation == PB_STORE_GET || copies(asked);
     if (may_match && asked->if_match.size) {
-        if (!is_one_line(asked->if_match))
+        if (!pb_header_value_valid(asked->if_match))
             return pb_error_set(error, PB_ERROR_USAGE, "an ETag with control characters");
         add_quoted(b, copies(asked) ? "x-amz-copy-source-if-match" : "if-match", asked->if_match);
     }

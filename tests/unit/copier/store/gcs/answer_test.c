@@ -144,10 +144,6 @@ static void the_rest(void **state)
     pb_gcs_answer answer = {0};
     assert_false(take(&answer, "etag", "CJ="));
     assert_false(take(&answer, "x-goog-meta-location", "x"));
-    assert_true(take(&answer, "x-goog-stored-content-length", "12"));
-    assert_true(answer.has_stored_length && answer.stored_length == 12);
-    assert_true(take(&answer, "x-goog-stored-content-length", "-12"));
-    assert_false(answer.has_stored_length);
     assert_true(take(&answer, "x-guploader-uploadid", "ABC-def"));
     assert_string_equal(answer.request_id, "ABC-def");
     assert_true(take(&answer, "x-guploader-uploadid", "a\tb\x02"));

@@ -34,4 +34,4 @@ class OddStore(StoreScenario):
 
 
 if __name__ == "__main__":
-    store_round_trip.main(minio_server.MinioServer, objects=4000)
+    store_round_trip.main(minio_server.MinioServer, objects=2500)

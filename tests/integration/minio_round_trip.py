@@ -1,4 +1,4 @@
-"""The round trip on MinIO, with 4,000 objects: each is a folder and a file there, and synchronised."""
+"""The round trip on MinIO, with 2,500 objects: each is a folder and a file there, and synchronised."""
 
 import os
 import sys

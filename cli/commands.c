@@ -494,6 +494,11 @@ static const pb_option_entry options[] = {
     {"stall-timeout", 0, "SECONDS", PB_OPTION_NUMBER, AT(stall_s), 30, 1, 3600, PLAIN,
      STORING | DOCTOR,
      "give up a request that moves nothing for so long, and try again; 30 unless given"},
+    {"patience", 0, "DURATION", PB_OPTION_DURATION, AT(patience_s), 900, 1, 7 * 86400, PLAIN,
+     STORING | DOCTOR,
+     "wait so long (90s, 15m, 2h) for a store that does not answer, or answers that it cannot, "
+     "before giving up; 15m "
+     "unless given"},
     {"limit-bytes", 0, "SIZE", PB_OPTION_SIZE, AT(limit_bytes), 0, 1024, TIB, PLAIN, MOVING,
      "send and receive no more than so much a second while data moves, at least 1K; no limit "
      "unless given"},

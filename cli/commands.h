@@ -42,6 +42,7 @@ typedef struct pb_options {
     uint64_t memory_bytes;
     uint64_t loops;
     uint64_t stall_s;
+    uint64_t patience_s;
     uint64_t limit_bytes;
     uint64_t limit_requests;
     const char *prefix;

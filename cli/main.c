@@ -312,6 +312,7 @@ static int in_session(pb_invocation *self, int (*command)(pb_invocation *self, p
         .memory_bytes = options->memory_bytes,
         .loops = (unsigned)options->loops,
         .stall_timeout_ms = (uint32_t)options->stall_s * 1000,
+        .patience_ms = (uint32_t)options->patience_s * 1000,
         .ca_bundle = options->ca_bundle,
         .scratch = options->scratch,
         .limit_bytes_per_s = options->limit_bytes,

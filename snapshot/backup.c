@@ -65,8 +65,8 @@ int pb_backup(pb_session *session, const pb_backup_options *options, pb_backup_r
     pb_run the_run = {0};
     *ret_result = (pb_backup_result){0};
     pb_session_phase(session, "opening");
-    int ended =
-        pb_backup_ends_open(session, options->source, options->repository, NULL, &ends, error);
+    int ended = pb_backup_ends_open(session, options->source, options->prefix, options->repository,
+                                    NULL, &ends, error);
     const pb_run_options wanted = {
         .source = ends.source_identity,
         .prefix = options->prefix ? options->prefix : "",

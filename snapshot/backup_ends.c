@@ -12,8 +12,9 @@ static int refuse_overlap(const char *source, const char *repository, const char
                                 "other way round");
 }
 
-static int open_both(pb_session *session, const char *source, const char *repository,
-                     const pb_store_keys *keys, pb_backup_ends *ends, pb_error *error)
+static int open_both(pb_session *session, const char *source, const char *prefix,
+                     const char *repository, const pb_store_keys *keys, pb_backup_ends *ends,
+                     pb_error *error)
 {
     if (pb_session_store(session, source, "source", keys, &ends->source_config, &ends->source,
                          error))
@@ -27,7 +28,7 @@ static int open_both(pb_session *session, const char *source, const char *reposi
     pb_location_free(&there);
     if (overlap)
         return refuse_overlap(source, repository, "", error);
-    if (pb_session_check(session, ends->source, false, error) ||
+    if (pb_session_check(session, ends->source, prefix, false, error) ||
         pb_repository_open(session, repository, true, &ends->repository, error))
         return -1;
     const pb_bucket_pair pair = {
@@ -46,11 +47,12 @@ static int open_both(pb_session *session, const char *source, const char *reposi
     return 0;
 }
 
-int pb_backup_ends_open(pb_session *session, const char *source, const char *repository,
-                        const pb_store_keys *keys, pb_backup_ends *ret_ends, pb_error *error)
+int pb_backup_ends_open(pb_session *session, const char *source, const char *prefix,
+                        const char *repository, const pb_store_keys *keys, pb_backup_ends *ret_ends,
+                        pb_error *error)
 {
     *ret_ends = (pb_backup_ends){0};
-    return open_both(session, source, repository, keys, ret_ends, error);
+    return open_both(session, source, prefix, repository, keys, ret_ends, error);
 }
 
 void pb_backup_ends_close(pb_backup_ends *ends)

@@ -102,7 +102,7 @@ static int rehearse_room(cluster_backup *self, uint64_t chunks, pb_error *error)
 static int open_ends(cluster_backup *self, pb_error *error)
 {
     const pb_cluster_store *bucket = &self->rehearsal.bucket;
-    return pb_backup_ends_open(self->session, bucket->url, self->options->repository,
+    return pb_backup_ends_open(self->session, bucket->url, NULL, self->options->repository,
                                bucket->has_keys ? &bucket->keys : NULL, &self->ends, error);
 }
 

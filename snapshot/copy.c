@@ -204,13 +204,16 @@ static int open_ends(pb_session *session, const pb_copy_options *options,
     if (pb_location_overlaps(pb_store_location(stores[SOURCE]),
                              pb_store_location(stores[DESTINATION])))
         return refuse_overlap(options, "", error);
-    pb_store_request check = {.operation = PB_STORE_CHECK};
+    pb_store_request check = {
+        .operation = PB_STORE_CHECK,
+        .list.prefix = pb_slice_of(options->prefix),
+    };
     if (pb_store_call(stores[SOURCE], &check, error))
         return -1;
     *ret_started_ms = check.store_now_ms;
     const pb_bucket_pair pair = {.written = stores[DESTINATION], .other = stores[SOURCE]};
     bool is_one = false;
-    if (pb_session_check(session, stores[DESTINATION], true, error) ||
+    if (pb_session_check(session, stores[DESTINATION], NULL, true, error) ||
         pb_bucket_pair_is_one(session, &pair, &is_one, error))
         return -1;
     return is_one ? refuse_overlap(options, ": their endpoints lead to one bucket", error) : 0;

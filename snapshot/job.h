@@ -11,6 +11,7 @@
 struct pb_session {
     pb_session_options options;
     uv_loop_t loop;
+    pb_outages *outages;        /* of all clients of the session */
     pb_http *http;              /* of the few requests of the main thread */
     atomic_bool cancelled;      /* read by threads that talk to the cluster, too */
     atomic_bool kubectl_is_old; /* than 1.24: see pb_kubectl */
@@ -128,7 +129,9 @@ int pb_session_store(pb_session *session, const char *url, const char *role,
                      const pb_store_keys *keys, pb_store_config **ret_config, pb_store **ret_store,
                      pb_error *error);
 
-/* CHECKs a store; a directory that is to be written to is made, unless this is a dry run. */
-int pb_session_check(pb_session *session, pb_store *store, bool to_be_written, pb_error *error);
+/* CHECKs a store, of which no more than the keys with `prefix` (NULL: all) need to be seen. A
+ * directory that is to be written to is made, unless this is a dry run. */
+int pb_session_check(pb_session *session, pb_store *store, const char *prefix, bool to_be_written,
+                     pb_error *error);
 
 #endif

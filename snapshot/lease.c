@@ -91,11 +91,10 @@ struct pb_lease {
     pb_store_read_request read;
     pb_buffer key, other_key, text;
     pb_slice key_slice;
-    char other[400];              /* whom the lease was found to name */
-    bool busy, over;              /* nothing more is to be done */
-    int64_t begun_ms, renewed_ms; /* by CLOCK_BOOTTIME */
-    int64_t ending_ms;            /* since when it is ending; 0: it is not */
-    pb_error last_error;
+    char other[400];      /* whom the lease was found to name */
+    bool busy, over;      /* nothing more is to be done */
+    int64_t begun_ms;     /* by CLOCK_BOOTTIME: the last look at it */
+    int64_t ending_ms;    /* since when it is ending; 0: it is not */
     pthread_mutex_t lock; /* of what follows */
     pb_run_file file;
     char run_before[PB_SNAPSHOT_ID_SIZE]; /* the lease may still name this one */
@@ -122,18 +121,10 @@ static void lose(pb_lease *lease, const char *format, ...)
     pthread_mutex_unlock(&lease->lock);
 }
 
-static void ended(pb_lease *lease, const pb_error *error)
-{
-    lease->busy = false;
-    if (error)
-        lease->last_error = *error;
-    else
-        lease->renewed_ms = lease->begun_ms;
-}
-
 static void on_written(pb_store_request *request)
 {
-    ended(request->context, request->error.kind ? &request->error : NULL);
+    pb_lease *lease = request->context;
+    lease->busy = false;
 }
 
 static void on_released(pb_store_request *request)
@@ -200,7 +191,7 @@ static void on_other_read(pb_store_request *request)
     bool transient = request->error.kind && request->error.kind != PB_ERROR_NOT_FOUND &&
                      request->error.kind != PB_ERROR_DAMAGED;
     if (transient) {
-        ended(lease, &request->error);
+        lease->busy = false;
         lease->over = lease->ending_ms != 0;
     } else if (!request->error.kind && pb_closing_note_parse(pb_buffer_slice(&lease->text), NULL)) {
         if (lease->ending_ms)
@@ -208,7 +199,7 @@ static void on_other_read(pb_store_request *request)
         else
             write_file(lease, false, on_written);
     } else {
-        ended(lease, NULL);
+        lease->busy = false;
         lose(lease, "%s has taken over this source", lease->other);
     }
 }
@@ -243,7 +234,7 @@ static void on_own_read(pb_store_request *request)
         write_file(lease, true, on_written);
         return;
     }
-    ended(lease, NULL);
+    lease->busy = false;
     if (closed)
         lose(lease, "this run's attempt was closed by %s, which goes on with what it copied", by);
     lease->over |= lease->ending_ms != 0;
@@ -261,7 +252,7 @@ static void on_read(pb_store_request *request)
         return;
     }
     if (request->error.kind) {
-        ended(lease, &request->error);
+        lease->busy = false;
         lease->over = lease->ending_ms != 0;
         uv_async_send(&lease->wake);
         return;
@@ -269,7 +260,7 @@ static void on_read(pb_store_request *request)
     pb_run_file found = {0};
     pb_error error = {0};
     if (pb_run_file_parse(pb_buffer_slice(&lease->text), &found, &error)) {
-        ended(lease, &error);
+        lease->busy = false;
         lose(lease, "the lease of this run was overwritten with something else: %s", error.message);
         return;
     }
@@ -309,13 +300,7 @@ static void look(pb_lease *lease)
         uv_stop(&lease->loop);
     if (lease->over)
         return;
-    if (!ending && now_ms - lease->renewed_ms >= PB_LEASE_DEAD_MS)
-        lose(lease,
-             "this run could not renew its lease for %d s (it was stopped, or the repository did "
-             "not answer%s%s): another run may have taken over",
-             PB_LEASE_DEAD_MS / 1000, lease->last_error.kind ? ": " : "",
-             lease->last_error.message);
-    else if (!lease->busy && (ending || renamed || now_ms - lease->begun_ms >= PB_LEASE_RENEW_MS))
+    if (!lease->busy && (ending || renamed || now_ms - lease->begun_ms >= PB_LEASE_RENEW_MS))
         read_first(lease);
 }
 
@@ -362,7 +347,7 @@ int pb_lease_start(pb_repository *repository, const char *source_id, const pb_ru
     pb_run_file_append(&lease->text, file);
     if (pb_run_file_parse(pb_buffer_slice(&lease->text), &lease->file, error))
         abort(); /* a copy by way of its text */
-    lease->begun_ms = lease->renewed_ms = pb_clock_boottime_ms();
+    lease->begun_ms = pb_clock_boottime_ms();
     pthread_mutex_init(&lease->lock, NULL);
     if (uv_loop_init(&lease->loop) || uv_async_init(&lease->loop, &lease->wake, on_wake))
         abort();

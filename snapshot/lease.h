@@ -31,8 +31,9 @@ int pb_lease_start(pb_repository *repository, const char *source_id, const pb_ru
                    pb_lease **ret_lease, pb_error *error);
 /* From now on the lease names another run of this process. */
 void pb_lease_rename(pb_lease *lease, const char *run);
-/* True where it is another's by now, or could not be renewed for 60 s of CLOCK_BOOTTIME; then
- * *error (NULL allowed) says so, as BUSY. Any thread. */
+/* True where it was found to be another's; then *error (NULL allowed) says so, as BUSY. One that
+ * cannot be renewed, as the repository does not answer or the process was stopped, is not lost by
+ * that: it is looked at again as soon as may be, and no commit rests on it. Any thread. */
 bool pb_lease_is_lost(pb_lease *lease, pb_error *error);
 /* Ends the thread and frees. `releases`: a lease that is this run's still is deleted, or, where
  * that is refused, says that it is over; it takes 15 s at most. True where the lease was lost, as

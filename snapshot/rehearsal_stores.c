@@ -83,7 +83,8 @@ static void check_source(pb_rehearsal *self, pb_store *store)
 {
     const char *found = "";
     pb_error error = {0};
-    if (pb_session_check(self->session, store, false, &error) || read_one(store, &found, &error)) {
+    if (pb_session_check(self->session, store, NULL, false, &error) ||
+        read_one(store, &found, &error)) {
         pb_cluster_store_explain(&self->bucket, &error);
         pb_rehearsal_fail(self, "source", &error);
     } else

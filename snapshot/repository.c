@@ -81,7 +81,7 @@ int pb_repository_open(pb_session *session, const char *url, bool may_make,
     if (pb_session_store(session, url, "repository", NULL, &ret_repository->config,
                          &ret_repository->store, error))
         return -1;
-    if (pb_session_check(session, ret_repository->store, may_make, error) ||
+    if (pb_session_check(session, ret_repository->store, NULL, may_make, error) ||
         open_file(ret_repository, may_make, error)) {
         pb_repository_close(ret_repository);
         return -1;

@@ -345,7 +345,7 @@ static int open_destination(pb_session *session, const pb_restore_options *optio
     const pb_bucket_pair pair = {
         .written = *ret_store, .other = repository->store, .repository = repository->store};
     bool is_one = false;
-    if (pb_session_check(session, *ret_store, true, error) ||
+    if (pb_session_check(session, *ret_store, NULL, true, error) ||
         pb_bucket_pair_is_one(session, &pair, &is_one, error))
         return -1;
     if (pb_store_copies_from(*ret_store, repository->store)) {

@@ -20,6 +20,9 @@ pb_http_options pb_session_http_options(const pb_session *session)
     http.log = options->log;
     if (options->stall_timeout_ms)
         http.stall_window_ms = options->stall_timeout_ms;
+    if (options->patience_ms)
+        http.patience_ms = options->patience_ms;
+    http.outages = session->outages;
     return http;
 }
 
@@ -103,10 +106,12 @@ int pb_session_open(const pb_session_options *options, pb_session **ret_session,
         return -1;
     }
     uv_loop_init(&session->loop);
+    session->outages = pb_outages_new(options->log);
     pb_http_options http = pb_session_http_options(session);
     http.parallel = CONTROL_PARALLEL;
     if (pb_http_open(&session->loop, &http, &session->http, error)) {
         uv_loop_close(&session->loop);
+        pb_outages_free(session->outages);
         free(session);
         return -1;
     }
@@ -127,6 +132,7 @@ void pb_session_close(pb_session *session)
     uv_run(&session->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&session->loop))
         abort(); /* the caller left a handle open */
+    pb_outages_free(session->outages);
     free(session);
 }
 
@@ -210,10 +216,12 @@ int pb_session_store(pb_session *session, const char *url, const char *role,
     return 0;
 }
 
-int pb_session_check(pb_session *session, pb_store *store, bool to_be_written, pb_error *error)
+int pb_session_check(pb_session *session, pb_store *store, const char *prefix, bool to_be_written,
+                     pb_error *error)
 {
     pb_store_request check = {
         .operation = PB_STORE_CHECK,
+        .list.prefix = pb_slice_of(prefix),
         .make = to_be_written && !session->options.dry_run,
     };
     return pb_store_call(store, &check, error);

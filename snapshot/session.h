@@ -43,6 +43,7 @@ typedef struct pb_session_options {
     uint64_t memory_bytes;     /* of part buffers */
     unsigned loops;            /* 0: one a core */
     uint32_t stall_timeout_ms; /* of a request that moves nothing; 0 for the default */
+    uint32_t patience_ms;      /* with an endpoint that does not answer; 0 for the default */
     const char *ca_bundle;     /* or NULL */
     const char *scratch;       /* folder for temporary files; NULL: $TMPDIR, or /var/tmp */
     /* Averages over all loops that are not passed while data moves; 0 for none. */

@@ -13,7 +13,7 @@
 enum { SLOTS_PER_MULTI = 64 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
 enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 1000 };
-enum { ENDPOINTS_KNOWN = 8 };
+enum { ENDPOINTS_KNOWN = 8, REDIRECTS_MAX = 8 };
 /* How often silent requests are looked for, and how often one of them is repeated. */
 enum { HEDGE_LOOK_MS = 250, HEDGES_MAX = 2 };
 
@@ -25,7 +25,8 @@ typedef struct http_slot {
     http_multi *owner;
     struct http_slot *next; /* free list */
     pb_http_request *request;
-    bool sent; /* this attempt's request has gone out once */
+    bool sent;  /* this attempt's request has gone out once */
+    bool moved; /* bytes of its answer came */
     /* Of attempts that may be hedged, while nothing came: all of them, the oldest first. */
     bool silent;
     struct http_slot *silent_before, *silent_after;
@@ -50,6 +51,7 @@ typedef struct request_queue {
 struct pb_http_endpoint {
     pb_http_endpoint *next; /* a ring: each has its turn */
     char *base_url;         /* NULL: of those that named no endpoint */
+    pb_outage *outage;      /* NULL: not shared with others */
     pb_pace pace;
     request_queue waiting;
 };
@@ -92,8 +94,8 @@ pb_http_options pb_http_options_default(void)
         .connect_timeout_ms = 10 * 1000,
         .stall_window_ms = 30 * 1000,
         .stall_bytes_per_s = 1,
-        .retry_budget_ms = 5 * 60 * 1000,
-        .attempts_max = 12,
+        .patience_ms = 15 * 60 * 1000,
+        .failures_max = 32,
         .retry_base_ms = 100,
         .retry_cap_ms = 20 * 1000,
     };
@@ -153,6 +155,11 @@ static int64_t loop_now_ms(const pb_http *http)
     return (int64_t)uv_now(http->loop);
 }
 
+static int64_t longer(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
 /* ---- silent attempts ---- */
 
 static void on_hedge_look(uv_timer_t *timer);
@@ -204,6 +211,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     http_slot *slot = context;
     pb_http_request *request = slot->request;
     charge_received(slot, size * count);
+    slot->moved = true;
     if (request->received_body && request->received_body(request, data, size * count))
         return 0;
     return size * count;
@@ -330,11 +338,9 @@ static http_multi *multi_with_room(pb_http *http)
 static void attempt_begin(pb_http *http, pb_http_request *request)
 {
     pb_http_attempt attempt = {0};
-    int64_t now_ms = pb_clock_monotonic_ms();
-    if (!request->attempts)
-        request->private_.first_attempt_ms = now_ms;
-    else if (request->restarted)
+    if (request->attempts && request->restarted)
         request->restarted(request);
+    request->private_.begun_ms = pb_clock_monotonic_ms();
     request->attempts++;
     request->status = 0;
     request->error.kind = PB_ERROR_NONE;
@@ -349,7 +355,7 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
     if (!slot->easy.handle)
         slot_open(http, multi, slot);
     slot->request = request;
-    slot->sent = false;
+    slot->sent = slot->moved = false;
     pb_easy_fill(&slot->easy, request->method, request->bulk, &attempt);
     http->statistics.attempts++;
     http->statistics.bytes_sent += attempt.body.size;
@@ -369,11 +375,6 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
 
 static void cancel_everything(pb_http *http);
 static void pump(pb_http *http);
-
-static int64_t longer(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms > b_ms ? a_ms : b_ms;
-}
 
 /* 0: the next request of the endpoint may begin. */
 static int64_t wait_ms_of(pb_http *http, pb_http_endpoint *endpoint, int64_t now_ms)
@@ -449,29 +450,47 @@ static bool has_answered(const pb_http *http, const char *base_url)
     return http->answered_count == ENDPOINTS_KNOWN;
 }
 
-/* Puts the request among the waiting, or answers that its budget is used up. */
-static bool retry_later(pb_http *http, pb_http_request *request, const char *base_url)
+/* Until when the request may be tried again; notes its failure. INT64_MIN: no more. `moved`: bytes
+ * of the answer came before it broke. */
+static int64_t patience_end_ms(pb_http *http, pb_http_request *request, const char *base_url,
+                               bool moved, int64_t now_ms)
 {
-    unsigned attempts_max = http->options.attempts_max;
-    int64_t budget_ms = http->options.retry_budget_ms;
-    if (!has_answered(http, base_url)) {
-        if (attempts_max > ATTEMPTS_BEFORE_FIRST_ANSWER)
-            attempts_max = ATTEMPTS_BEFORE_FIRST_ANSWER;
-        if (budget_ms > BUDGET_BEFORE_FIRST_ANSWER_MS)
-            budget_ms = BUDGET_BEFORE_FIRST_ANSWER_MS;
-    }
-    if (request->attempts >= attempts_max || http->cancelled)
+    struct pb_http_private *own = &request->private_;
+    pb_outage *outage = endpoint_of(http, request)->outage;
+    int64_t answered_ms = outage ? pb_outage_answered_ms(outage) : 0;
+    if (!own->failing_since_ms || moved)
+        own->failing_since_ms = moved ? now_ms : own->begun_ms;
+    if (!has_answered(http, base_url))
+        return request->attempts < ATTEMPTS_BEFORE_FIRST_ANSWER
+                   ? own->failing_since_ms + BUDGET_BEFORE_FIRST_ANSWER_MS
+                   : INT64_MIN;
+    if (request->error.kind != PB_ERROR_THROTTLED &&
+        (moved || !outage || answered_ms >= own->begun_ms) &&
+        ++own->failures >= http->options.failures_max)
+        return INT64_MIN;
+    if (outage)
+        pb_outage_failed(outage, now_ms, http->options.patience_ms);
+    return longer(own->failing_since_ms, answered_ms) + http->options.patience_ms;
+}
+
+/* Puts the request among the waiting, or answers that there is no patience left. */
+static bool retry_later(pb_http *http, pb_http_request *request, const char *base_url, bool moved)
+{
+    int64_t now_ms = pb_clock_monotonic_ms();
+    int64_t end_ms = patience_end_ms(http, request, base_url, moved, now_ms);
+    if (end_ms < now_ms || http->cancelled)
         return false;
     unsigned doublings = request->attempts < 20 ? request->attempts : 20;
     uint64_t most_ms = (uint64_t)http->options.retry_base_ms << doublings;
     if (most_ms > http->options.retry_cap_ms)
         most_ms = http->options.retry_cap_ms;
     int64_t wait_ms = (int64_t)pb_random_below(&http->random, most_ms + 1);
-    if (wait_ms < request->private_.retry_after_ms)
-        wait_ms = request->private_.retry_after_ms;
-    int64_t now_ms = pb_clock_monotonic_ms();
-    if (now_ms + wait_ms - request->private_.first_attempt_ms > budget_ms)
+    if (now_ms + wait_ms > end_ms)
         return false;
+    /* A store that asks for more time than there is patience is asked once more at its end. */
+    wait_ms = longer(wait_ms, request->private_.retry_after_ms);
+    if (now_ms + wait_ms > end_ms)
+        wait_ms = end_ms - now_ms;
     pb_log_line(http->options.log, PB_LOG_DEBUG, "attempt %u failed, next in %lld ms: %s",
                 request->attempts, (long long)wait_ms, request->error.message);
     http->statistics.retries++;
@@ -568,10 +587,17 @@ static pb_pace_outcome outcome_of(CURLcode code, pb_http_verdict verdict, const 
     return code == CURLE_OK && verdict != PB_HTTP_RETRY ? PB_PACE_ANSWERED : PB_PACE_NEITHER;
 }
 
+/* True where the endpoint is there and able to work, whatever it thinks of the request. */
+static bool is_life(CURLcode code, const pb_error *error)
+{
+    return code == CURLE_OK && error->kind != PB_ERROR_THROTTLED && error->kind != PB_ERROR_SERVER;
+}
+
 static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
 {
     pb_http_request *request = slot->request;
     pb_http_verdict verdict = PB_HTTP_DONE;
+    bool moved = slot->moved && code != CURLE_OK && request->status < 300;
     if (code == CURLE_OK) {
         if (!has_answered(http, slot->easy.base_url))
             strcpy(http->answered[http->answered_count++], slot->easy.base_url);
@@ -588,12 +614,15 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     }
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
     http->statistics.throttled += outcome == PB_PACE_THROTTLED;
+    pb_outage *outage = endpoint_of(http, request)->outage;
+    if (outage && is_life(code, &request->error))
+        pb_outage_answered(outage, pb_clock_monotonic_ms());
     slot_release(http, slot, outcome, loop_now_ms(http));
-    if (verdict == PB_HTTP_AGAIN && request->attempts < http->options.attempts_max) {
+    if (verdict == PB_HTTP_AGAIN && request->private_.redirects++ < REDIRECTS_MAX) {
         wait_in_line(http, request, true);
         return;
     }
-    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->easy.base_url))
+    if (verdict == PB_HTTP_RETRY && retry_later(http, request, slot->easy.base_url, moved))
         return;
     if (verdict != PB_HTTP_DONE && !request->error.kind) /* given up is no success */
         pb_error_set(&request->error, PB_ERROR_SERVER, "%s: no end of redirects",
@@ -635,8 +664,7 @@ static void on_hedge_look(uv_timer_t *timer)
             break;
         int64_t patience_ms = pb_pace_patience_ms(&endpoint_of(http, request)->pace)
                               << request->private_.hedges;
-        if (request->private_.hedges == HEDGES_MAX || !patience_ms || silent_ms < patience_ms ||
-            request->attempts >= http->options.attempts_max)
+        if (request->private_.hedges == HEDGES_MAX || !patience_ms || silent_ms < patience_ms)
             continue;
         pb_log_line(http->options.log, PB_LOG_DEBUG,
                     "attempt %u heard nothing for %lld ms, repeated: %s", request->attempts,
@@ -858,6 +886,8 @@ pb_http_endpoint *pb_http_endpoint_at(pb_http *http, const char *base_url)
     endpoint = pb_allocate_zeroed(1, sizeof *endpoint);
     endpoint->base_url = pb_duplicate(pb_slice_of(base_url));
     pb_pace_open(&endpoint->pace, http->options.parallel, loop_now_ms(http));
+    if (http->options.outages)
+        endpoint->outage = pb_outage_at(http->options.outages, base_url);
     endpoint->next = http->unpaced.next;
     http->unpaced.next = endpoint;
     http->endpoint_count++;

@@ -3,11 +3,11 @@
  * A pb_http belongs to one loop and its thread; every function here is called on that thread. It
  * keeps connections, transfer handles and header lists and reuses them, admits at most `parallel`
  * requests at once (the rest wait in order, each endpoint's in a queue of its own), and owns
- * attempts: pace, limits, deadlines, retry with full jitter, Retry-After, hedging. What an answer
- * means is the caller's: `prepare` writes each attempt (so that it is signed afresh), `judge` reads
- * each answer. Redirects are never followed by libcurl: a caller judges a 301 or 307 and prepares
- * the next attempt for another endpoint. TLS certificates are always verified and a https endpoint
- * is never spoken to in plain text.
+ * attempts: pace, limits, deadlines, retry with full jitter and patience, Retry-After, hedging.
+ * What an answer means is the caller's: `prepare` writes each attempt (so that it is signed
+ * afresh), `judge` reads each answer. Redirects are never followed by libcurl: a caller judges a
+ * 301 or 307 and prepares the next attempt for another endpoint. TLS certificates are always
+ * verified and a https endpoint is never spoken to in plain text.
  *
  * Bodies: the answer's body streams into `received_body` while the socket is read, so a slow
  * consumer slows the sender; the request's body is sent from memory that the caller holds under its
@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "copier/http/outage.h"
 #include <uv.h>
 
 typedef struct pb_http pb_http;
@@ -29,8 +30,12 @@ typedef struct pb_http_options {
     uint32_t stall_window_ms;    /* an attempt that moves less than... */
     uint32_t stall_bytes_per_s;  /* ...this for so long is given up and tried again */
     uint32_t attempt_timeout_ms; /* one attempt as a whole; 0 for no limit */
-    uint32_t retry_budget_ms;    /* no new attempt starts later than this after the first */
-    unsigned attempts_max;       /* attempts in all, at least 1 */
+    /* How long a request is tried again where its endpoint answers nobody (outage.h): since its
+     * first failure, or the endpoint's last answer. */
+    uint32_t patience_ms;
+    /* How often it is tried again where the endpoint answers others: then the fault is its own.
+     * Throttling is nobody's fault, and does not count. */
+    unsigned failures_max;
     uint32_t retry_base_ms; /* the wait before attempt n+1 is uniform in [0, min(cap, base*2^n)] */
     uint32_t retry_cap_ms;
     /* Averages that are not passed, over all endpoints; 0 for none. Bytes are those of bodies, sent
@@ -38,10 +43,11 @@ typedef struct pb_http_options {
     double limit_requests_per_s;
     double limit_bytes_per_s;
     const char *ca_bundle; /* PEM file; NULL for the system's; borrowed until pb_http_close */
+    pb_outages *outages;   /* shared by the clients of a run; NULL for none; borrowed */
     const pb_log *log;     /* attempts that failed, at debug level; NULL for none; borrowed */
 } pb_http_options;
 
-/* Defaults: 64, 10 s, 30 s, 1 B/s, none, 5 min, 12 attempts, 100 ms, 20 s, no limits. */
+/* Defaults: 64, 10 s, 30 s, 1 B/s, none, 15 min, 32 failures, 100 ms, 20 s, no limits. */
 pb_http_options pb_http_options_default(void);
 
 /* Opens a client on `loop`. Fails where a CA bundle cannot be read (USAGE). */
@@ -72,7 +78,7 @@ typedef struct pb_http_attempt {
 
 typedef enum pb_http_verdict {
     PB_HTTP_DONE,  /* final: request->error says whether it is a success */
-    PB_HTTP_RETRY, /* request->error says why; tried again while the budget lasts, else it is final
+    PB_HTTP_RETRY, /* request->error says why; tried again while there is patience, else it is final
                     */
     PB_HTTP_AGAIN, /* at once, no wait (a redirect or a corrected region); counts as an attempt */
 } pb_http_verdict;
@@ -115,10 +121,12 @@ typedef struct pb_http_request {
 
     struct pb_http_private { /* the client's */
         struct pb_http_request *next;
-        int64_t first_attempt_ms;
+        int64_t failing_since_ms; /* of its first failure; 0: none yet */
+        int64_t begun_ms;         /* of its last attempt */
         int64_t due_ms;
         int64_t retry_after_ms;
-        unsigned hedges;
+        unsigned failures; /* that are its own */
+        unsigned redirects, hedges;
     } private_;
 } pb_http_request;
 

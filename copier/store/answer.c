@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include <strings.h>
 
 void pb_answer_restart(pb_answer *answer)
 {
@@ -73,6 +74,18 @@ bool pb_answer_header(pb_answer *answer, pb_slice name, pb_slice value)
     else
         return false;
     return true;
+}
+
+bool pb_answer_is_web_page(pb_slice body)
+{
+    static const char *const starts[] = {"<!doctype html", "<html"};
+    while (body.size && memchr(" \t\r\n", body.data[0], 4))
+        body = pb_slice_from(body, 1);
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (body.size >= strlen(starts[i]) &&
+            strncasecmp(body.data, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
 }
 
 int pb_answer_expect(const pb_answer *answer, int status, uint64_t offset, uint64_t length,

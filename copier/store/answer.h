@@ -33,6 +33,9 @@ void pb_answer_keep_object_header(pb_answer *answer, pb_slice name, pb_slice val
 /* Copies a header's text: "" where it does not fit or is not printable ASCII. */
 void pb_answer_keep_text(char *ret_text, size_t capacity, pb_slice value);
 
+/* True where a body begins as HTML does. */
+bool pb_answer_is_web_page(pb_slice body);
+
 /* A GET of [offset, offset + length) (length 0: to the end; both 0: no range was asked) answered
  * with `status` 200 or 206: how many bytes must come, and the whole object's size; UINT64_MAX for
  * both where the store does not say. Fails with FAILED where the answer is not to what was asked.

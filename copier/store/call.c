@@ -65,6 +65,17 @@ pb_http_verdict pb_call_breaks_protocol(pb_call *call, pb_error_kind kind, const
     return kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
+pb_http_verdict pb_call_cannot_read(pb_call *call)
+{
+    if (!pb_answer_is_web_page(pb_buffer_slice(&call->answer.body)))
+        return call->http.error.kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
+    pb_call_breaks_protocol(call, PB_ERROR_USAGE, "the answer is a web page (HTML)");
+    pb_error_hint(&call->http.error,
+                  "no object store answers there, but a console, a login page or a proxy: check "
+                  "endpoint= in the URL, and its port");
+    return PB_HTTP_DONE;
+}
+
 /* ---- an attempt goes out ---- */
 
 static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *error)

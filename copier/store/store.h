@@ -130,8 +130,9 @@ typedef struct pb_store_request {
 
     pb_slice key; /* all but CHECK, LIST, DELETE */
 
-    struct { /* LIST: keys k with prefix, after < k, in order: if the store lists so, which is for
-                the caller to check */
+    struct { /* CHECK: the prefix alone, of keys that are to be seen at least. LIST: keys k with
+                prefix, after < k, in order: if the store lists so, which is for the caller to check
+              */
         pb_slice prefix;
         pb_slice after;    /* exclusive; empty from the start */
         pb_slice token;    /* of the page before, or empty; goes before `after` */

@@ -1,4 +1,4 @@
-"""The round trip on Ceph RGW, with 10,000 objects; and what this server does in its own way."""
+"""The round trip on Ceph RGW, with 5,000 objects; and what this server does in its own way."""
 
 import os
 import sys
@@ -68,4 +68,4 @@ class OddStore(StoreScenario):
 
 
 if __name__ == "__main__":
-    store_round_trip.main(ceph_cluster.CephCluster, objects=10000)
+    store_round_trip.main(ceph_cluster.CephCluster, objects=5000)

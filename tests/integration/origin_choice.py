@@ -114,7 +114,7 @@ class NewerAttempts(Choice):
         self.backup(origin)
         origin.bucket("source").put("new", b"y")
         origin.set_faults("fault error500 operation=PutObject key=snapshot.json")
-        run = self.pbcopy("backup", origin.url("source"), origin.url("repository"))
+        run = self.pbcopy("backup", origin.url("source"), origin.url("repository"), "--patience", "3s")
         self.assertEqual(run.exit_code, scenario.UNREACHABLE, run)
         origin.set_faults()
         newest, _ = self.snapshots(origin.url("repository"))[-1]
@@ -435,7 +435,7 @@ class Metadata(Choice):
         source = origin.bucket("source")
         source.put_many({f"k{i}": some_bytes(100, i) for i in range(10)})
         origin.set_faults("fault error500 operation=PutObject key=/manifest/")
-        self.pbcopy("backup", origin.url("source"), origin.url("repository"))
+        self.pbcopy("backup", origin.url("source"), origin.url("repository"), "--patience", "3s")
         origin.set_faults()
         self.assertEqual(len(origin.bucket("repository").list("data/")), 10)
         self.change(source, "k3", some_bytes(100, 3))

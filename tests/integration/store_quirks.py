@@ -281,6 +281,22 @@ class Quirks(scenario.Scenario):
 
     # ---- who pays ----
 
+    def test_rights_on_a_prefix_alone(self):
+        origin, front = self.front(quirky_front.PrefixOnly("source", "meta/"))
+        origin.bucket("source").put_many({f"{folder}/{n}": some_bytes(50 + n) for folder in ("data", "meta") for n in range(9)})
+        self.fail_with(REFUSED, "copy", front.url("source"), front.url("restored"), says="AccessDenied")
+        self.round_trip(front.url("source"), front.url("repository"), front.url("restored"), "--prefix", "meta/")
+        self.succeed("copy", front.url("source"), f"file://{self.folder}/copied", "--prefix", "meta/")
+        self.assertEqual(origin.bucket("restored").list(), origin.bucket("source").list("meta/"))
+        self.assertEqual(sorted(os.listdir(f"{self.folder}/copied/meta")), [str(n) for n in range(9)])
+
+    def test_a_web_page_is_no_store(self):
+        _, front = self.front(quirky_front.WebPage())
+        for url in (front.url("source"), f"gs://source?endpoint={front.endpoint}&anonymous=true"):
+            run = self.fail_with(USAGE, "copy", url, f"file://{self.folder}/copied", says="web page")
+            self.assertLess(run.seconds, 10)
+            self.assertIn("endpoint=", "".join(run.hints))
+
     def test_requester_pays(self):
         origin, front = self.front(quirky_front.RequesterPays())
         source = origin.bucket("source")

@@ -89,7 +89,8 @@ class ClusterScenario(Scenario):
 
     def environment(self):
         """Of kubectl: a cache of its own; and what program() has made."""
-        more = {"KUBECACHEDIR": os.path.join(self.folder, "kube-cache")}
+        # A kubectl that lives for a tenth of a second need not collect garbage.
+        more = {"KUBECACHEDIR": os.path.join(self.folder, "kube-cache"), "GOGC": "off"}
         programs = os.path.join(self.folder, "programs")
         if os.path.isdir(programs):
             more["PATH"] = f"{programs}:{os.environ['PATH']}"

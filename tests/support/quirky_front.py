@@ -81,6 +81,28 @@ class CopiesNothing(Quirk):
         return refusal(self.status, self.code, "A header you provided implies functionality that is not implemented")
 
 
+class PrefixOnly(Quirk):
+    """A policy that gives rights on one prefix, as s3:prefix and a resource have it."""
+
+    def __init__(self, bucket, prefix):
+        self.bucket, self.prefix = bucket, prefix
+
+    def before(self, asked):
+        bucket = asked.path.split("/")[1]
+        named = asked.key or asked.query.get("prefix", "")
+        if bucket != self.bucket or named.startswith(self.prefix):
+            return None
+        return refusal(403, "AccessDenied", "Access Denied")
+
+
+class WebPage(Quirk):
+    """No store at all: a console or a login page."""
+
+    def before(self, asked):
+        return Answer(200, [("Content-Type", "text/html")],
+                      b"\n <!DOCTYPE html><html><head><title>Console</title></head><body>Log in<br></body></html>")
+
+
 class RequesterPays(Quirk):
     def before(self, asked):
         if asked.headers.get("x-amz-request-payer") == "requester":

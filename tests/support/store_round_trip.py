@@ -395,6 +395,7 @@ class Runs(MeetingScenarios, DeadRunScenarios, StoreScenario):
     """Runs that meet, freeze, wake and die, also while they make the repository."""
 
     numbers = itertools.count(1)
+    objects = 240
 
     def place(self, name):
         bucket, url = self.bucket(f"{name}-{next(self.numbers)}")

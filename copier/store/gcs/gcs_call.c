@@ -187,13 +187,6 @@ static pb_http_verdict judge_failure(pb_call *call)
     return class.retry ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
-static pb_http_verdict after_parse(pb_call *call, int failed)
-{
-    if (!failed)
-        return PB_HTTP_DONE;
-    return call->http.error.kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
-}
-
 static void take_object(pb_call *call, const pb_gcs_object *object)
 {
     pb_store_request *results = call->results;
@@ -210,7 +203,7 @@ static pb_http_verdict judge_resource(pb_call *call, pb_buffer *headers)
     pb_gcs_object object = {0};
     if (pb_gcs_parse_object(pb_buffer_slice(&call->answer.body), &object, headers,
                             &call->http.error))
-        return after_parse(call, -1);
+        return pb_call_cannot_read(call);
     take_object(call, &object);
     return PB_HTTP_DONE;
 }
@@ -229,7 +222,7 @@ static pb_http_verdict judge_list(pb_call *call)
     if (!failed && call->results->page->has_own)
         atomic_store_explicit(&call->caller->store->config->has_own_object, true,
                               memory_order_relaxed);
-    return after_parse(call, failed);
+    return failed ? pb_call_cannot_read(call) : PB_HTTP_DONE;
 }
 
 static pb_http_verdict other_bytes(pb_call *call, const char *etag, pb_slice wanted)
@@ -247,7 +240,7 @@ static pb_http_verdict judge_source(pb_call *call)
     pb_slice wanted = call->request->if_match;
     self->rewritten = false;
     if (pb_gcs_parse_object(pb_buffer_slice(&call->answer.body), &object, NULL, &call->http.error))
-        return after_parse(call, -1);
+        return pb_call_cannot_read(call);
     if (!pb_gcs_object_may_be(&object, wanted))
         return other_bytes(call, object.etag, wanted);
     self->source_version[0] = '\0';
@@ -265,7 +258,7 @@ static pb_http_verdict judge_rewrite(pb_call *call)
     self->rewritten = false;
     if (pb_gcs_parse_rewrite(pb_buffer_slice(&call->answer.body), &self->rewritten, &object, &bytes,
                              &self->rewrite_token, &call->http.error))
-        return after_parse(call, -1);
+        return pb_call_cannot_read(call);
     if (!self->rewritten) {
         self->idle_rewrites = bytes > self->rewritten_bytes ? 0 : self->idle_rewrites + 1;
         self->rewritten_bytes = bytes;

@@ -309,11 +309,11 @@ static pb_http_verdict judge_list(s3_call *self)
         return PB_HTTP_DONE;
     }
     if (self->call.http.error.kind == PB_ERROR_SERVER)
-        return PB_HTTP_RETRY;
+        return pb_call_cannot_read(&self->call);
     if (!pb_s3_parse_document(store_of(&self->call)->parser, body, &document, NULL) &&
         pb_slice_equal(document.root, PB_SLICE_LITERAL("Error")))
         return judge_failure(self, &document);
-    return PB_HTTP_DONE;
+    return pb_call_cannot_read(&self->call);
 }
 
 /* Some keys of many were not deleted. */
@@ -334,7 +334,7 @@ static pb_http_verdict judge_document(s3_call *self, const char *root)
     if (pb_s3_parse_document(store_of(&self->call)->parser,
                              pb_buffer_slice(&self->call.answer.body), &document,
                              &self->call.http.error))
-        return self->call.http.error.kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
+        return pb_call_cannot_read(&self->call);
     if (pb_slice_equal(document.root, PB_SLICE_LITERAL("Error")))
         return judge_failure(self, &document);
     if (!pb_slice_equal(document.root, pb_slice_of(root)))
@@ -511,6 +511,7 @@ static bool next_step(pb_call *call)
             /* HEAD can't say why; and rights may cover the prefix only. */
             pb_call_begin_step(call, S3_STEP_LOOK_INSIDE, PB_STORE_LIST, (pb_slice){NULL, 0});
             call->extra.list.keys_max = 1;
+            call->extra.list.prefix = request->list.prefix;
             return true;
         }
         return false;

@@ -114,7 +114,7 @@ static pb_http_options test_options(void)
     pb_http_options options = pb_http_options_default();
     options.parallel = 4;
     options.retry_base_ms = 5;
-    options.attempts_max = 6;
+    options.failures_max = 6;
     options.stall_window_ms = 1000;
     return options;
 }
@@ -224,6 +224,10 @@ static pb_http_verdict judge(pb_http_request *request)
         pb_error_set(&request->error, PB_ERROR_THROTTLED, "slow down");
         return PB_HTTP_RETRY;
     }
+    if (request->status == 500) {
+        pb_error_set(&request->error, PB_ERROR_SERVER, "broken");
+        return PB_HTTP_RETRY;
+    }
     if (request->status >= 400)
         pb_error_set(&request->error, PB_ERROR_FAILED, "status %d", request->status);
     return PB_HTTP_DONE;
@@ -262,6 +266,7 @@ static void run(bench *server, call *made)
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 #define OK_HELLO "HTTP/1.1 200 OK\r\nX-Test:  value \r\nContent-Length: 5\r\n\r\nhello"
+#define BROKEN "HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
 #define SLOW "HTTP/1.1 503 Slow Down\r\nContent-Length: 4\r\n\r\nslow"
 
 static void test_get(void **state)
@@ -326,17 +331,111 @@ static void test_retries_what_may_pass(void **state)
     pb_buffer_free(&made.body);
 }
 
-static void test_gives_up_after_its_attempts(void **state)
+static void answer_all(bench *server, const char *text)
+{
+    for (int i = 0; i < 16; i++)
+        server->answers[i] = text;
+}
+
+static void test_gives_up_after_its_failures(void **state)
 {
     bench *server = *state;
-    for (int i = 0; i < 16; i++)
-        server->answers[i] = SLOW;
+    answer_all(server, BROKEN);
     call made = {0};
     submit(server, &made, "GET");
     run(server, &made);
-    assert_int_equal(made.request.error.kind, PB_ERROR_THROTTLED);
+    assert_int_equal(made.request.error.kind, PB_ERROR_SERVER);
     assert_int_equal(made.request.attempts, 6);
     pb_buffer_free(&made.body);
+}
+
+static void test_throttling_is_nobodys_fault(void **state)
+{
+    bench *server = *state;
+    answer_all(server, SLOW);
+    server->answers[15] = OK_HELLO;
+    call made = {0};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_int_equal(made.request.attempts, 16);
+    pb_buffer_free(&made.body);
+}
+
+/* A client that knows which endpoints answer, and waits so long. */
+static void reopen_patient(bench *server, pb_outages *outages, uint32_t patience_ms)
+{
+    pb_http_options options = test_options();
+    options.outages = outages;
+    options.patience_ms = patience_ms;
+    options.retry_cap_ms = 20;
+    reopen(server, &options);
+}
+
+static void test_an_outage_is_waited_for(void **state)
+{
+    bench *server = *state;
+    pb_outages *outages = pb_outages_new(NULL);
+    /* Many more failures than one request may have of its own. */
+    answer_all(server, BROKEN);
+    server->answers[14] = OK_EMPTY;
+    reopen_patient(server, outages, 60 * 1000);
+    call made = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_int_equal(made.request.attempts, 15);
+
+    /* But not for ever. */
+    answer_all(server, BROKEN);
+    reopen_patient(server, outages, 300);
+    call last = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
+    int64_t before_ms = pb_clock_monotonic_ms();
+    submit(server, &last, "GET");
+    run(server, &last);
+    assert_int_equal(last.request.error.kind, PB_ERROR_SERVER);
+    assert_true(last.request.attempts > 6);
+    assert_true(pb_clock_monotonic_ms() - before_ms >= 250);
+    pb_buffer_free(&made.body);
+    pb_buffer_free(&last.body);
+    reopen_patient(server, NULL, 1000);
+    pb_outages_free(outages);
+}
+
+static void test_where_others_are_answered_the_fault_is_its_own(void **state)
+{
+    bench *server = *state;
+    pb_outages *outages = pb_outages_new(NULL);
+    reopen_patient(server, outages, 60 * 1000);
+    pb_outage *outage = pb_outage_at(outages, server->base_url);
+    answer_all(server, BROKEN);
+    call made = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
+    submit(server, &made, "GET");
+    while (!made.done) {
+        pb_outage_answered(outage, pb_clock_monotonic_ms() + 1); /* another client's */
+        uv_run(&server->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(made.request.error.kind, PB_ERROR_SERVER);
+    assert_int_equal(made.request.attempts, 6);
+    pb_buffer_free(&made.body);
+    reopen_patient(server, NULL, 1000);
+    pb_outages_free(outages);
+}
+
+static void test_retry_after_is_no_longer_than_the_patience(void **state)
+{
+    bench *server = *state;
+    pb_http_options options = test_options();
+    options.patience_ms = 400;
+    reopen(server, &options);
+    server->answers[0] = "HTTP/1.1 503 Slow Down\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n";
+    server->answers[1] = OK_EMPTY;
+    call made = {0};
+    int64_t before_ms = pb_clock_monotonic_ms();
+    submit(server, &made, "GET");
+    run(server, &made);
+    assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
+    assert_true(pb_clock_monotonic_ms() - before_ms < 20 * 1000);
 }
 
 static void test_waits_as_retry_after_says(void **state)
@@ -422,7 +521,7 @@ static void test_again_goes_at_once(void **state)
     call endless = {.again_left = 1000};
     submit(server, &endless, "GET");
     run(server, &endless);
-    assert_int_equal(endless.request.attempts, 6);
+    assert_int_equal(endless.request.attempts, 9);
     assert_int_equal(endless.request.error.kind, PB_ERROR_SERVER);
 }
 
@@ -653,7 +752,11 @@ int main(void)
         TEST(test_get),
         TEST(test_methods_and_bodies_on_one_handle),
         TEST(test_retries_what_may_pass),
-        TEST(test_gives_up_after_its_attempts),
+        TEST(test_gives_up_after_its_failures),
+        TEST(test_throttling_is_nobodys_fault),
+        TEST(test_an_outage_is_waited_for),
+        TEST(test_where_others_are_answered_the_fault_is_its_own),
+        TEST(test_retry_after_is_no_longer_than_the_patience),
         TEST(test_waits_as_retry_after_says),
         TEST(test_a_stall_is_given_up),
         TEST(test_unreachable_is_told_soon),

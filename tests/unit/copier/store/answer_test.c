@@ -88,6 +88,17 @@ static void keeps_few_object_headers(void **state)
     pb_buffer_free(&kept);
 }
 
+static void web_pages(void **state)
+{
+    (void)state;
+    assert_true(pb_answer_is_web_page(PB_SLICE_LITERAL("<!DOCTYPE html><p>")));
+    assert_true(pb_answer_is_web_page(PB_SLICE_LITERAL("\r\n\t <HTML lang=en>")));
+    assert_false(pb_answer_is_web_page(PB_SLICE_LITERAL("")));
+    assert_false(pb_answer_is_web_page(PB_SLICE_LITERAL("<htm")));
+    assert_false(pb_answer_is_web_page(PB_SLICE_LITERAL("<?xml version=\"1.0\"?><Error/>")));
+    assert_false(pb_answer_is_web_page(PB_SLICE_LITERAL("{\"kind\": \"html\"}")));
+}
+
 static void expects_what_was_asked(void **state)
 {
     (void)state;
@@ -148,6 +159,7 @@ int main(void)
         cmocka_unit_test(reads_headers),
         cmocka_unit_test(distrusts_headers),
         cmocka_unit_test(keeps_few_object_headers),
+        cmocka_unit_test(web_pages),
         cmocka_unit_test(expects_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

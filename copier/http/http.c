@@ -468,9 +468,18 @@ static int64_t patience_end_ms(pb_http *http, pb_http_request *request, const ch
         (moved || !outage || answered_ms >= own->begun_ms) &&
         ++own->failures >= http->options.failures_max)
         return INT64_MIN;
-    if (outage)
-        pb_outage_failed(outage, now_ms, http->options.patience_ms);
-    return longer(own->failing_since_ms, answered_ms) + http->options.patience_ms;
+    int64_t since_ms = outage ? pb_outage_failed(outage, now_ms, http->options.patience_ms)
+                              : own->failing_since_ms;
+    return since_ms + http->options.patience_ms;
+}
+
+/* The endpoint answers nobody: the next request would end like this one. */
+static bool lose_patience(pb_http *http, pb_http_request *request)
+{
+    pb_error *error = &request->error;
+    if (endpoint_of(http, request)->outage && error->kind == PB_ERROR_SERVER)
+        error->kind = PB_ERROR_UNREACHABLE;
+    return false;
 }
 
 /* Puts the request among the waiting, or answers that there is no patience left. */
@@ -478,15 +487,17 @@ static bool retry_later(pb_http *http, pb_http_request *request, const char *bas
 {
     int64_t now_ms = pb_clock_monotonic_ms();
     int64_t end_ms = patience_end_ms(http, request, base_url, moved, now_ms);
-    if (end_ms < now_ms || http->cancelled)
+    if (end_ms == INT64_MIN || http->cancelled)
         return false;
+    if (end_ms < now_ms)
+        return lose_patience(http, request);
     unsigned doublings = request->attempts < 20 ? request->attempts : 20;
     uint64_t most_ms = (uint64_t)http->options.retry_base_ms << doublings;
     if (most_ms > http->options.retry_cap_ms)
         most_ms = http->options.retry_cap_ms;
     int64_t wait_ms = (int64_t)pb_random_below(&http->random, most_ms + 1);
     if (now_ms + wait_ms > end_ms)
-        return false;
+        return lose_patience(http, request);
     /* A store that asks for more time than there is patience is asked once more at its end. */
     wait_ms = longer(wait_ms, request->private_.retry_after_ms);
     if (now_ms + wait_ms > end_ms)

@@ -79,14 +79,14 @@ void pb_outage_answered(pb_outage *outage, int64_t now_ms)
                     outage->base_url, (long long)(lasted_ms + 500) / 1000);
 }
 
-void pb_outage_failed(pb_outage *outage, int64_t now_ms, int64_t patience_ms)
+int64_t pb_outage_failed(pb_outage *outage, int64_t now_ms, int64_t patience_ms)
 {
     pthread_mutex_lock(&outage->outages->lock);
     if (!atomic_load_explicit(&outage->fails, memory_order_relaxed)) {
         atomic_store_explicit(&outage->fails, true, memory_order_relaxed);
         outage->since_ms = now_ms;
     }
-    int64_t lasted_ms = now_ms - outage->since_ms;
+    int64_t since_ms = outage->since_ms, lasted_ms = now_ms - since_ms;
     bool says = !outage->said && lasted_ms >= WORTH_SAYING_MS;
     outage->said |= says;
     pthread_mutex_unlock(&outage->outages->lock);
@@ -95,6 +95,7 @@ void pb_outage_failed(pb_outage *outage, int64_t now_ms, int64_t patience_ms)
             outage->outages->log, PB_LOG_WARNING,
             "%s has not answered for %lld s: pbcopy waits for it, up to %lld s (--patience)",
             outage->base_url, (long long)lasted_ms / 1000, (long long)patience_ms / 1000);
+    return since_ms;
 }
 
 int64_t pb_outage_answered_ms(const pb_outage *outage)

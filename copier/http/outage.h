@@ -21,9 +21,9 @@ void pb_outages_free(pb_outages *outages); /* NULL allowed */
 pb_outage *pb_outage_at(pb_outages *outages, const char *base_url);
 
 void pb_outage_answered(pb_outage *outage, int64_t now_ms);
-/* An attempt failed, and its request is tried again until `patience_ms` have passed without an
- * answer. */
-void pb_outage_failed(pb_outage *outage, int64_t now_ms, int64_t patience_ms);
+/* An attempt failed. Returns since when all have: requests are tried again until `patience_ms`
+ * later. */
+int64_t pb_outage_failed(pb_outage *outage, int64_t now_ms, int64_t patience_ms);
 /* When it answered last; 0: never yet. */
 int64_t pb_outage_answered_ms(const pb_outage *outage);
 

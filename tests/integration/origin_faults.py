@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import scenario
@@ -237,6 +238,37 @@ class Faults(scenario.Scenario):
         self.assertGreater(run.seconds, 2)
         self.assertLess(run.seconds, 30)
         self.check(first.bucket("source"), second.url("repository"), second.bucket("restored"))
+
+    def test_an_outage_of_more_than_a_minute(self):
+        """Longer than a lease lives, and than a dozen attempts take: the run waits, says so, and is whole."""
+        origins = [self.origin(buckets=("source", "repository", "restored")) for _ in range(2)]
+        running = []
+        for origin, fault in zip(origins, ("fault reset", "fault error503")):
+            self.fill(origin.bucket("source"), 300)
+            running.append(self.begin("backup", origin.url("source"), origin.url("repository"), "--limit-requests", "60"))
+            scenario.wait_until(lambda held=origin.bucket("repository"): len(held.list("data/")) > 40, what="copies")
+            origin.set_faults(fault)
+        time.sleep(75)
+        for origin in origins:
+            origin.set_faults()
+        for origin, run in zip(origins, [each.wait() for each in running]):
+            self.assertEqual(run.exit_code, scenario.OK, run)
+            self.assertRegex(run.stderr, f"{origin.endpoint} has not answered for 1[0-9] s: pbcopy waits")
+            self.assertRegex(run.stderr, f"{origin.endpoint} answers again, after (7|8|9)[0-9] s")
+            self.check(origin.bucket("source"), origin.url("repository"), origin.bucket("restored"))
+
+    def test_an_outage_beyond_the_patience(self):
+        origin = self.origin(buckets=("source", "repository"))
+        self.fill(origin.bucket("source"), 100)
+        running = self.begin("backup", origin.url("source"), origin.url("repository"), "--limit-requests", "60",
+                             "--patience", "5s")
+        scenario.wait_until(lambda: len(origin.bucket("repository").list("data/")) > 20, what="copies")
+        origin.set_faults("fault reset")
+        run = running.wait(60)
+        self.assert_failed(run, scenario.UNREACHABLE)
+        origin.set_faults()
+        told = self.succeed("backup", origin.url("source"), origin.url("repository"), "--json").json()
+        self.assertTrue(told["resumed"])
 
     def test_rate_limit(self):
         """503 SlowDown above a rate of requests: slower, but whole."""

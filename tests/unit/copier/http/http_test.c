@@ -393,7 +393,7 @@ static void test_an_outage_is_waited_for(void **state)
     int64_t before_ms = pb_clock_monotonic_ms();
     submit(server, &last, "GET");
     run(server, &last);
-    assert_int_equal(last.request.error.kind, PB_ERROR_SERVER);
+    assert_int_equal(last.request.error.kind, PB_ERROR_UNREACHABLE);
     assert_true(last.request.attempts > 6);
     assert_true(pb_clock_monotonic_ms() - before_ms >= 250);
     pb_buffer_free(&made.body);

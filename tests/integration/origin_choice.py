@@ -429,6 +429,36 @@ class Metadata(Choice):
             self.assertEqual((told["written_objects"], told["present_objects"]), (written, 10 - written))
         self.assert_same_objects(source, origin.bucket("restored"))
 
+    def test_files_that_keep_their_size_and_time(self):
+        """mv, tar, cp -p and rsync bring an older time along; a program may set it back."""
+        origin, folder = self.stores(), os.path.join(self.folder, "files")
+        os.mkdir(folder)
+
+        def write(name, text, time_s=None):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+            if time_s:
+                os.utime(os.path.join(folder, name), (time_s, time_s))
+
+        for name in ("replaced", "rewritten", "left"):
+            write(name, "first", 1600000000)
+        time.sleep(1.1)  # a store's clock may count seconds
+        for _ in range(2):
+            self.succeed("backup", f"file://{folder}", origin.url("repository"))
+            self.succeed("copy", f"file://{folder}", origin.url("restored"))
+        write("new", "other", 1500000000)
+        os.rename(os.path.join(folder, "new"), os.path.join(folder, "replaced"))
+        write("rewritten", "other", 1600000000)
+        told = self.succeed("backup", f"file://{folder}", origin.url("repository"), "--json").json()
+        self.assertEqual(told["snapshot"]["copied_objects"], 2)
+        told = self.succeed("copy", f"file://{folder}", origin.url("restored"), "--json").json()
+        self.assertEqual((told["copied_objects"], told["unchanged_objects"]), (2, 1))
+        self.succeed("restore", origin.url("repository"), f"file://{self.folder}/again")
+        for name, text in (("replaced", "other"), ("rewritten", "other"), ("left", "first")):
+            self.assertEqual(origin.bucket("restored").get(name), text.encode())
+            with open(f"{self.folder}/again/{name}", encoding="utf-8") as file:
+                self.assertEqual(file.read(), text)
+
     def test_what_a_dead_run_copied(self):
         """Reused only where it is not older than the source's last change."""
         origin = self.stores()

@@ -87,7 +87,7 @@ static void record_status(pb_store_request *request, const struct stat *status)
 {
     pb_file_etag(status, request->etag);
     request->size = (uint64_t)status->st_size;
-    request->mtime_ms = pb_file_mtime_ms(status);
+    request->mtime_ms = pb_file_changed_ms(status);
 }
 
 static void run_check(file_settings *settings, pb_store_request *request)

@@ -16,9 +16,15 @@ void pb_file_etag(const struct stat *status, char ret_etag[PB_ETAG_TEXT_MAX])
              (unsigned long long)status->st_ino);
 }
 
-int64_t pb_file_mtime_ms(const struct stat *status)
+static int64_t time_ms(const struct timespec *time)
 {
-    return (int64_t)status->st_mtim.tv_sec * 1000 + status->st_mtim.tv_nsec / 1000000;
+    return (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000;
+}
+
+int64_t pb_file_changed_ms(const struct stat *status)
+{
+    int64_t bytes_ms = time_ms(&status->st_mtim), file_ms = time_ms(&status->st_ctim);
+    return bytes_ms > file_ms ? bytes_ms : file_ms;
 }
 
 int pb_file_check(const pb_file_tree *tree, pb_error *error)

@@ -530,17 +530,38 @@ static bool tunnel_error(long status, const char *base_url, pb_error *error)
     return status >= 500;
 }
 
-/* True where the same attempt may succeed later. */
-static bool transport_error(CURLcode code, const char *detail, const char *base_url,
-                            pb_error *error)
+/* `found`: what the check of the chain came to, as openssl-verify(1) counts. libcurl compares the
+ * host itself, and leaves the result at 0 or 1 (unspecified) where that is what was wrong. */
+static void certificate_error(long found, const char *detail, const char *base_url, pb_error *error)
 {
+    enum { UNSPECIFIED = 1, NOT_YET_VALID = 9, EXPIRED = 10 };
+    const char *what = "certificate not trusted";
+    const char *hint = "name the store's certificate authority with --ca-bundle FILE";
+    if (found == 0 || found == UNSPECIFIED) {
+        what = "the certificate is of another host";
+        hint = "check the host in the endpoint: the certificate names those that it is for";
+    } else if (found == EXPIRED || found == NOT_YET_VALID) {
+        what =
+            found == EXPIRED ? "the certificate has expired" : "the certificate is not yet valid";
+        hint = "renew the store's certificate, or set this machine's clock";
+    }
+    pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: %s: %s", base_url, what, detail);
+    pb_error_hint(error, "%s", hint);
+}
+
+/* True where the same attempt may succeed later. */
+static bool transport_error(CURL *easy, CURLcode code, const char *base_url, pb_error *error)
+{
+    const char *detail = curl_easy_strerror(code);
+    long found = -1;
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
+        curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &found);
+        certificate_error(found, detail, base_url, error);
+        return false;
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-        pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: certificate not trusted: %s", base_url,
-                     detail);
-        pb_error_hint(error, "name the store's certificate authority with --ca-bundle FILE");
+        certificate_error(found, detail, base_url, error);
         return false;
     case CURLE_SSL_CONNECT_ERROR:
         pb_error_set(error, PB_ERROR_UNREACHABLE, "%s: TLS: %s", base_url, detail);
@@ -614,13 +635,12 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
             strcpy(http->answered[http->answered_count++], slot->easy.base_url);
         verdict = request->judge(request);
     } else if (!request->error.kind) { /* else received_body refused, and said why */
-        char detail[256];
-        snprintf(detail, sizeof detail, "%s", curl_easy_strerror(code));
         long tunnel_status = 0;
         curl_easy_getinfo(slot->easy.handle, CURLINFO_HTTP_CONNECTCODE, &tunnel_status);
-        bool later = tunnel_status >= 300
-                         ? tunnel_error(tunnel_status, slot->easy.base_url, &request->error)
-                         : transport_error(code, detail, slot->easy.base_url, &request->error);
+        bool later =
+            tunnel_status >= 300
+                ? tunnel_error(tunnel_status, slot->easy.base_url, &request->error)
+                : transport_error(slot->easy.handle, code, slot->easy.base_url, &request->error);
         verdict = later ? PB_HTTP_RETRY : PB_HTTP_DONE;
     }
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);

@@ -234,6 +234,13 @@ class Input(scenario.Scenario):
         run = self.pbcopy("verify", repository, "--ca-bundle", f"{self.folder}/garbage", timeout_s=60)
         self.assertIn(run.exit_code, (USAGE, UNREACHABLE), run)
         self.assertEqual(len(run.errors), 1, run)
+        # A certificate that is good, and of another host; one that was good.
+        for more, says, hint in ((("DNS:store.example",), "another host", "check the host"),
+                                 (("IP:127.0.0.1", -1), "expired", "renew")):
+            authority, certificate, key = self.certificates(*more)
+            other = self.origin("--tls-cert", certificate, "--tls-key", key, buckets=(), scheme="https")
+            self.fail_with(UNREACHABLE, "verify", other.url("repository"), "--ca-bundle", authority, says=says, hint=hint,
+                           timeout_s=60)
         # Plain HTTP to a port that speaks TLS.
         plain = repository.replace("https://", "http://")
         run = self.pbcopy("verify", plain, timeout_s=60)

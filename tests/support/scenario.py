@@ -402,8 +402,9 @@ class Scenario(unittest.TestCase):
         self.fail_with(exit_code, *arguments, **more)
         return self.fail_with(exit_code, *arguments, "--json", **more)
 
-    def certificates(self, names="IP:127.0.0.1,DNS:localhost"):
-        """A throw-away CA, and a certificate of 127.0.0.1, or of these names, by it."""
+    def certificates(self, names="IP:127.0.0.1,DNS:localhost", days=2):
+        """A throw-away CA, and a certificate of 127.0.0.1, or of these names, by it; it has expired where `days` is
+        below 0."""
         if not shutil.which("openssl"):
             self.skipTest("there is no openssl program")
         folder = self.folder
@@ -414,7 +415,7 @@ class Scenario(unittest.TestCase):
                 f"-out {folder}/ca.pem",
                 f"req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout {folder}/server.key -out {folder}/server.csr",
                 f"x509 -req -in {folder}/server.csr -CA {folder}/ca.pem -CAkey {folder}/ca.key -CAcreateserial "
-                f"-days 2 -extfile {folder}/extensions -out {folder}/server.pem"):
+                f"-days {days} -extfile {folder}/extensions -out {folder}/server.pem"):
             subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
         return f"{folder}/ca.pem", f"{folder}/server.pem", f"{folder}/server.key"
 

@@ -259,7 +259,7 @@ class Logins(scenario.Scenario):
         self.succeed("copy", open_store.url("source", anonymous="true"), f"file://{self.folder}/copied",
                      AWS_ACCESS_KEY_ID="half of it", AWS_SECRET_ACCESS_KEY=None)
         run = self.fail_with(REFUSED, "copy", self.store.url("source", anonymous="true"), f"file://{self.folder}/none",
-                             says="AccessDenied")
+                             says="AccessDenied", hint="anonymous=true")
         self.assertNotIn("no login", run.stderr)
 
     def test_a_key_file_that_others_can_read(self):

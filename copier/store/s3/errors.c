@@ -96,6 +96,12 @@ void pb_s3_suggest_paying(pb_failure_class *class)
         class->hint = HINT_PAYER;
 }
 
+void pb_s3_suggest_login(int status, pb_failure_class *class)
+{
+    if (status == 401 || status == 403)
+        class->hint = "requests without a login are refused: leave anonymous=true out of the URL";
+}
+
 static bool holds(pb_slice text, const char *word)
 {
     size_t size = strlen(word);

@@ -21,6 +21,9 @@ bool pb_s3_says_elsewhere(int status, pb_slice code);
  * did not agree to. */
 void pb_s3_suggest_paying(pb_failure_class *class);
 
+/* The hint of a refusal, for requests that had no login. */
+void pb_s3_suggest_login(int status, pb_failure_class *class);
+
 /* True where the answer to a PUT may mean that the store takes none without Content-MD5, as it does
  * for buckets with a default retention:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */

@@ -593,6 +593,15 @@ static bool read_usual_list(pb_s3_parser *parser, pb_slice body)
            pb_s3_list_read(without_leading_blanks(body), &parser->found);
 }
 
+bool pb_s3_root_is(pb_slice root, const char *result)
+{
+    pb_slice stem = pb_slice_of(result);
+    if (!pb_slice_starts_with(root, stem))
+        return false;
+    pb_slice form = pb_slice_from(root, stem.size);
+    return pb_slice_is(form, "Result") || pb_slice_is(form, "Response");
+}
+
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error)
 {

@@ -61,6 +61,10 @@ typedef struct pb_s3_document {
 int pb_s3_parse_document(pb_s3_parser *parser, pb_slice body, pb_s3_document *ret_document,
                          pb_error *error);
 
+/* True where the root element is the one of this result ("CopyObject"): AWS writes
+ * CopyObjectResult, some stores CopyObjectResponse. */
+bool pb_s3_root_is(pb_slice root, const char *result);
+
 /* The ETag in a header or element: without quotes; empty where weak ("W/...") or missing. False
  * where it is PB_ETAG_TEXT_MAX or longer, or not printable ASCII. */
 bool pb_s3_etag_read(pb_slice text, pb_slice *ret_etag);

@@ -114,7 +114,9 @@ static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document
     if (pb_s3_login_is_in(&store_of(&self->call)->login, failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
     pb_failure_class class = pb_s3_classify(self->call.http.status, document->code);
-    if (!pays(&self->call))
+    if (self->call.caller->store->config->location.anonymous)
+        pb_s3_suggest_login(self->call.http.status, &class);
+    else if (!pays(&self->call))
         pb_s3_suggest_paying(&class);
     bool has_crc32c = self->call.asked->body_crc32c || self->call.asked->parts_have_crc32c ||
                       self->call.asked->part_crc32cs;
@@ -327,7 +329,7 @@ static pb_http_verdict judge_failed_keys(s3_call *self, const pb_s3_document *do
 }
 
 /* Answers whose body says how it went, whatever the status. */
-static pb_http_verdict judge_document(s3_call *self, const char *root)
+static pb_http_verdict judge_document(s3_call *self, const char *result)
 {
     pb_s3_document document;
     pb_slice etag;
@@ -337,7 +339,7 @@ static pb_http_verdict judge_document(s3_call *self, const char *root)
         return pb_call_cannot_read(&self->call);
     if (pb_slice_equal(document.root, PB_SLICE_LITERAL("Error")))
         return judge_failure(self, &document);
-    if (!pb_slice_equal(document.root, pb_slice_of(root)))
+    if (!pb_s3_root_is(document.root, result))
         return pb_call_breaks_protocol(&self->call, PB_ERROR_FAILED, "an answer to something else");
     if (document.failed_keys)
         return judge_failed_keys(self, &document);
@@ -375,18 +377,17 @@ static pb_http_verdict judge_success(s3_call *self)
     case PB_STORE_PUT:
         return judge_object(self);
     case PB_STORE_COPY:
-        return judge_document(self, "CopyObjectResult");
+        return judge_document(self, "CopyObject");
     case PB_STORE_DELETE:
-        return self->call.asked->key_count == 1 ? PB_HTTP_DONE
-                                                : judge_document(self, "DeleteResult");
+        return self->call.asked->key_count == 1 ? PB_HTTP_DONE : judge_document(self, "Delete");
     case PB_STORE_MULTIPART_CREATE:
-        return judge_document(self, "InitiateMultipartUploadResult");
+        return judge_document(self, "InitiateMultipartUpload");
     case PB_STORE_MULTIPART_PUT:
         return judge_part(self);
     case PB_STORE_MULTIPART_COPY:
-        return judge_document(self, "CopyPartResult");
+        return judge_document(self, "CopyPart");
     case PB_STORE_MULTIPART_COMPLETE:
-        return judge_document(self, "CompleteMultipartUploadResult");
+        return judge_document(self, "CompleteMultipartUpload");
     case PB_STORE_MULTIPART_ABORT:
         return PB_HTTP_DONE;
     }

@@ -121,6 +121,11 @@ static void thinks_of_who_pays(void **state)
     pb_failure_class class = pb_s3_classify(403, code);
     assert_true(class.hint[0]);
     assert_null(strstr(class.hint, "requestPayer"));
+    pb_failure_class anonymous = class;
+    pb_s3_suggest_login(407, &anonymous);
+    assert_string_equal(anonymous.hint, class.hint);
+    pb_s3_suggest_login(403, &anonymous);
+    assert_non_null(strstr(anonymous.hint, "anonymous=true"));
     pb_s3_suggest_paying(&class);
     assert_non_null(strstr(class.hint, "requestPayer=true"));
     class = pb_s3_classify(403, PB_SLICE_LITERAL("SignatureDoesNotMatch"));

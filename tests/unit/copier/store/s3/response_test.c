@@ -472,6 +472,16 @@ static void refuses_bad_documents(void **state)
     }
 }
 
+static void roots(void **state)
+{
+    (void)state;
+    assert_true(pb_s3_root_is(PB_SLICE_LITERAL("CopyObjectResult"), "CopyObject"));
+    assert_true(pb_s3_root_is(PB_SLICE_LITERAL("CopyObjectResponse"), "CopyObject"));
+    assert_false(pb_s3_root_is(PB_SLICE_LITERAL("CopyObject"), "CopyObject"));
+    assert_false(pb_s3_root_is(PB_SLICE_LITERAL("CopyPartResult"), "CopyObject"));
+    assert_false(pb_s3_root_is(PB_SLICE_LITERAL(""), "CopyObject"));
+}
+
 static void reads_etags(void **state)
 {
     (void)state;
@@ -517,6 +527,7 @@ int main(void)
         cmocka_unit_test(reads_results),
         cmocka_unit_test(reads_keys_that_were_not_deleted),
         cmocka_unit_test(refuses_bad_documents),
+        cmocka_unit_test(roots),
         cmocka_unit_test(reads_etags),
     };
     return cmocka_run_group_tests(tests, open_parser, close_parser);

@@ -30,8 +30,9 @@ static const pb_command_entry commands[] = {
             "copied while the cluster lives (--passes); every replica count is written down in "
             "the namespace; pachd, then pachw and the workers are scaled to 0 and their pods "
             "waited for; at once, what is left of the objects is copied, the databases are "
-            "dumped and the Kubernetes objects captured; all counts are brought back; the dump "
-            "is held against the copied objects; the snapshot is committed.\n\n"
+            "dumped and the Kubernetes objects captured; all counts are brought back; the "
+            "chunks that the dump needs are compared with the copied objects; the snapshot is "
+            "committed.\n\n"
             "Whatever goes wrong, or when it is interrupted, the counts are brought back first and "
             "nothing is committed. If pbcopy itself was killed meanwhile, the next backup or "
             "`pbcopy resume`, on any machine, brings them back.",
@@ -113,7 +114,9 @@ static const pb_command_entry commands[] = {
             "and every chunk that they need must be among the objects; nothing is restored.\n\n"
             "What is found is printed as \"NAME: KEY: what is wrong\", where NAME is missing, "
             "truncated, mismatch, unreadable or manifest-damaged; up to 1,000 are named. "
-            "Any finding makes the exit code 3.",
+            "Any finding makes the exit code 3, but for objects that could not be read where that "
+            "is all: nothing "
+            "is known of those, and the exit code is 5, or 1 where the store refuses them.",
         .examples =
             {
                 {"Compare listings, which takes a request for a thousand objects:",

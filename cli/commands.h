@@ -93,7 +93,7 @@ typedef struct pb_options {
     uint64_t grace_s;        /* 0: as the pods have it */
     uint64_t max_downtime_s; /* 0: no end */
     uint64_t passes;         /* before the pause */
-    bool database;           /* verify holds the dump's chunks against the manifest */
+    bool database;           /* verify compares the chunks that the dump needs with the manifest */
     bool from_cluster;
 
     /* ---- edits of a restore ---- */

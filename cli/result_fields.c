@@ -242,7 +242,7 @@ static const pb_field read_proof_fields[] = {
     {"proven_etag", PB_FIELD_COUNT, AT(proven_etag), "by ETag"},
     {"proven_key", PB_FIELD_COUNT, AT(proven_key), "by the key's BLAKE2b"},
     {"unproven", PB_FIELD_COUNT, AT(unproven),
-     "of the right size but with nothing to hold them against"},
+     "of the right size but with nothing to compare them with"},
 };
 
 static const pb_field verify_fields[] = {
@@ -265,6 +265,8 @@ static const pb_field verify_fields[] = {
      .remark = "   chunks needed, looked for"},
     {"orphans", PB_FIELD_COUNT, AT(orphans), "orphans", .flags = PB_FIELD_IF_SET,
      .remark = "   stored, and in no record: what was copied twice; no damage"},
+    {"unread_objects", PB_FIELD_COUNT, AT(unread_objects), "not read", .flags = PB_FIELD_IF_SET,
+     .remark = "   nothing is known of these"},
     {"findings_total", PB_FIELD_COUNT, AT(findings), "findings", .append_more = append_named},
     TOOK(append_verify_rate),
 };

@@ -94,6 +94,8 @@ void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *tex
 void pb_job_failed(pb_job *job, pb_slice key, const pb_error *error);
 /* Gives a run that failed for objects the hint that one of them came with, else this one. -1. */
 int pb_job_hint(const pb_job *job, pb_error *error, const char *hint);
+/* True where a failed transfer says nothing of the stored object: it was not read. */
+bool pb_is_unread(const pb_error *error);
 /* Names what a failed transfer means for a stored object: "missing", "truncated", "mismatch" or
  * "unreadable". */
 const char *pb_finding_name(const pb_error *error);

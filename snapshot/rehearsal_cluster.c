@@ -33,7 +33,7 @@ static void add(right_list *list, const char *verb, const char *group, const cha
 }
 
 /* Every call of kubectl that a backup, suspend or resume makes; deploy/rbac.yaml grants the same,
- * and tests/integration/cluster_deploy.py holds both against what the API server is asked. */
+ * and tests/integration/cluster_deploy.py compares both with what the API server is asked. */
 static void list_rights(const pb_rehearsal *self, right_list *list)
 {
     static const char record[] = PB_SUSPENSION_CONFIG_MAP;

@@ -331,12 +331,18 @@ int pb_job_hint(const pb_job *job, pb_error *error, const char *hint)
     return pb_error_hint(error, "%s", job->hinted.hint[0] ? job->hinted.hint : hint);
 }
 
+bool pb_is_unread(const pb_error *error)
+{
+    /* EXISTS: its ETag is another one than the manifest's. */
+    return error->kind != PB_ERROR_NOT_FOUND && error->kind != PB_ERROR_DAMAGED &&
+           error->kind != PB_ERROR_EXISTS;
+}
+
 const char *pb_finding_name(const pb_error *error)
 {
     if (error->kind == PB_ERROR_NOT_FOUND)
         return "missing";
-    /* EXISTS: its ETag is another one than the manifest's. */
-    if (error->kind == PB_ERROR_DAMAGED || error->kind == PB_ERROR_EXISTS)
+    if (!pb_is_unread(error))
         return strcmp(error->code, "truncated") == 0 ? "truncated" : "mismatch";
     return "unreadable";
 }

@@ -7,6 +7,7 @@
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ typedef struct verify_job {
     unsigned id_count;
     pb_listing *listings[LISTINGS_MAX]; /* of their data */
     pb_verify_result *result;           /* under job.lock */
+    atomic_bool refused; /* an object was not read, and not for a fault that passes */
 } verify_job;
 
 typedef struct verify_shard {
@@ -121,6 +123,11 @@ static int failed(void *context, pb_item *item, pb_error *error)
     (void)error;
     verify_shard *shard = context;
     const pb_error *why = item->transfer.error;
+    if (pb_is_unread(why)) {
+        shard->result.unread_objects++;
+        if (!pb_error_is_transient(why->kind))
+            atomic_store(&shard->verify->refused, true);
+    }
     find_fault(shard, pb_finding_name(why), item->entry->key, why->message);
     return 0;
 }
@@ -139,6 +146,7 @@ static void over(void *context, const pb_error *error)
     all->proven_etag += shard->result.proven_etag;
     all->proven_key += shard->result.proven_key;
     all->unproven += shard->result.unproven;
+    all->unread_objects += shard->result.unread_objects;
     pthread_mutex_unlock(&shard->verify->job.lock);
     free(shard);
 }
@@ -201,9 +209,21 @@ static int restart(void *context, pb_error *error)
     (void)error;
     result->objects = result->orphans = result->bytes_read = 0;
     result->proven_sha256 = result->proven_checksum = result->proven_etag = 0;
-    result->proven_key = result->unproven = 0;
+    result->proven_key = result->unproven = result->unread_objects = 0;
     plan_ranges(verify);
     return 0;
+}
+
+/* What could not be read is not damaged for all that is known. */
+static int refuse_to_judge(verify_job *verify, pb_error *error)
+{
+    pb_error_set(
+        error, atomic_load(&verify->refused) ? PB_ERROR_FAILED : PB_ERROR_UNREACHABLE,
+        "snapshot %s: %llu of %llu objects could not be read, and nothing is known of them",
+        verify->file->id, (unsigned long long)verify->result->unread_objects,
+        (unsigned long long)verify->result->objects);
+    return pb_error_hint(error,
+                         "the rest is whole; run the same command again when the store answers");
 }
 
 static int run(verify_job *verify, pb_error *error)
@@ -233,6 +253,9 @@ static int run(verify_job *verify, pb_error *error)
                                                      .text = error->message});
     }
     verify->result->findings = verify->job.finding_count;
+    if (!ended && verify->job.finding_count &&
+        verify->job.finding_count == verify->result->unread_objects)
+        return refuse_to_judge(verify, error);
     if (!ended && verify->job.finding_count) {
         ended = pb_error_set(error, PB_ERROR_DAMAGED,
                              "snapshot %s is damaged: findings: %llu, objects looked at: %llu",

@@ -24,14 +24,17 @@ typedef struct pb_verify_result {
     uint64_t proven_checksum; /* the CRC32C, and the ETag where it tells */
     uint64_t proven_etag;
     uint64_t proven_key;
-    uint64_t unproven; /* read, of the right size, but there is nothing to hold the bytes against */
-    uint64_t artifacts;     /* dumps and captures of a cluster: looked at, or read */
-    uint64_t chunks_needed; /* by the database: all looked for */
-    uint64_t findings;      /* each was told as an event, up to PB_FINDINGS_MAX */
+    uint64_t unproven; /* read, of the right size, but there is nothing to compare the bytes with */
+    uint64_t unread_objects; /* findings "unreadable": nothing is known of them */
+    uint64_t artifacts;      /* dumps and captures of a cluster: looked at, or read */
+    uint64_t chunks_needed;  /* by the database: all looked for */
+    uint64_t findings;       /* each was told as an event, up to PB_FINDINGS_MAX */
     int64_t elapsed_ms;
 } pb_verify_result;
 
-/* 0 only without any finding; DAMAGED with findings, or where the manifest cannot be read. */
+/* 0 only without any finding; DAMAGED with findings, or where the manifest cannot be read. Where
+ * nothing but reading failed, the error is not damage: UNREACHABLE, or FAILED where another attempt
+ * would end alike. */
 int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_result *ret_result,
               pb_error *error);
 void pb_verify_result_free(pb_verify_result *result);

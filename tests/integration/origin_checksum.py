@@ -1,5 +1,5 @@
-"""--checksum crc32c: relayed bytes are known by their CRC32C, which verify and restore hold them against, and
-which the store is told. Snapshots of both kinds live in one repository."""
+"""--checksum crc32c: relayed bytes are known by their CRC32C, which verify and restore compare, and
+which the store gets. Snapshots of both kinds live in one repository."""
 
 import base64
 import os

@@ -281,6 +281,19 @@ class Quirks(scenario.Scenario):
 
     # ---- who pays ----
 
+    def test_what_cannot_be_read_is_not_called_damaged(self):
+        origin, front = self.front(quirky_front.Archived("/cold"))
+        origin.bucket("source").put_many({"cold": b"frozen", "warm": b"here"})
+        self.succeed("backup", origin.url("source"), origin.url("repository"))
+        run = self.fail_with(FAILED, "verify", front.url("repository"), "--read", "--json", says="1 of 2 objects could not be read")
+        told = run.json()
+        self.assertEqual((told["unread_objects"], told["findings_total"]), (1, 1))
+        self.assertEqual([(each["key"], each["finding"]) for each in told["findings"]], [("cold", "unreadable")])
+        # Damage beside it is damage.
+        key, = (key for key in origin.bucket("repository").list("data/") if key.endswith("/warm"))
+        origin.bucket("repository").put(key, b"gone")
+        self.fail_with(DAMAGED, "verify", front.url("repository"), "--read", says="damaged")
+
     def test_rights_on_a_prefix_alone(self):
         origin, front = self.front(quirky_front.PrefixOnly("source", "meta/"))
         origin.bucket("source").put_many({f"{folder}/{n}": some_bytes(50 + n) for folder in ("data", "meta") for n in range(9)})

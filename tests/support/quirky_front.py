@@ -95,6 +95,18 @@ class PrefixOnly(Quirk):
         return refusal(403, "AccessDenied", "Access Denied")
 
 
+class Archived(Quirk):
+    """An object that has gone to an archive class: it is listed, and not read."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def before(self, asked):
+        if asked.method != "GET" or not asked.key.endswith(self.key):
+            return None
+        return refusal(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+
+
 class WebPage(Quirk):
     """No store at all: a console or a login page."""
 

@@ -38,7 +38,7 @@ enum {
 };
 
 struct pb_s3_parser {
-    bool mended; /* the list was only XML after mend() */
+    bool repaired; /* the list was only XML after repair() */
     xmlParserCtxtPtr context;
     xmlSAXHandler sax;
     const char *problem; /* why the answer is refused though it is XML; static */
@@ -502,7 +502,7 @@ static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked 
     page_texts texts = {.url_encoded = pb_slice_equal(encoding, PB_SLICE_LITERAL("url"))};
     if (encoding.size && !texts.url_encoded)
         return "an EncodingType that is not url";
-    if (parser->mended && !texts.url_encoded)
+    if (parser->repaired && !texts.url_encoded)
         return "characters that XML has not, in keys that are not encoded";
 
     size_t bytes = 0;
@@ -519,8 +519,8 @@ static const char *fill_page(const pb_s3_parser *parser, const pb_s3_list_asked 
         problem = fill_prefixes(parser, asked, &texts, page);
     if (problem)
         return problem;
-    /* What had to be mended is no token any more: the last key continues the listing. */
-    if (page->more && token.size && !parser->mended)
+    /* What had to be repaired is no token any more: the last key continues the listing. */
+    if (page->more && token.size && !parser->repaired)
         page->token = pb_arena_copy(&page->arena, token);
     if (page->more && !page->token.size && !page->count)
         return "there is more, but nothing to go on from";
@@ -557,14 +557,14 @@ static size_t no_character_length(pb_slice text)
 
 /* Ceph RGW encodes keys but not the key that it echoes as StartAfter and gives as token: characters
  * which XML has not may stand there. Writes '?' over them; false where there are none. */
-static bool mend(pb_slice body, pb_buffer *ret_mended)
+static bool repair(pb_slice body, pb_buffer *ret_repaired)
 {
     bool any = false;
-    pb_buffer_append_slice(ret_mended, body);
+    pb_buffer_append_slice(ret_repaired, body);
     for (size_t i = 0; i < body.size; i++) {
         size_t length = no_character_length((pb_slice){body.data + i, body.size - i});
         if (length) {
-            memset(ret_mended->data + i, '?', length);
+            memset(ret_repaired->data + i, '?', length);
             i += length - 1;
             any = true;
         }
@@ -572,11 +572,11 @@ static bool mend(pb_slice body, pb_buffer *ret_mended)
     return any;
 }
 
-static int parse_mended(pb_s3_parser *parser, pb_slice body, pb_error *error)
+static int parse_repaired(pb_s3_parser *parser, pb_slice body, pb_error *error)
 {
     pb_buffer text = {0};
-    parser->mended = mend(body, &text);
-    int failed = parser->mended ? parse(parser, pb_buffer_slice(&text), true, error) : -1;
+    parser->repaired = repair(body, &text);
+    int failed = parser->repaired ? parse(parser, pb_buffer_slice(&text), true, error) : -1;
     pb_buffer_free(&text);
     return failed;
 }
@@ -606,9 +606,9 @@ int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked
                      pb_page **ret_page, pb_error *error)
 {
     pb_error wrong = {0};
-    parser->mended = false;
+    parser->repaired = false;
     if (!read_usual_list(parser, body) && parse(parser, body, true, &wrong) &&
-        (wrong.kind != PB_ERROR_SERVER || parse_mended(parser, body, &wrong))) {
+        (wrong.kind != PB_ERROR_SERVER || parse_repaired(parser, body, &wrong))) {
         if (error)
             *error = wrong;
         return -1;

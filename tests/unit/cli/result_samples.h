@@ -151,6 +151,7 @@ static inline pb_verify_result sample_verify(void)
         .proven_etag = 1103,
         .proven_key = 1104,
         .unproven = 1143,
+        .unread_objects = 7,
         .artifacts = 4,
         .chunks_needed = 6162,
         .findings = 1200,

@@ -91,8 +91,8 @@ static void a_verify_claims_what_it_did(void **state)
     pb_result_text(&buffer, &pb_verify_fields, &result, &options);
     assert_non_null(strstr(
         buffer.data, "every byte of 1,198 objects, 2.00 MiB: 900 by SHA-256, 100 by CRC32C, 150 by "
-                     "the key's BLAKE2b, 48 of the right size but with nothing to hold them "
-                     "against\nfindings    2\n"));
+                     "the key's BLAKE2b, 48 of the right size but with nothing to compare "
+                     "them with\nfindings    2\n"));
     pb_buffer_free(&buffer);
 }
 

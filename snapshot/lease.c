@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 1000, HTTP_PARALLEL = 2, RELEASE_MS = 15 * 1000 };
+#define CLOSED_BY "this run's attempt was closed by %s, which goes on with what it copied"
+
+enum { TICK_MS = 1000, HTTP_PARALLEL = 2, RELEASE_MS = 5 * 1000 };
 
 static void append_key(pb_buffer *key, const char *source_id)
 {
@@ -121,10 +123,45 @@ static void lose(pb_lease *lease, const char *format, ...)
     pthread_mutex_unlock(&lease->lock);
 }
 
+static void read_key(pb_lease *lease, pb_slice key, void (*done)(pb_store_request *request))
+{
+    pb_buffer_clear(&lease->text);
+    pb_store_read_prepare(&lease->read, key, PB_SMALL_FILE_BYTES_MAX, &lease->text);
+    lease->read.request.done = done;
+    lease->read.request.context = lease;
+    pb_store_submit(lease->store, &lease->read.request);
+}
+
+/* Where this run commits, and another one that closes it writes its note. */
+static void read_commit_key(pb_lease *lease, void (*done)(pb_store_request *request))
+{
+    pb_buffer_clear(&lease->other_key);
+    pthread_mutex_lock(&lease->lock);
+    pb_layout_snapshot_file(&lease->other_key, pb_slice_of(lease->file.run), "snapshot.json");
+    pthread_mutex_unlock(&lease->lock);
+    read_key(lease, pb_buffer_slice(&lease->other_key), done);
+}
+
+/* The commit key of this run, after a write that came late. */
+static void on_late_read(pb_store_request *request)
+{
+    pb_lease *lease = request->context;
+    char by[PB_CLOSED_BY_SIZE];
+    lease->busy = false;
+    if (!request->error.kind && pb_closing_note_parse(pb_buffer_slice(&lease->text), by))
+        lose(lease, CLOSED_BY, by);
+}
+
+/* A write that came so late may have replaced the lease of a run that took over meanwhile, and
+ * closed this one. */
 static void on_written(pb_store_request *request)
 {
     pb_lease *lease = request->context;
     lease->busy = false;
+    if (lease->ending_ms || pb_clock_boottime_ms() - lease->begun_ms < PB_LEASE_DEAD_MS)
+        return;
+    lease->busy = true;
+    read_commit_key(lease, on_late_read);
 }
 
 static void on_released(pb_store_request *request)
@@ -204,15 +241,6 @@ static void on_other_read(pb_store_request *request)
     }
 }
 
-static void read_key(pb_lease *lease, pb_slice key, void (*done)(pb_store_request *request))
-{
-    pb_buffer_clear(&lease->text);
-    pb_store_read_prepare(&lease->read, key, PB_SMALL_FILE_BYTES_MAX, &lease->text);
-    lease->read.request.done = done;
-    lease->read.request.context = lease;
-    pb_store_submit(lease->store, &lease->read.request);
-}
-
 /* Another's name is in the lease. */
 static void look_at_other(pb_lease *lease, const pb_run_file *other)
 {
@@ -236,7 +264,7 @@ static void on_own_read(pb_store_request *request)
     }
     lease->busy = false;
     if (closed)
-        lose(lease, "this run's attempt was closed by %s, which goes on with what it copied", by);
+        lose(lease, CLOSED_BY, by);
     lease->over |= lease->ending_ms != 0;
     uv_async_send(&lease->wake);
 }
@@ -245,10 +273,7 @@ static void on_read(pb_store_request *request)
 {
     pb_lease *lease = request->context;
     if (request->error.kind == PB_ERROR_NOT_FOUND) {
-        pthread_mutex_lock(&lease->lock);
-        pb_layout_snapshot_file(&lease->other_key, pb_slice_of(lease->file.run), "snapshot.json");
-        pthread_mutex_unlock(&lease->lock);
-        read_key(lease, pb_buffer_slice(&lease->other_key), on_own_read);
+        read_commit_key(lease, on_own_read);
         return;
     }
     if (request->error.kind) {

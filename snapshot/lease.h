@@ -36,7 +36,7 @@ void pb_lease_rename(pb_lease *lease, const char *run);
  * that: it is looked at again as soon as may be, and no commit rests on it. Any thread. */
 bool pb_lease_is_lost(pb_lease *lease, pb_error *error);
 /* Ends the thread and frees. `releases`: a lease that is this run's still is deleted, or, where
- * that is refused, says that it is over; it takes 15 s at most. True where the lease was lost, as
+ * that is refused, says that it is over; it takes 5 s at most. True where the lease was lost, as
  * pb_lease_is_lost says, or turns out now to be another's. NULL allowed. */
 bool pb_lease_stop(pb_lease *lease, bool releases, pb_error *error);
 

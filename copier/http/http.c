@@ -13,6 +13,8 @@
 enum { SLOTS_PER_MULTI = 64 };
 /* Before a store has ever answered, a mistyped endpoint should be told in seconds. */
 enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 1000 };
+/* A gateway that answers, and never with a success, may be the wrong one. */
+enum { PATIENCE_BEFORE_FIRST_SUCCESS_MS = 60 * 1000 };
 enum { ENDPOINTS_KNOWN = 8, REDIRECTS_MAX = 8 };
 /* How often silent requests are looked for, and how often one of them is repeated. */
 enum { HEDGE_LOOK_MS = 250, HEDGES_MAX = 2 };
@@ -460,17 +462,22 @@ static int64_t patience_end_ms(pb_http *http, pb_http_request *request, const ch
     int64_t answered_ms = outage ? pb_outage_answered_ms(outage) : 0;
     if (!own->failing_since_ms || moved)
         own->failing_since_ms = moved ? now_ms : own->begun_ms;
-    if (!has_answered(http, base_url))
+    int64_t failed_ms = own->failed_ms ? own->failed_ms : own->begun_ms;
+    own->failed_ms = now_ms;
+    if (!has_answered(http, base_url) && !answered_ms)
         return request->attempts < ATTEMPTS_BEFORE_FIRST_ANSWER
                    ? own->failing_since_ms + BUDGET_BEFORE_FIRST_ANSWER_MS
                    : INT64_MIN;
     if (request->error.kind != PB_ERROR_THROTTLED &&
-        (moved || !outage || answered_ms >= own->begun_ms) &&
+        (moved || !outage || answered_ms >= failed_ms) &&
         ++own->failures >= http->options.failures_max)
         return INT64_MIN;
     int64_t since_ms = outage ? pb_outage_failed(outage, now_ms, http->options.patience_ms)
                               : own->failing_since_ms;
-    return since_ms + http->options.patience_ms;
+    uint32_t patience_ms = http->options.patience_ms;
+    if (outage && !answered_ms && patience_ms > PATIENCE_BEFORE_FIRST_SUCCESS_MS)
+        patience_ms = PATIENCE_BEFORE_FIRST_SUCCESS_MS;
+    return since_ms + patience_ms;
 }
 
 /* The endpoint answers nobody: the next request would end like this one. */
@@ -489,18 +496,15 @@ static bool retry_later(pb_http *http, pb_http_request *request, const char *bas
     int64_t end_ms = patience_end_ms(http, request, base_url, moved, now_ms);
     if (end_ms == INT64_MIN || http->cancelled)
         return false;
-    if (end_ms < now_ms)
+    if (end_ms <= now_ms)
         return lose_patience(http, request);
     unsigned doublings = request->attempts < 20 ? request->attempts : 20;
     uint64_t most_ms = (uint64_t)http->options.retry_base_ms << doublings;
     if (most_ms > http->options.retry_cap_ms)
         most_ms = http->options.retry_cap_ms;
     int64_t wait_ms = (int64_t)pb_random_below(&http->random, most_ms + 1);
-    if (now_ms + wait_ms > end_ms)
-        return lose_patience(http, request);
-    /* A store that asks for more time than there is patience is asked once more at its end. */
     wait_ms = longer(wait_ms, request->private_.retry_after_ms);
-    if (now_ms + wait_ms > end_ms)
+    if (now_ms + wait_ms > end_ms) /* asked once more when the patience ends */
         wait_ms = end_ms - now_ms;
     pb_log_line(http->options.log, PB_LOG_DEBUG, "attempt %u failed, next in %lld ms: %s",
                 request->attempts, (long long)wait_ms, request->error.message);

@@ -123,6 +123,7 @@ typedef struct pb_http_request {
         struct pb_http_request *next;
         int64_t failing_since_ms; /* of its first failure; 0: none yet */
         int64_t begun_ms;         /* of its last attempt */
+        int64_t failed_ms;        /* of its last failure; 0: none yet */
         int64_t due_ms;
         int64_t retry_after_ms;
         unsigned failures; /* that are its own */

@@ -87,14 +87,14 @@ int64_t pb_outage_failed(pb_outage *outage, int64_t now_ms, int64_t patience_ms)
         outage->since_ms = now_ms;
     }
     int64_t since_ms = outage->since_ms, lasted_ms = now_ms - since_ms;
-    bool says = !outage->said && lasted_ms >= WORTH_SAYING_MS;
+    bool says = !outage->said && lasted_ms >= WORTH_SAYING_MS && lasted_ms < patience_ms;
     outage->said |= says;
     pthread_mutex_unlock(&outage->outages->lock);
     if (says)
-        pb_log_line(
-            outage->outages->log, PB_LOG_WARNING,
-            "%s has not answered for %lld s: pbcopy waits for it, up to %lld s (--patience)",
-            outage->base_url, (long long)lasted_ms / 1000, (long long)patience_ms / 1000);
+        pb_log_line(outage->outages->log, PB_LOG_WARNING,
+                    "no request to %s has succeeded for %lld s: pbcopy goes on trying, for up to "
+                    "%lld s (--patience)",
+                    outage->base_url, (long long)lasted_ms / 1000, (long long)patience_ms / 1000);
     return since_ms;
 }
 

@@ -65,10 +65,19 @@ pb_http_verdict pb_call_breaks_protocol(pb_call *call, pb_error_kind kind, const
     return kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
+pb_http_verdict pb_call_has_read(pb_call *call)
+{
+    atomic_store_explicit(&call->caller->store->config->speaks, true, memory_order_relaxed);
+    return PB_HTTP_DONE;
+}
+
 pb_http_verdict pb_call_cannot_read(pb_call *call)
 {
     if (!pb_answer_is_web_page(pb_buffer_slice(&call->answer.body)))
         return call->http.error.kind == PB_ERROR_SERVER ? PB_HTTP_RETRY : PB_HTTP_DONE;
+    if (atomic_load_explicit(&call->caller->store->config->speaks, memory_order_relaxed))
+        return pb_call_breaks_protocol(call, PB_ERROR_SERVER,
+                                       "a web page (HTML) came in place of the answer");
     pb_call_breaks_protocol(call, PB_ERROR_USAGE, "the answer is a web page (HTML)");
     pb_error_hint(&call->http.error,
                   "no object store answers there, but a console, a login page or a proxy: check "

@@ -95,8 +95,11 @@ void pb_call_begin_compare(pb_call *call, int step);
 /* Fails the attempt for what the answer lacks or holds: SERVER is tried again. */
 pb_http_verdict pb_call_breaks_protocol(pb_call *call, pb_error_kind kind, const char *why);
 /* The answer to a request that succeeded cannot be read, as http.error says: one that was cut off
- * (SERVER) is asked for again, but a web page never becomes a store's answer. */
+ * (SERVER) is asked for again, and a web page where the store has answered before; else that never
+ * becomes a store's answer. */
 pb_http_verdict pb_call_cannot_read(pb_call *call);
+/* It was read. DONE. */
+pb_http_verdict pb_call_has_read(pb_call *call);
 /* Appends "PUT s3://bucket/key at https://host". */
 void pb_call_describe(const pb_call *call, pb_buffer *buffer);
 /* An attempt whose answer was lost may have done what a later one finds done. */

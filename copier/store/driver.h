@@ -38,6 +38,7 @@ struct pb_store_config {
     atomic_bool refuses_copies, refuses_part_copies, wants_content_md5;
     _Atomic pb_store_etags etags;
     atomic_bool has_own_object, has_tags; /* was seen by any loop */
+    atomic_bool speaks;                   /* an answer of it was read: it is a store of this kind */
 };
 
 struct pb_store {

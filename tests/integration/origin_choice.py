@@ -453,6 +453,14 @@ class Metadata(Choice):
         self.assertEqual(told["snapshot"]["copied_objects"], 2)
         told = self.succeed("copy", f"file://{folder}", origin.url("restored"), "--json").json()
         self.assertEqual((told["copied_objects"], told["unchanged_objects"]), (2, 1))
+        # A destination is as old as its bytes, whoever changes its rights.
+        self.succeed("copy", f"file://{folder}", f"file://{self.folder}/copied")
+        write("left", "later")
+        time.sleep(0.1)
+        os.chmod(f"{self.folder}/copied/left", 0o600)
+        self.succeed("copy", f"file://{folder}", f"file://{self.folder}/copied")
+        with open(f"{self.folder}/copied/left", encoding="utf-8") as file:
+            self.assertEqual(file.read(), "later")
         self.succeed("restore", origin.url("repository"), f"file://{self.folder}/again")
         for name, text in (("replaced", "other"), ("rewritten", "other"), ("left", "first")):
             self.assertEqual(origin.bucket("restored").get(name), text.encode())

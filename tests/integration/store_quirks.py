@@ -281,6 +281,14 @@ class Quirks(scenario.Scenario):
 
     # ---- who pays ----
 
+    def test_a_web_page_in_between(self):
+        """What was answered by a page was not stored, and is not listed."""
+        for wanted in (quirky_front.Asked.is_put, lambda asked: asked.method == "GET" and not asked.key):
+            origin, front = self.front(quirky_front.WebPage(spared=8, times=5, wanted=wanted))
+            origin.bucket("source").put_many({f"k{n}": some_bytes(100 + n) for n in range(60)})
+            self.round_trip(origin.url("source"), front.url("repository"), front.url("restored"))
+            self.assert_same_objects(origin.bucket("source"), origin.bucket("restored"))
+
     def test_what_cannot_be_read_is_not_called_damaged(self):
         origin, front = self.front(quirky_front.Archived("/cold"))
         origin.bucket("source").put_many({"cold": b"frozen", "warm": b"here"})

@@ -108,9 +108,18 @@ class Archived(Quirk):
 
 
 class WebPage(Quirk):
-    """No store at all: a console or a login page."""
+    """No store at all, a console or a login page; or what a balancer shows in between, to `times` requests after so
+    many, which `wanted` picks."""
+
+    def __init__(self, spared=0, times=None, wanted=lambda asked: True):
+        self.spared, self.times, self.wanted = spared, times, wanted
 
     def before(self, asked):
+        if not self.wanted(asked):
+            return None
+        self.spared -= 1
+        if self.spared >= 0 or (self.times is not None and self.spared < -self.times):
+            return None
         return Answer(200, [("Content-Type", "text/html")],
                       b"\n <!DOCTYPE html><html><head><title>Console</title></head><body>Log in<br></body></html>")
 

@@ -83,11 +83,12 @@ static file_settings *settings_of(const pb_store *store)
 
 /* --- on the thread pool --- */
 
-static void record_status(pb_store_request *request, const struct stat *status)
+static void record_status(const pb_file_tree *tree, pb_store_request *request,
+                          const struct stat *status)
 {
     pb_file_etag(status, request->etag);
     request->size = (uint64_t)status->st_size;
-    request->mtime_ms = pb_file_changed_ms(status);
+    request->mtime_ms = pb_file_changed_ms(tree, status);
 }
 
 static void run_check(file_settings *settings, pb_store_request *request)
@@ -110,7 +111,7 @@ static void run_head(file_settings *settings, pb_store_request *request)
     if (file < 0)
         return;
     close(file);
-    record_status(request, &status);
+    record_status(&settings->tree, request, &status);
     request->store_now_ms = pb_clock_utc_ms();
 }
 
@@ -121,7 +122,7 @@ static int open_range(file_settings *settings, file_job *job)
                                     &job->opened, &request->error);
     if (job->file < 0)
         return -1;
-    record_status(request, &job->opened);
+    record_status(&settings->tree, request, &job->opened);
     if (request->offset && request->offset >= request->size)
         return pb_error_set(&request->error, PB_ERROR_FAILED,
                             "read \"%.*s\": from byte %" PRIu64 " of %" PRIu64,
@@ -474,6 +475,7 @@ static int file_resolve(pb_store_config *config, const pb_store_keys *keys, pb_e
     }
     file_settings *settings = pb_allocate_zeroed(1, sizeof(*settings));
     pb_file_tree_init(&settings->tree, root);
+    settings->tree.is_source = config->options.role && strcmp(config->options.role, "source") == 0;
     settings->names = pb_file_names_cache_new();
     config->settings = settings;
     return 0;

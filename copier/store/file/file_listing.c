@@ -318,7 +318,7 @@ static void add_entry(pb_file_walk *walk, pb_slice text, const struct stat *stat
     pb_entry *entry = pb_page_add(page);
     entry->key = (pb_slice){key, size};
     entry->size = (uint64_t)status->st_size;
-    entry->mtime_ms = pb_file_changed_ms(status);
+    entry->mtime_ms = pb_file_changed_ms(walk->tree, status);
     entry->etag = pb_arena_copy(&page->arena, pb_slice_of(etag));
 }
 

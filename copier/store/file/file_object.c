@@ -21,10 +21,10 @@ static int64_t time_ms(const struct timespec *time)
     return (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000;
 }
 
-int64_t pb_file_changed_ms(const struct stat *status)
+int64_t pb_file_changed_ms(const pb_file_tree *tree, const struct stat *status)
 {
     int64_t bytes_ms = time_ms(&status->st_mtim), file_ms = time_ms(&status->st_ctim);
-    return bytes_ms > file_ms ? bytes_ms : file_ms;
+    return tree->is_source && file_ms > bytes_ms ? file_ms : bytes_ms;
 }
 
 int pb_file_check(const pb_file_tree *tree, pb_error *error)

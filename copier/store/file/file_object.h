@@ -9,9 +9,10 @@
 /* Modification time in nanoseconds, size and inode, in hex: cheap, and another for other content.
  */
 void pb_file_etag(const struct stat *status, char ret_etag[PB_ETAG_TEXT_MAX]);
-/* When it changed last: the later of what it says of its bytes (mtime, which mv, tar, cp -p and
- * rsync bring along) and of itself (ctime, which nobody can set). */
-int64_t pb_file_changed_ms(const struct stat *status);
+/* When it changed last. Of a source the later of what a file says of its bytes (mtime, which mv,
+ * tar, cp -p and rsync bring along) and of itself (ctime, which nobody can set): a doubt copies
+ * once too often. Elsewhere mtime, as a copy is as old as its bytes, whoever changes its rights. */
+int64_t pb_file_changed_ms(const pb_file_tree *tree, const struct stat *status);
 
 /* The root exists, is a directory and may be read. */
 int pb_file_check(const pb_file_tree *tree, pb_error *error);

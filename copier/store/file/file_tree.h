@@ -15,6 +15,7 @@
 typedef struct pb_file_tree {
     char *root;       /* absolute, without trailing slash: "" is "/" */
     bool has_openat2; /* may be cleared for tests */
+    bool is_source;   /* its files are compared with what was copied of them: pb_file_changed_ms */
     /* Written while a file gives way to a directory of its name, read while names are published,
      * removed or listed: in between, a key has no plain name. Other processes see at worst a
      * create-only write of that very key win at that very moment. */

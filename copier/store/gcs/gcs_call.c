@@ -205,7 +205,7 @@ static pb_http_verdict judge_resource(pb_call *call, pb_buffer *headers)
                             &call->http.error))
         return pb_call_cannot_read(call);
     take_object(call, &object);
-    return PB_HTTP_DONE;
+    return pb_call_has_read(call);
 }
 
 static pb_http_verdict judge_list(pb_call *call)
@@ -222,7 +222,7 @@ static pb_http_verdict judge_list(pb_call *call)
     if (!failed && call->results->page->has_own)
         atomic_store_explicit(&call->caller->store->config->has_own_object, true,
                               memory_order_relaxed);
-    return failed ? pb_call_cannot_read(call) : PB_HTTP_DONE;
+    return failed ? pb_call_cannot_read(call) : pb_call_has_read(call);
 }
 
 static pb_http_verdict other_bytes(pb_call *call, const char *etag, pb_slice wanted)

@@ -38,11 +38,13 @@ static bool take_name(pb_json_cursor *cursor, pb_slice *ret_name)
     return pb_json_take_mark(cursor, ':') || pb_json_fail(cursor, "no colon after a member's name");
 }
 
-/* A string that may be there once. */
+/* A string that may be there once; null is none. */
 static bool take_once(list_reader *reader, pb_slice *ret_text)
 {
     if (ret_text->data)
         return pb_json_fail(&reader->cursor, "a member that is given twice");
+    if (PB_JSON_TAKE(&reader->cursor, "null"))
+        return true;
     if (!PB_JSON_TAKE(&reader->cursor, "\""))
         return refuse_type(reader, "a name, time, size or digest that is no string");
     return pb_json_take_text(&reader->cursor, ret_text);
@@ -155,6 +157,8 @@ static bool take_prefix(list_reader *reader)
 static bool take_array(list_reader *reader, bool (*take_element)(list_reader *reader))
 {
     pb_json_cursor *cursor = &reader->cursor;
+    if (PB_JSON_TAKE(cursor, "null"))
+        return true;
     if (!pb_json_take_mark(cursor, '['))
         return refuse_type(reader, "a listing whose objects or prefixes are no array");
     if (pb_json_take_mark(cursor, ']'))

@@ -286,6 +286,19 @@ static pb_http_verdict judge_head(s3_call *self)
     return judge_object(self);
 }
 
+/* A store that names ETags, and now does not, has not answered: something before it has. */
+static pb_http_verdict judge_put(s3_call *self)
+{
+    pb_http_verdict verdict = judge_object(self);
+    pb_store_etags etags =
+        atomic_load_explicit(&self->call.caller->store->config->etags, memory_order_relaxed);
+    bool names_them = etags == PB_ETAGS_MD5 || etags == PB_ETAGS_OPAQUE;
+    if (names_them && self->call.http.error.kind == PB_ERROR_NONE && !self->call.results->etag[0])
+        return pb_call_breaks_protocol(&self->call, PB_ERROR_SERVER,
+                                       "the answer names no ETag, though the store does");
+    return verdict;
+}
+
 static pb_http_verdict judge_part(s3_call *self)
 {
     pb_http_verdict verdict = judge_object(self);
@@ -308,7 +321,7 @@ static pb_http_verdict judge_list(s3_call *self)
         if (self->call.results->page->has_own)
             atomic_store_explicit(&self->call.caller->store->config->has_own_object, true,
                                   memory_order_relaxed);
-        return PB_HTTP_DONE;
+        return pb_call_has_read(&self->call);
     }
     if (self->call.http.error.kind == PB_ERROR_SERVER)
         return pb_call_cannot_read(&self->call);
@@ -375,7 +388,7 @@ static pb_http_verdict judge_success(s3_call *self)
     case PB_STORE_GET:
         return judge_get(self);
     case PB_STORE_PUT:
-        return judge_object(self);
+        return judge_put(self);
     case PB_STORE_COPY:
         return judge_document(self, "CopyObject");
     case PB_STORE_DELETE:

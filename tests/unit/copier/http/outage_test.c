@@ -42,7 +42,8 @@ static void an_outage_is_said_once_and_its_end(void **state)
         pb_outage_failed(outage, now_ms, 900 * 1000);
     assert_int_equal(all.count, 1);
     assert_string_equal(
-        all.last, URL " has not answered for 10 s: pbcopy waits for it, up to 900 s (--patience)");
+        all.last, "no request to " URL
+                  " has succeeded for 10 s: pbcopy goes on trying, for up to 900 s (--patience)");
     pb_outage_answered(outage, 95000);
     assert_int_equal(all.count, 2);
     assert_string_equal(all.last, URL " answers again, after 93 s");

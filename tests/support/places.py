@@ -24,6 +24,7 @@ MEMBERS = (("ContentType", "contentType"), ("CacheControl", "cacheControl"), ("C
 
 class Place:
     has_etags = keeps_attributes = notices_attributes = True
+    gave_way = 0  # files that got another name meanwhile, which is a change of theirs
 
     def holds(self, key):
         """Whether it can have an object of this key."""
@@ -202,6 +203,7 @@ class FolderPlace(Place):
         while len(folder) > len(self.path): # an object `a` gives way where `a/b` is to be
             if os.path.isfile(folder):
                 os.rename(folder, folder + b"%leaf")
+                self.gave_way += 1
             folder = os.path.dirname(folder)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         path += b"%leaf" if os.path.isdir(path) or os.path.exists(path + b"%leaf") else b""

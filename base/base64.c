@@ -54,8 +54,10 @@ static int value_of(unsigned char c)
 /* How many bytes the text stands for, if it is one. */
 static size_t decoded_size(pb_slice text)
 {
-    const char *end = text.data + text.size;
-    size_t padding = text.size < 4 || end[-1] != '=' ? 0 : end[-2] == '=' ? 2 : 1;
+    if (text.size < 4)
+        return 0;
+    const char *last = text.data + text.size - 1;
+    size_t padding = *last != '=' ? 0 : last[-1] == '=' ? 2 : 1;
     return text.size / 4 * 3 - padding;
 }
 

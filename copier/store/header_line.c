@@ -1,7 +1,5 @@
 #include "copier/store/header_line.h"
 
-#include <ctype.h>
-
 bool pb_header_line_next(pb_slice *rest, pb_slice *ret_name, pb_slice *ret_value)
 {
     if (!rest->size)
@@ -13,16 +11,6 @@ bool pb_header_line_next(pb_slice *rest, pb_slice *ret_name, pb_slice *ret_value
     *ret_name = (pb_slice){text.data, colon ? (size_t)(colon - text.data) : 0};
     *ret_value = colon ? pb_slice_from(text, ret_name->size + 2) : (pb_slice){NULL, 0};
     return true;
-}
-
-bool pb_header_name_valid(pb_slice name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        char c = name.data[i];
-        if (!c || (!isalnum((unsigned char)c) && !strchr("!#$%&'*+-.^_`|~", c)))
-            return false;
-    }
-    return name.size > 0;
 }
 
 bool pb_header_value_valid(pb_slice value)

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "copier/store/answer.h"
 #include "copier/store/header_line.h"
+#include <ctype.h>
 
 #define METADATA "x-amz-meta-"
 
@@ -26,6 +27,16 @@ static bool takes_start(pb_slice *text, const char *start)
         return false;
     *text = (pb_slice){text->data + size, text->size - size};
     return true;
+}
+
+static bool is_token(pb_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (!c || (!isalnum((unsigned char)c) && !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return text.size > 0;
 }
 
 static const char *member_of(pb_slice name)
@@ -71,7 +82,7 @@ int pb_gcs_headers_to_resource(pb_slice headers, pb_buffer *buffer, pb_error *er
             failed = pb_error_set(error, PB_ERROR_FAILED, "a header of the object is not UTF-8");
         else if (member)
             append_pair(buffer, pb_slice_of(member), value);
-        else if (takes_start(&name, METADATA) && pb_header_name_valid(name))
+        else if (takes_start(&name, METADATA) && is_token(name))
             append_pair(&metadata, name, value);
         else if (!pb_slice_equal(name, PB_SLICE_LITERAL("expires")))
             failed = pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
@@ -93,7 +104,7 @@ static int append_header(pb_buffer *headers, const char *start, const char *name
 {
     const char *text = json_string_value(value);
     if (!text || json_string_length(value) != strlen(text) ||
-        !pb_header_value_valid(pb_slice_of(text)))
+        !pb_header_value_valid(pb_slice_of(text)) || strchr(text, '\t')) /* lost at an end */
         return pb_error_set(error, PB_ERROR_FAILED,
                             "metadata that is no line of text, which another store cannot keep: %s",
                             name);
@@ -113,7 +124,7 @@ int pb_gcs_headers_of_resource(const json_t *resource, pb_buffer *headers, pb_er
     json_t *value;
     json_object_foreach(metadata, name, value)
     {
-        if (!pb_header_name_valid(pb_slice_of(name)))
+        if (!is_token(pb_slice_of(name)))
             return pb_error_set(error, PB_ERROR_FAILED,
                                 "metadata whose name is no header's, which another store cannot "
                                 "keep: %s",

@@ -134,13 +134,21 @@ bool pb_s3_is_object_header(pb_slice name)
     return name.size > sizeof META - 1 && pb_slice_starts_with(name, PB_SLICE_LITERAL(META));
 }
 
+/* Stores let pass more than the tokens of RFC 9110. */
+static bool is_name(pb_slice name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if (name.data[i] <= ' ' || name.data[i] > '~' || name.data[i] == ':')
+            return false;
+    return true;
+}
+
 static int add_object_headers(builder *b, pb_error *error)
 {
     pb_slice rest = b->asked->object_headers, name, value;
     while (pb_header_line_next(&rest, &name, &value)) {
         pb_slice text = {name.data, name.size + 2 + value.size};
-        if (!pb_header_name_valid(name) || !pb_s3_is_object_header(name) ||
-            !pb_header_value_valid(value))
+        if (!is_name(name) || !pb_s3_is_object_header(name) || !pb_header_value_valid(value))
             return pb_error_set(error, PB_ERROR_USAGE, "not a header of an object: %.*s",
                                 PB_SLICE_FORMAT(name));
         bool is_empty = !value.size;

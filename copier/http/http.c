@@ -340,9 +340,10 @@ static http_multi *multi_with_room(pb_http *http)
 static void attempt_begin(pb_http *http, pb_http_request *request)
 {
     pb_http_attempt attempt = {0};
-    if (request->attempts && request->restarted)
+    if (!request->attempts)
+        request->private_.failing_since_ms = pb_clock_monotonic_ms();
+    else if (request->restarted)
         request->restarted(request);
-    request->private_.begun_ms = pb_clock_monotonic_ms();
     request->attempts++;
     request->status = 0;
     request->error.kind = PB_ERROR_NONE;
@@ -460,10 +461,10 @@ static int64_t patience_end_ms(pb_http *http, pb_http_request *request, const ch
     struct pb_http_private *own = &request->private_;
     pb_outage *outage = endpoint_of(http, request)->outage;
     int64_t answered_ms = outage ? pb_outage_answered_ms(outage) : 0;
-    if (!own->failing_since_ms || moved)
-        own->failing_since_ms = moved ? now_ms : own->begun_ms;
-    int64_t failed_ms = own->failed_ms ? own->failed_ms : own->begun_ms;
+    int64_t failed_ms = own->failed_ms ? own->failed_ms : own->failing_since_ms;
     own->failed_ms = now_ms;
+    if (moved)
+        own->failing_since_ms = now_ms;
     if (!has_answered(http, base_url) && !answered_ms)
         return request->attempts < ATTEMPTS_BEFORE_FIRST_ANSWER
                    ? own->failing_since_ms + BUDGET_BEFORE_FIRST_ANSWER_MS

@@ -30,8 +30,8 @@ typedef struct pb_http_options {
     uint32_t stall_window_ms;    /* an attempt that moves less than... */
     uint32_t stall_bytes_per_s;  /* ...this for so long is given up and tried again */
     uint32_t attempt_timeout_ms; /* one attempt as a whole; 0 for no limit */
-    /* How long a request is tried again where its endpoint answers nobody (outage.h): since its
-     * first failure, or the endpoint's last answer. */
+    /* How long requests are tried again while their endpoint answers none of them (outage.h), from
+     * the first failure after its last answer on. */
     uint32_t patience_ms;
     /* How often it is tried again where the endpoint answers others: then the fault is its own.
      * Throttling is nobody's fault, and does not count. */
@@ -78,8 +78,7 @@ typedef struct pb_http_attempt {
 
 typedef enum pb_http_verdict {
     PB_HTTP_DONE,  /* final: request->error says whether it is a success */
-    PB_HTTP_RETRY, /* request->error says why; tried again while there is patience, else it is final
-                    */
+    PB_HTTP_RETRY, /* request->error says why; final where patience or failures_max end */
     PB_HTTP_AGAIN, /* at once, no wait (a redirect or a corrected region); counts as an attempt */
 } pb_http_verdict;
 
@@ -121,8 +120,7 @@ typedef struct pb_http_request {
 
     struct pb_http_private { /* the client's */
         struct pb_http_request *next;
-        int64_t failing_since_ms; /* of its first failure; 0: none yet */
-        int64_t begun_ms;         /* of its last attempt */
+        int64_t failing_since_ms; /* since its first attempt, or bytes of an answer came */
         int64_t failed_ms;        /* of its last failure; 0: none yet */
         int64_t due_ms;
         int64_t retry_after_ms;

@@ -362,14 +362,24 @@ static void test_throttling_is_nobodys_fault(void **state)
     pb_buffer_free(&made.body);
 }
 
-/* A client that knows which endpoints answer, and waits so long. */
-static void reopen_patient(bench *server, pb_outages *outages, uint32_t patience_ms)
+/* Sends a request by a new client, which knows what others were answered and waits so long. */
+static void submit_patiently(bench *server, pb_outages *outages, uint32_t patience_ms, call *made)
 {
     pb_http_options options = test_options();
     options.outages = outages;
     options.patience_ms = patience_ms;
     options.retry_cap_ms = 20;
     reopen(server, &options);
+    made->request.endpoint = pb_http_endpoint_at(server->http, server->base_url);
+    submit(server, made, "GET");
+}
+
+/* No client knows of them any more. */
+static void forget(bench *server, pb_outages *outages)
+{
+    pb_http_options options = test_options();
+    reopen(server, &options);
+    pb_outages_free(outages);
 }
 
 static void test_an_outage_is_waited_for(void **state)
@@ -379,38 +389,33 @@ static void test_an_outage_is_waited_for(void **state)
     /* Many more failures than one request may have of its own. */
     answer_all(server, BROKEN);
     server->answers[14] = OK_EMPTY;
-    reopen_patient(server, outages, 60 * 1000);
-    call made = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
-    submit(server, &made, "GET");
+    call made = {0}, last = {0};
+    submit_patiently(server, outages, 60 * 1000, &made);
     run(server, &made);
     assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
     assert_int_equal(made.request.attempts, 15);
 
     /* But not for ever. */
     answer_all(server, BROKEN);
-    reopen_patient(server, outages, 300);
-    call last = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
     int64_t before_ms = pb_clock_monotonic_ms();
-    submit(server, &last, "GET");
+    submit_patiently(server, outages, 300, &last);
     run(server, &last);
     assert_int_equal(last.request.error.kind, PB_ERROR_UNREACHABLE);
     assert_true(last.request.attempts > 6);
     assert_true(pb_clock_monotonic_ms() - before_ms >= 250);
     pb_buffer_free(&made.body);
     pb_buffer_free(&last.body);
-    reopen_patient(server, NULL, 1000);
-    pb_outages_free(outages);
+    forget(server, outages);
 }
 
 static void test_where_others_are_answered_the_fault_is_its_own(void **state)
 {
     bench *server = *state;
     pb_outages *outages = pb_outages_new(NULL);
-    reopen_patient(server, outages, 60 * 1000);
     pb_outage *outage = pb_outage_at(outages, server->base_url);
     answer_all(server, BROKEN);
-    call made = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
-    submit(server, &made, "GET");
+    call made = {0};
+    submit_patiently(server, outages, 60 * 1000, &made);
     int64_t seen_ms = 0;
     while (!made.done) {
         uv_run(&server->loop, UV_RUN_ONCE);
@@ -422,25 +427,22 @@ static void test_where_others_are_answered_the_fault_is_its_own(void **state)
     assert_int_equal(made.request.error.kind, PB_ERROR_SERVER);
     assert_int_equal(made.request.attempts, 7); /* at the first nobody had been answered */
     pb_buffer_free(&made.body);
-    reopen_patient(server, NULL, 1000);
-    pb_outages_free(outages);
+    forget(server, outages);
 }
 
 static void test_another_client_has_been_answered(void **state)
 {
     bench *server = *state;
     pb_outages *outages = pb_outages_new(NULL);
-    reopen_patient(server, outages, 60 * 1000);
     pb_outage_answered(pb_outage_at(outages, server->base_url), pb_clock_monotonic_ms());
     for (int i = 0; i < 10; i++)
         server->answers[i] = ""; /* closed */
     server->answers[10] = OK_EMPTY;
-    call made = {.request.endpoint = pb_http_endpoint_at(server->http, server->base_url)};
-    submit(server, &made, "GET");
+    call made = {0};
+    submit_patiently(server, outages, 60 * 1000, &made);
     run(server, &made);
     assert_int_equal(made.request.error.kind, PB_ERROR_NONE);
-    reopen_patient(server, NULL, 1000);
-    pb_outages_free(outages);
+    forget(server, outages);
 }
 
 static void test_the_patience_is_used_to_its_end(void **state)

@@ -114,9 +114,9 @@ static const pb_command_entry commands[] = {
             "and every chunk that they need must be among the objects; nothing is restored.\n\n"
             "What is found is printed as \"NAME: KEY: what is wrong\", where NAME is missing, "
             "truncated, mismatch, unreadable or manifest-damaged; up to 1,000 are named. "
-            "Any finding makes the exit code 3, but for objects that could not be read where that "
-            "is all: nothing "
-            "is known of those, and the exit code is 5, or 1 where the store refuses them.",
+            "Any finding makes the exit code 3. Where pbcopy finds nothing wrong but cannot read "
+            "some objects, it says so and knows nothing of them: the exit code is 5, or 1 where "
+            "the store refuses to give them.",
         .examples =
             {
                 {"Compare listings, which takes a request for a thousand objects:",
@@ -499,9 +499,8 @@ static const pb_option_entry options[] = {
      "give up a request that moves nothing for so long, and try again; 30 unless given"},
     {"patience", 0, "DURATION", PB_OPTION_DURATION, AT(patience_s), 900, 1, 7 * 86400, PLAIN,
      STORING | DOCTOR,
-     "wait so long (90s, 15m, 2h) for a store that does not answer, or answers that it cannot, "
-     "before giving up; 15m "
-     "unless given"},
+     "go on trying for so long (90s, 15m, 2h) while a store answers no request, or answers "
+     "each with a fault of its own; 15m unless given"},
     {"limit-bytes", 0, "SIZE", PB_OPTION_SIZE, AT(limit_bytes), 0, 1024, TIB, PLAIN, MOVING,
      "send and receive no more than so much a second while data moves, at least 1K; no limit "
      "unless given"},

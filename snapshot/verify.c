@@ -222,8 +222,8 @@ static int refuse_to_judge(verify_job *verify, pb_error *error)
         "snapshot %s: %llu of %llu objects could not be read, and nothing is known of them",
         verify->file->id, (unsigned long long)verify->result->unread_objects,
         (unsigned long long)verify->result->objects);
-    return pb_error_hint(error,
-                         "the rest is whole; run the same command again when the store answers");
+    return pb_error_hint(
+        error, "pbcopy found the rest whole; run the same command again when the store answers");
 }
 
 static int run(verify_job *verify, pb_error *error)

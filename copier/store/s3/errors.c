@@ -99,7 +99,8 @@ void pb_s3_suggest_paying(pb_failure_class *class)
 void pb_s3_suggest_login(int status, pb_failure_class *class)
 {
     if (status == 401 || status == 403)
-        class->hint = "requests without a login are refused: leave anonymous=true out of the URL";
+        class->hint =
+            "the store refuses requests without a login: leave anonymous=true out of the URL";
 }
 
 static bool holds(pb_slice text, const char *word)

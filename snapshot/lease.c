@@ -157,11 +157,9 @@ static void on_late_read(pb_store_request *request)
 static void on_written(pb_store_request *request)
 {
     pb_lease *lease = request->context;
-    lease->busy = false;
-    if (lease->ending_ms || pb_clock_boottime_ms() - lease->begun_ms < PB_LEASE_DEAD_MS)
-        return;
-    lease->busy = true;
-    read_commit_key(lease, on_late_read);
+    lease->busy = !lease->ending_ms && pb_clock_boottime_ms() - lease->begun_ms >= PB_LEASE_DEAD_MS;
+    if (lease->busy)
+        read_commit_key(lease, on_late_read);
 }
 
 static void on_released(pb_store_request *request)

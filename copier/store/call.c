@@ -67,7 +67,10 @@ pb_http_verdict pb_call_breaks_protocol(pb_call *call, pb_error_kind kind, const
 
 pb_http_verdict pb_call_has_read(pb_call *call)
 {
-    atomic_store_explicit(&call->caller->store->config->speaks, true, memory_order_relaxed);
+    pb_store_config *config = call->caller->store->config;
+    atomic_store_explicit(&config->speaks, true, memory_order_relaxed);
+    if (call->asked->operation == PB_STORE_LIST && call->results->page->has_own)
+        atomic_store_explicit(&config->has_own_object, true, memory_order_relaxed);
     return PB_HTTP_DONE;
 }
 
@@ -80,7 +83,7 @@ pb_http_verdict pb_call_cannot_read(pb_call *call)
                                        "a web page (HTML) came in place of the answer");
     pb_call_breaks_protocol(call, PB_ERROR_USAGE, "the answer is a web page (HTML)");
     pb_error_hint(&call->http.error,
-                  "no object store answers there, but a console, a login page or a proxy: check "
+                  "a console, a login page or a proxy answers there, and no object store: check "
                   "endpoint= in the URL, and its port");
     return PB_HTTP_DONE;
 }

@@ -94,11 +94,11 @@ void pb_call_begin_step(pb_call *call, int step, pb_store_operation operation, p
 void pb_call_begin_compare(pb_call *call, int step);
 /* Fails the attempt for what the answer lacks or holds: SERVER is tried again. */
 pb_http_verdict pb_call_breaks_protocol(pb_call *call, pb_error_kind kind, const char *why);
-/* The answer to a request that succeeded cannot be read, as http.error says: one that was cut off
- * (SERVER) is asked for again, and a web page where the store has answered before; else that never
- * becomes a store's answer. */
+/* The request succeeded, and its answer cannot be read; http.error says why. SERVER is tried again:
+ * the answer was cut off, or a web page came from a store that was read before. A web page from one
+ * that was not read yet is final (USAGE, with a hint). */
 pb_http_verdict pb_call_cannot_read(pb_call *call);
-/* It was read. DONE. */
+/* The answer was read: notes what the store's config keeps of it. DONE. */
 pb_http_verdict pb_call_has_read(pb_call *call);
 /* Appends "PUT s3://bucket/key at https://host". */
 void pb_call_describe(const pb_call *call, pb_buffer *buffer);

@@ -22,9 +22,9 @@ static void read_hashes(pb_gcs_answer *answer, pb_slice value)
         const char *comma = memchr(value.data, ',', value.size);
         pb_slice one = {value.data, comma ? (size_t)(comma - value.data) : value.size};
         size_t used = comma ? one.size + 1 : one.size;
-        value = (pb_slice){value.data + used, value.size - used};
+        value = pb_slice_from(value, used);
         while (one.size && one.data[0] == ' ')
-            one = (pb_slice){one.data + 1, one.size - 1};
+            one = pb_slice_from(one, 1);
         if (pb_slice_starts_with(one, crc32c))
             answer->has_crc32c = pb_base64_decode_to(pb_slice_from(one, crc32c.size),
                                                      answer->crc32c, sizeof answer->crc32c);
@@ -51,10 +51,9 @@ static void read_position(pb_gcs_answer *answer, pb_slice value)
 {
     pb_slice start = PB_SLICE_LITERAL("bytes=0-");
     uint64_t last;
-    answer->has_position =
-        pb_slice_starts_with(value, start) &&
-        pb_parse_unsigned((pb_slice){value.data + start.size, value.size - start.size}, &last) &&
-        last < UINT64_MAX;
+    answer->has_position = pb_slice_starts_with(value, start) &&
+                           pb_parse_unsigned(pb_slice_from(value, start.size), &last) &&
+                           last < UINT64_MAX;
     if (answer->has_position)
         answer->position = last + 1;
 }

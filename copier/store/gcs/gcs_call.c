@@ -219,9 +219,6 @@ static pb_http_verdict judge_list(pb_call *call)
     };
     int failed = pb_gcs_parse_list(pb_buffer_slice(&call->answer.body), &list, &call->results->page,
                                    &call->http.error);
-    if (!failed && call->results->page->has_own)
-        atomic_store_explicit(&call->caller->store->config->has_own_object, true,
-                              memory_order_relaxed);
     return failed ? pb_call_cannot_read(call) : pb_call_has_read(call);
 }
 

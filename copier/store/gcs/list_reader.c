@@ -6,13 +6,15 @@
 
 #define LIST_KIND "storage#objects"
 
-/* What reads a page; `broken` is what it says that the protocol does not allow. */
+/* What reads a page. `broken` says what the protocol does not allow; the cursor's flaw, what JSON
+ * does not. */
 typedef struct list_reader {
     pb_json_cursor cursor;
     const pb_gcs_list_asked *asked;
     pb_page *page;
     const char *broken;
     pb_slice kind, token;
+    bool has_items, has_prefixes;
 } list_reader;
 
 static bool refuse(list_reader *reader, const char *why)
@@ -27,15 +29,6 @@ static bool refuse_type(list_reader *reader, const char *why)
     if (reader->cursor.at == reader->cursor.end)
         return pb_json_fail(&reader->cursor, "cut off");
     return refuse(reader, why);
-}
-
-/* A member's name and the colon, from `{` or `,` on. */
-static bool take_name(pb_json_cursor *cursor, pb_slice *ret_name)
-{
-    pb_json_skip_blanks(cursor);
-    if (!pb_json_take_string(cursor, ret_name))
-        return false;
-    return pb_json_take_mark(cursor, ':') || pb_json_fail(cursor, "no colon after a member's name");
 }
 
 /* A string that may be there once; null is none. */
@@ -62,18 +55,23 @@ static bool relative(list_reader *reader, pb_slice *key)
            refuse(reader, "a key outside of the prefix that was asked for");
 }
 
+static pb_slice join(pb_arena *arena, pb_slice before, char separator, pb_slice behind)
+{
+    size_t size = before.size + 1 + behind.size;
+    char *text = pb_arena_allocate(arena, size);
+    memcpy(text, before.data, before.size);
+    text[before.size] = separator;
+    memcpy(text + before.size + 1, behind.data, behind.size);
+    return (pb_slice){text, size};
+}
+
 /* "generation/metageneration"; empty where the store does not say both. */
 static pb_slice version_of(pb_arena *arena, const pb_gcs_members *members)
 {
     pb_slice generation = members->generation, metageneration = members->metageneration;
     if (!generation.size || !metageneration.size || generation.size + metageneration.size >= 64)
         return (pb_slice){NULL, 0};
-    size_t size = generation.size + 1 + metageneration.size;
-    char *text = pb_arena_allocate(arena, size);
-    memcpy(text, generation.data, generation.size);
-    text[generation.size] = '/';
-    memcpy(text + generation.size + 1, metageneration.data, metageneration.size);
-    return (pb_slice){text, size};
+    return join(arena, generation, '/', metageneration);
 }
 
 static bool add_entry(list_reader *reader, const pb_gcs_members *members)
@@ -122,25 +120,40 @@ static pb_slice *member_of(pb_gcs_members *members, pb_slice name)
     return NULL;
 }
 
-static bool take_item(list_reader *reader)
+typedef bool take_member(list_reader *reader, pb_slice name, void *context);
+
+/* The members of an object, from behind its `{` to behind its `}`; each is taken by `take`. */
+static bool take_members(list_reader *reader, take_member *take, void *context)
 {
     pb_json_cursor *cursor = &reader->cursor;
-    pb_gcs_members members = {0};
-    if (!pb_json_take_mark(cursor, '{'))
-        return refuse_type(reader, "an object of the listing that is no JSON object");
     if (pb_json_take_mark(cursor, '}'))
-        return add_entry(reader, &members);
+        return true;
     do {
         pb_slice name;
-        if (!take_name(cursor, &name))
+        pb_json_skip_blanks(cursor);
+        if (!pb_json_take_string(cursor, &name))
             return false;
-        pb_slice *member = member_of(&members, name);
-        if (member ? !take_once(reader, member) : !pb_json_skip_value(cursor))
+        if (!pb_json_take_mark(cursor, ':'))
+            return pb_json_fail(cursor, "no colon after a member's name");
+        if (!take(reader, name, context))
             return false;
     } while (pb_json_take_mark(cursor, ','));
-    if (!pb_json_take_mark(cursor, '}'))
-        return pb_json_fail(cursor, "an object without end");
-    return add_entry(reader, &members);
+    return pb_json_take_mark(cursor, '}') ||
+           pb_json_fail(cursor, "neither a comma nor the end after a value");
+}
+
+static bool take_item_member(list_reader *reader, pb_slice name, void *context)
+{
+    pb_slice *member = member_of(context, name);
+    return member ? take_once(reader, member) : pb_json_skip_value(&reader->cursor);
+}
+
+static bool take_item(list_reader *reader)
+{
+    pb_gcs_members members = {0};
+    if (!pb_json_take_mark(&reader->cursor, '{'))
+        return refuse_type(reader, "an object of the listing that is no JSON object");
+    return take_members(reader, take_item_member, &members) && add_entry(reader, &members);
 }
 
 static bool take_prefix(list_reader *reader)
@@ -154,9 +167,13 @@ static bool take_prefix(list_reader *reader)
     return true;
 }
 
-static bool take_array(list_reader *reader, bool (*take_element)(list_reader *reader))
+/* The array of a member that may be there once; null is none. */
+static bool take_array(list_reader *reader, bool *seen, bool (*take_element)(list_reader *reader))
 {
     pb_json_cursor *cursor = &reader->cursor;
+    if (*seen)
+        return pb_json_fail(cursor, "a member that is given twice");
+    *seen = true;
     if (PB_JSON_TAKE(cursor, "null"))
         return true;
     if (!pb_json_take_mark(cursor, '['))
@@ -170,38 +187,27 @@ static bool take_array(list_reader *reader, bool (*take_element)(list_reader *re
     return pb_json_take_mark(cursor, ']') || pb_json_fail(cursor, "an array without end");
 }
 
+static bool take_page_member(list_reader *reader, pb_slice name, void *context)
+{
+    (void)context;
+    if (pb_slice_is(name, "items"))
+        return take_array(reader, &reader->has_items, take_item);
+    if (pb_slice_is(name, "prefixes"))
+        return take_array(reader, &reader->has_prefixes, take_prefix);
+    if (pb_slice_is(name, "kind"))
+        return take_once(reader, &reader->kind);
+    if (pb_slice_is(name, "nextPageToken"))
+        return take_once(reader, &reader->token);
+    return pb_json_skip_value(&reader->cursor);
+}
+
 static bool take_page(list_reader *reader)
 {
     pb_json_cursor *cursor = &reader->cursor;
-    bool has_items = false, has_prefixes = false;
     if (!pb_json_take_mark(cursor, '{'))
         return pb_json_fail(cursor, "not a JSON object");
-    if (pb_json_take_mark(cursor, '}'))
-        return cursor->at == cursor->end || pb_json_fail(cursor, "text after the end");
-    do {
-        pb_slice name;
-        bool good;
-        if (!take_name(cursor, &name))
-            return false;
-        bool items = pb_slice_equal(name, PB_SLICE_LITERAL("items"));
-        bool prefixes = pb_slice_equal(name, PB_SLICE_LITERAL("prefixes"));
-        if ((items && has_items) || (prefixes && has_prefixes))
-            return pb_json_fail(cursor, "a member that is given twice");
-        has_items |= items;
-        has_prefixes |= prefixes;
-        if (items || prefixes)
-            good = take_array(reader, items ? take_item : take_prefix);
-        else if (pb_slice_equal(name, PB_SLICE_LITERAL("kind")))
-            good = take_once(reader, &reader->kind);
-        else if (pb_slice_equal(name, PB_SLICE_LITERAL("nextPageToken")))
-            good = take_once(reader, &reader->token);
-        else
-            good = pb_json_skip_value(cursor);
-        if (!good)
-            return false;
-    } while (pb_json_take_mark(cursor, ','));
-    return (pb_json_take_mark(cursor, '}') && cursor->at == cursor->end) ||
-           pb_json_fail(cursor, "neither a comma nor the end after a value");
+    return take_members(reader, take_page_member, NULL) &&
+           (cursor->at == cursor->end || pb_json_fail(cursor, "text after the end"));
 }
 
 /* Of the store's token and where the listing began: pb_gcs_split_token. */
@@ -213,17 +219,13 @@ static pb_slice page_token(const list_reader *reader)
         pb_gcs_split_token(reader->asked->token, &start);
     if (!token.size || !start.size)
         return pb_arena_copy(arena, token);
-    char *text = pb_arena_allocate(arena, token.size + 1 + start.size);
-    memcpy(text, token.data, token.size);
-    text[token.size] = '\n';
-    memcpy(text + token.size + 1, start.data, start.size);
-    return (pb_slice){text, token.size + 1 + start.size};
+    return join(arena, token, '\n', start);
 }
 
 static bool finish_page(list_reader *reader)
 {
     /* Of a bucket without objects nothing but the kind comes: other JSON is not taken for one. */
-    if (!pb_slice_equal(reader->kind, PB_SLICE_LITERAL(LIST_KIND)))
+    if (!pb_slice_is(reader->kind, LIST_KIND))
         return refuse(reader, "the answer is no listing");
     if (reader->token.size && memchr(reader->token.data, '\n', reader->token.size))
         return refuse(reader, "a page token with a line end");

@@ -317,12 +317,8 @@ static pb_http_verdict judge_list(s3_call *self)
     pb_slice body = pb_buffer_slice(&self->call.answer.body);
     pb_s3_document document;
     if (!pb_s3_parse_list(store_of(&self->call)->parser, body, &list, &self->call.results->page,
-                          &self->call.http.error)) {
-        if (self->call.results->page->has_own)
-            atomic_store_explicit(&self->call.caller->store->config->has_own_object, true,
-                                  memory_order_relaxed);
+                          &self->call.http.error))
         return pb_call_has_read(&self->call);
-    }
     if (self->call.http.error.kind == PB_ERROR_SERVER)
         return pb_call_cannot_read(&self->call);
     if (!pb_s3_parse_document(store_of(&self->call)->parser, body, &document, NULL) &&

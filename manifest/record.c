@@ -25,7 +25,7 @@ static bool path_valid(pb_slice path, pb_slice at)
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         if (!pb_slice_starts_with(path, pieces[i]))
             return false;
-        path = (pb_slice){path.data + pieces[i].size, path.size - pieces[i].size};
+        path = pb_slice_from(path, pieces[i].size);
     }
     return pb_hex_decode(path, digest, sizeof digest);
 }

@@ -20,7 +20,7 @@ static bool is_probe(pb_slice key)
         return true;
     return pb_slice_starts_with(key, PB_SLICE_LITERAL(OLD_PROBE_PREFIX)) &&
            key.size == old + 2 * sizeof digits &&
-           pb_hex_decode((pb_slice){key.data + old, key.size - old}, digits, sizeof digits);
+           pb_hex_decode(pb_slice_from(key, old), digits, sizeof digits);
 }
 
 typedef struct stranger_search {

@@ -119,18 +119,18 @@ static bool read_hash_header(pb_origin_exchange *exchange, pb_slice value,
         const char *comma = memchr(value.data, ',', value.size);
         pb_slice one = {value.data, comma ? (size_t)(comma - value.data) : value.size};
         size_t used = one.size + (comma ? 1 : 0);
-        value = (pb_slice){value.data + used, value.size - used};
+        value = pb_slice_from(value, used);
         while (one.size > 0 && one.data[0] == ' ') {
-            one = (pb_slice){one.data + 1, one.size - 1};
+            one = pb_slice_from(one, 1);
         }
         if (pb_slice_starts_with(one, PB_SLICE_LITERAL("crc32c="))) {
-            if (!read_digest(exchange, (pb_slice){one.data + 7, one.size - 7}, "crc32c",
-                             PB_CRC32C_BYTES, wanted->crc32c, &wanted->has_crc32c)) {
+            if (!read_digest(exchange, pb_slice_from(one, 7), "crc32c", PB_CRC32C_BYTES,
+                             wanted->crc32c, &wanted->has_crc32c)) {
                 return false;
             }
         } else if (pb_slice_starts_with(one, PB_SLICE_LITERAL("md5="))) {
-            if (!read_digest(exchange, (pb_slice){one.data + 4, one.size - 4}, "MD5", PB_MD5_BYTES,
-                             wanted->md5, &wanted->has_md5)) {
+            if (!read_digest(exchange, pb_slice_from(one, 4), "MD5", PB_MD5_BYTES, wanted->md5,
+                             &wanted->has_md5)) {
                 return false;
             }
         } else {

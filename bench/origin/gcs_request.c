@@ -398,7 +398,7 @@ bool pb_origin_gcs_range_parse(pb_slice text, pb_origin_gcs_range *ret_range)
     if (!pb_slice_starts_with(text, PB_SLICE_LITERAL("bytes "))) {
         return false;
     }
-    text = (pb_slice){text.data + 6, text.size - 6};
+    text = pb_slice_from(text, 6);
     const char *slash = text.size > 0 ? memchr(text.data, '/', text.size) : NULL;
     if (!slash) {
         return false;

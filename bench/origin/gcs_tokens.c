@@ -41,7 +41,7 @@ int pb_origin_gcs_tokens_parse(pb_slice text, int64_t now_ms, pb_origin_gcs_toke
             return -1;
         }
         size_t used = line.size + (end ? 1 : 0);
-        text = (pb_slice){text.data + used, text.size - used};
+        text = pb_slice_from(text, used);
     }
     pb_origin_gcs_tokens_free(ret_tokens);
     *ret_tokens = made;

@@ -4,7 +4,7 @@
 static pb_slice trim(pb_slice text)
 {
     while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text = (pb_slice){text.data + 1, text.size - 1};
+        text = pb_slice_from(text, 1);
     }
     while (text.size > 0 && memchr(" \t\r", text.data[text.size - 1], 3)) {
         text.size--;
@@ -25,10 +25,10 @@ bool pb_origin_mime_boundary(pb_slice content_type, const char *type, pb_slice *
     }
     pb_slice rest = {content_type.data + strlen(type), content_type.size - strlen(type)};
     while (rest.size > 0 && rest.data[0] == ';') {
-        rest = trim((pb_slice){rest.data + 1, rest.size - 1});
+        rest = trim(pb_slice_from(rest, 1));
         const char *end = memchr(rest.data, ';', rest.size);
         pb_slice setting = {rest.data, end ? (size_t)(end - rest.data) : rest.size};
-        rest = (pb_slice){rest.data + setting.size, rest.size - setting.size};
+        rest = pb_slice_from(rest, setting.size);
         setting = trim(setting);
         if (begins(setting, "boundary=")) {
             pb_slice value = {setting.data + 9, setting.size - 9};
@@ -129,7 +129,7 @@ pb_slice pb_origin_mime_header(pb_slice headers, const char *name)
         const char *end = memchr(headers.data, '\n', headers.size);
         pb_slice line = {headers.data, end ? (size_t)(end - headers.data) : headers.size};
         size_t used = line.size + (end ? 1 : 0);
-        headers = (pb_slice){headers.data + used, headers.size - used};
+        headers = pb_slice_from(headers, used);
         if (line.size > size && line.data[size] == ':' && begins(line, name)) {
             return trim((pb_slice){line.data + size + 1, line.size - size - 1});
         }

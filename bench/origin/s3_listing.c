@@ -239,7 +239,7 @@ static bool decode_token(pb_slice token, char memory[PB_ORIGIN_KEY_BYTES_MAX], p
     size_t size = token.size > 0 ? (token.size - 1) / 2 : 0;
     if (size == 0 || size > PB_ORIGIN_KEY_BYTES_MAX || token.size % 2 == 0 ||
         (token.data[0] != 'k' && token.data[0] != 'p') ||
-        !pb_hex_decode((pb_slice){token.data + 1, token.size - 1}, memory, size)) {
+        !pb_hex_decode(pb_slice_from(token, 1), memory, size)) {
         return false;
     }
     *ret_key = (pb_slice){memory, size};

@@ -303,7 +303,7 @@ find_operation(pb_origin_s3_request *s3, const pb_origin_request *request, const
             return own;
         }
     }
-    s3->key = (pb_slice){s3->path.data + 1, s3->path.size - 1};
+    s3->key = pb_slice_from(s3->path, 1);
     if (virtual_host) {
         s3->bucket = host_bucket(request, virtual_host);
     }

@@ -9,7 +9,7 @@ static bool append_segments(char *path, size_t *size, pb_slice text)
         const char *slash = memchr(text.data, '/', text.size);
         pb_slice segment = {text.data, slash ? (size_t)(slash - text.data) : text.size};
         size_t used = segment.size + (slash ? 1 : 0);
-        text = (pb_slice){text.data + used, text.size - used};
+        text = pb_slice_from(text, used);
         if (segment.size > PB_ORIGIN_SEGMENT_BYTES_MAX) {
             return false;
         }

@@ -207,7 +207,7 @@ static bool hex_of(pb_slice field, pb_slice *ret_hex)
     if (field.size < 5 || memcmp(field.data, "\\\\x", 3) != 0 || field.size % 2 == 0 ||
         field.size > 3 + 2 * CHUNK_ID_BYTES_MAX)
         return false;
-    *ret_hex = (pb_slice){field.data + 3, field.size - 3};
+    *ret_hex = pb_slice_from(field, 3);
     for (size_t i = 0; i < ret_hex->size; i++)
         if (!memchr("0123456789abcdef", ret_hex->data[i], 16))
             return false;

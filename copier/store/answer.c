@@ -40,7 +40,7 @@ static void read_range(pb_answer *answer, pb_slice value)
     pb_slice unit = PB_SLICE_LITERAL("bytes ");
     if (!pb_slice_starts_with(value, unit))
         return;
-    value = (pb_slice){value.data + unit.size, value.size - unit.size};
+    value = pb_slice_from(value, unit.size);
     answer->has_range = take_number(&value, '-', &answer->range_first) &&
                         take_number(&value, '/', &answer->range_last) &&
                         pb_parse_unsigned(value, &answer->range_total) &&

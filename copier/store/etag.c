@@ -23,8 +23,7 @@ bool pb_etag_is_crc32c(pb_slice etag, uint8_t *ret_crc32c)
     uint8_t crc32c[PB_CRC32C_BYTES];
     pb_slice start = PB_SLICE_LITERAL(PB_ETAG_CRC32C);
     if (!pb_slice_starts_with(etag, start) ||
-        !pb_hex_decode((pb_slice){etag.data + start.size, etag.size - start.size}, crc32c,
-                       sizeof crc32c))
+        !pb_hex_decode(pb_slice_from(etag, start.size), crc32c, sizeof crc32c))
         return false;
     if (ret_crc32c)
         memcpy(ret_crc32c, crc32c, sizeof crc32c);

@@ -77,7 +77,7 @@ static bool is_blank(char c)
 static pb_slice trim(pb_slice text)
 {
     while (text.size && is_blank(text.data[0]))
-        text = (pb_slice){text.data + 1, text.size - 1};
+        text = pb_slice_from(text, 1);
     while (text.size && is_blank(text.data[text.size - 1]))
         text.size--;
     return text;
@@ -241,7 +241,7 @@ int pb_aws_profiles_add(pb_aws_profiles *profiles, pb_slice text, const char *na
     file_reader reader = {.profiles = profiles, .kind = kind};
     pb_slice rest = {file->text, file->size};
     if (pb_slice_starts_with(rest, PB_SLICE_LITERAL("\xef\xbb\xbf")))
-        rest = (pb_slice){rest.data + 3, rest.size - 3};
+        rest = pb_slice_from(rest, 3);
     while (rest.size) {
         const char *end = memchr(rest.data, '\n', rest.size);
         size_t size = end ? (size_t)(end - rest.data) : rest.size;
@@ -249,7 +249,7 @@ int pb_aws_profiles_add(pb_aws_profiles *profiles, pb_slice text, const char *na
         if (read_line(&reader, (pb_slice){rest.data, size}, error))
             return -1;
         size_t used = end ? size + 1 : size;
-        rest = (pb_slice){rest.data + used, rest.size - used};
+        rest = pb_slice_from(rest, used);
     }
     return 0;
 }

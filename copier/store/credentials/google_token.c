@@ -164,7 +164,7 @@ static pb_slice trim(pb_slice text)
 {
     static const char blanks[] = " \t\r\n";
     while (text.size && memchr(blanks, text.data[0], sizeof blanks - 1))
-        text = (pb_slice){text.data + 1, text.size - 1};
+        text = pb_slice_from(text, 1);
     while (text.size && memchr(blanks, text.data[text.size - 1], sizeof blanks - 1))
         text.size--;
     return text;

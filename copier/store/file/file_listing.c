@@ -99,7 +99,7 @@ void pb_file_walk_free(pb_file_walk *walk)
 
 static pb_slice tail(pb_slice slice, size_t from)
 {
-    return from < slice.size ? (pb_slice){slice.data + from, slice.size - from} : (pb_slice){0};
+    return from < slice.size ? pb_slice_from(slice, from) : (pb_slice){0};
 }
 
 /* True where the name, and all keys below it, lie before what the walk is to give. */

@@ -82,7 +82,7 @@ void pb_file_component_append(pb_buffer *path, pb_slice component, bool aside)
         buffer_cut(path, start);
         for (pb_slice rest = component;;) {
             size_t taken = append_piece(path, rest, PIECE_BYTES_MAX);
-            rest = (pb_slice){rest.data + taken, rest.size - taken};
+            rest = pb_slice_from(rest, taken);
             if (rest.size == 0)
                 break;
             pb_buffer_append_slice(path, MORE_MARK);
@@ -110,7 +110,7 @@ static bool decode(pb_slice path, pb_buffer *component, bool *ret_aside)
         const char *slash = memchr(path.data, '/', path.size);
         pb_slice name = {path.data, slash ? (size_t)(slash - path.data) : path.size};
         size_t used = name.size + (slash != NULL);
-        path = (pb_slice){path.data + used, path.size - used};
+        path = pb_slice_from(path, used);
         if (slash) {
             if (!ends_with(name, MORE_MARK))
                 return false;

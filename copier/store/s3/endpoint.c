@@ -183,7 +183,7 @@ pb_slice pb_s3_region_of_host(pb_slice host)
         start--;
     pb_slice label = {host.data + start, host.size - start};
     if (pb_slice_starts_with(label, PB_SLICE_LITERAL("s3-")))
-        label = (pb_slice){label.data + 3, label.size - 3};
+        label = pb_slice_from(label, 3);
     else if (start < 3 || memcmp(host.data + start - 3, "s3.", 3) != 0 ||
              (start > 3 && host.data[start - 4] != '.'))
         return none;

@@ -295,7 +295,7 @@ void pb_s3_parser_free(pb_s3_parser *parser)
 static pb_slice without_leading_blanks(pb_slice body)
 {
     while (body.size && strchr(" \t\r\n", body.data[0]) && body.data[0])
-        body = (pb_slice){body.data + 1, body.size - 1};
+        body = pb_slice_from(body, 1);
     return body;
 }
 
@@ -441,7 +441,7 @@ static const char *read_name(page_texts *texts, pb_slice raw, const pb_s3_list_a
         return "a key that is not UTF-8";
     if (!pb_slice_starts_with(name, asked->store_prefix))
         return "a key outside the prefix that was asked for";
-    name = (pb_slice){name.data + asked->store_prefix.size, name.size - asked->store_prefix.size};
+    name = pb_slice_from(name, asked->store_prefix.size);
     if (!pb_slice_starts_with(name, asked->prefix))
         return "a key outside the prefix that was asked for";
     *ret_name = name;
@@ -562,7 +562,7 @@ static bool repair(pb_slice body, pb_buffer *ret_repaired)
     bool any = false;
     pb_buffer_append_slice(ret_repaired, body);
     for (size_t i = 0; i < body.size; i++) {
-        size_t length = no_character_length((pb_slice){body.data + i, body.size - i});
+        size_t length = no_character_length(pb_slice_from(body, i));
         if (length) {
             memset(ret_repaired->data + i, '?', length);
             i += length - 1;

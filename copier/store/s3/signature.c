@@ -21,7 +21,7 @@ static void sort_headers(pb_s3_header *headers, size_t count)
 static void append_value(pb_buffer *buffer, pb_slice value)
 {
     while (value.size && value.data[0] == ' ')
-        value = (pb_slice){value.data + 1, value.size - 1};
+        value = pb_slice_from(value, 1);
     while (value.size && value.data[value.size - 1] == ' ')
         value.size--;
     const char *pair;
@@ -30,7 +30,7 @@ static void append_value(pb_buffer *buffer, pb_slice value)
         pb_buffer_append(buffer, value.data, kept);
         while (value.data[kept] == ' ')
             kept++;
-        value = (pb_slice){value.data + kept, value.size - kept};
+        value = pb_slice_from(value, kept);
     }
     pb_buffer_append_slice(buffer, value);
 }

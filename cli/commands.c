@@ -115,8 +115,8 @@ static const pb_command_entry commands[] = {
             "What is found is printed as \"NAME: KEY: what is wrong\", where NAME is missing, "
             "truncated, mismatch, unreadable or manifest-damaged; up to 1,000 are named. "
             "Any finding makes the exit code 3. Where pbcopy finds nothing wrong but cannot read "
-            "some objects, it says so and knows nothing of them: the exit code is 5, or 1 where "
-            "the store refuses to give them.",
+            "some objects, it says so and knows nothing of them: the exit code is 5 where the "
+            "store does not answer, 4 where it refuses the login the right to them, else 1.",
         .examples =
             {
                 {"Compare listings, which takes a request for a thousand objects:",

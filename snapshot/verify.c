@@ -217,13 +217,31 @@ static int restart(void *context, pb_error *error)
 /* What could not be read is not damaged for all that is known. */
 static int refuse_to_judge(verify_job *verify, pb_error *error)
 {
+    bool refused = atomic_load(&verify->refused);
     pb_error_set(
-        error, atomic_load(&verify->refused) ? PB_ERROR_FAILED : PB_ERROR_UNREACHABLE,
+        error, refused ? PB_ERROR_FAILED : PB_ERROR_UNREACHABLE,
         "snapshot %s: %llu of %llu objects could not be read, and nothing is known of them",
         verify->file->id, (unsigned long long)verify->result->unread_objects,
         (unsigned long long)verify->result->objects);
     return pb_error_hint(
-        error, "pbcopy found the rest whole; run the same command again when the store answers");
+        error, "%s",
+        refused ? "the findings say what the store answered; pbcopy found nothing wrong elsewhere"
+                : "pbcopy found nothing wrong elsewhere; run the same command again when the store "
+                  "answers");
+}
+
+/* Of a run that ended before its end *error says why; what it had found by then stays true. */
+static int call_damaged(verify_job *verify, bool ended, pb_error *error)
+{
+    pb_error why = ended ? *error : (pb_error){0};
+    pb_error_set(error, PB_ERROR_DAMAGED,
+                 "snapshot %s is damaged: findings: %llu, objects looked at: %llu%s%s",
+                 verify->file->id, (unsigned long long)verify->job.finding_count,
+                 (unsigned long long)verify->result->objects,
+                 ended ? "; the rest was not looked at: " : "", why.message);
+    return pb_error_hint(error,
+                         "`pbcopy backup --full` copies again all that the source still has; an "
+                         "older snapshot may hold the objects too");
 }
 
 static int run(verify_job *verify, pb_error *error)
@@ -253,18 +271,12 @@ static int run(verify_job *verify, pb_error *error)
                                                      .text = error->message});
     }
     verify->result->findings = verify->job.finding_count;
-    if (!ended && verify->job.finding_count &&
-        verify->job.finding_count == verify->result->unread_objects)
+    if (ended && (error->kind == PB_ERROR_CANCELLED || error->kind == PB_ERROR_DAMAGED))
+        return ended;
+    if (verify->job.finding_count > verify->result->unread_objects)
+        return call_damaged(verify, ended, error);
+    if (!ended && verify->job.finding_count)
         return refuse_to_judge(verify, error);
-    if (!ended && verify->job.finding_count) {
-        ended = pb_error_set(error, PB_ERROR_DAMAGED,
-                             "snapshot %s is damaged: findings: %llu, objects looked at: %llu",
-                             verify->file->id, (unsigned long long)verify->job.finding_count,
-                             (unsigned long long)verify->result->objects);
-        pb_error_hint(error,
-                      "`pbcopy backup --full` copies again all that the source still has; an "
-                      "older snapshot may hold the objects too");
-    }
     return ended;
 }
 

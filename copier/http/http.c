@@ -473,11 +473,11 @@ static int64_t patience_end_ms(pb_http *http, pb_http_request *request, const ch
         (moved || !outage || answered_ms >= failed_ms) &&
         ++own->failures >= http->options.failures_max)
         return INT64_MIN;
-    int64_t since_ms = outage ? pb_outage_failed(outage, now_ms, http->options.patience_ms)
-                              : own->failing_since_ms;
-    uint32_t patience_ms = http->options.patience_ms;
+    int64_t patience_ms = http->options.patience_ms;
     if (outage && !answered_ms && patience_ms > PATIENCE_BEFORE_FIRST_SUCCESS_MS)
         patience_ms = PATIENCE_BEFORE_FIRST_SUCCESS_MS;
+    int64_t since_ms =
+        outage ? pb_outage_failed(outage, now_ms, patience_ms) : own->failing_since_ms;
     return since_ms + patience_ms;
 }
 
@@ -651,7 +651,7 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
     http->statistics.throttled += outcome == PB_PACE_THROTTLED;
     pb_outage *outage = endpoint_of(http, request)->outage;
-    if (outage && is_life(code, &request->error))
+    if (outage && (moved || is_life(code, &request->error)))
         pb_outage_answered(outage, pb_clock_monotonic_ms());
     slot_release(http, slot, outcome, loop_now_ms(http));
     if (verdict == PB_HTTP_AGAIN && request->private_.redirects++ < REDIRECTS_MAX) {

@@ -20,7 +20,8 @@ void pb_outages_free(pb_outages *outages); /* NULL allowed */
 /* The one of this base URL, made on first use. */
 pb_outage *pb_outage_at(pb_outages *outages, const char *base_url);
 
-/* A request was answered; an outage that was said is over, and the log says how long it was. */
+/* A request was answered, or bytes of an answer came: an outage that was said is over, and the log
+ * says how long it was. */
 void pb_outage_answered(pb_outage *outage, int64_t now_ms);
 /* An attempt failed. Returns since when all have: requests are tried again until `patience_ms`
  * later. */

@@ -301,6 +301,13 @@ class Quirks(scenario.Scenario):
         key, = (key for key in origin.bucket("repository").list("data/") if key.endswith("/warm"))
         origin.bucket("repository").put(key, b"gone")
         self.fail_with(DAMAGED, "verify", front.url("repository"), "--read", says="damaged")
+        # So it is where the run ends before its end.
+        origin.bucket("repository").put(key, b"here")
+        _, front = self.front(quirky_front.Archived("/warm", "AccessDenied"), origin=origin)
+        run = self.fail_with(REFUSED, "verify", front.url("repository"), "--read", says="AccessDenied")
+        self.assertNotIn("damaged", run.stderr)
+        origin.bucket("repository").put(key.removesuffix("warm") + "cold", b"gone")
+        self.fail_with(DAMAGED, "verify", front.url("repository"), "--read", says=("damaged", "AccessDenied"))
 
     def test_rights_on_a_prefix_alone(self):
         origin, front = self.front(quirky_front.PrefixOnly("source", "meta/"))

@@ -98,13 +98,13 @@ class PrefixOnly(Quirk):
 class Archived(Quirk):
     """An object that has gone to an archive class: it is listed, and not read."""
 
-    def __init__(self, key):
-        self.key = key
+    def __init__(self, key, code="InvalidObjectState"):
+        self.key, self.code = key, code
 
     def before(self, asked):
         if asked.method != "GET" or not asked.key.endswith(self.key):
             return None
-        return refusal(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+        return refusal(403, self.code, "The operation is not valid for the object's storage class")
 
 
 class WebPage(Quirk):

@@ -84,7 +84,7 @@ static pb_error_kind kind_of_errno(int errnum)
         return PB_ERROR_NO_SPACE;
     case EACCES:
     case EPERM:
-        return PB_ERROR_REFUSED;
+        return PB_ERROR_FORBIDDEN;
     default:
         return PB_ERROR_FAILED;
     }
@@ -100,38 +100,4 @@ int pb_error_errno(pb_error *error, int errnum, const char *format, ...)
     FORMAT_LINE(context, format);
     join(line, sizeof(line), context, strerror_r(errnum, reason, sizeof(reason)));
     return set_line(error, kind_of_errno(errnum), line);
-}
-
-bool pb_error_is_transient(pb_error_kind kind)
-{
-    return kind == PB_ERROR_THROTTLED || kind == PB_ERROR_SERVER || kind == PB_ERROR_UNREACHABLE;
-}
-
-int pb_error_exit_code(pb_error_kind kind)
-{
-    switch (kind) {
-    case PB_ERROR_NONE:
-        return 0;
-    case PB_ERROR_USAGE:
-        return 2;
-    case PB_ERROR_DAMAGED:
-        return 3;
-    case PB_ERROR_REFUSED:
-        return 4;
-    case PB_ERROR_UNREACHABLE:
-    case PB_ERROR_THROTTLED:
-    case PB_ERROR_SERVER:
-        return 5;
-    case PB_ERROR_BUSY:
-        return 6;
-    case PB_ERROR_NOT_FOUND:
-        return 7;
-    case PB_ERROR_CANCELLED:
-        return 130;
-    case PB_ERROR_FAILED:
-    case PB_ERROR_EXISTS:
-    case PB_ERROR_NO_SPACE:
-        break;
-    }
-    return 1;
 }

@@ -2,7 +2,7 @@
  *
  * A function that can fail returns 0 or -1 and fills a pb_error; on success the error is untouched.
  * Each layer prepends its own context ("what was being done"), so that the line printed at the top
- * reads from the outside in. The kind drives retry and exit code. Any thread; no shared state. */
+ * reads from the outside in. What a kind means is failure.h's. Any thread; no shared state. */
 #ifndef PB_BASE_ERROR_H
 #define PB_BASE_ERROR_H
 
@@ -11,18 +11,21 @@
 
 typedef enum pb_error_kind {
     PB_ERROR_NONE = 0,
-    PB_ERROR_FAILED,  /* anything without a kind of its own */
-    PB_ERROR_USAGE,   /* wrong option, URL, configuration, repository format */
-    PB_ERROR_DAMAGED, /* stored bytes are not what the manifest says, or cannot be read as such */
-    PB_ERROR_REFUSED, /* credentials, signature, clock or rights */
+    PB_ERROR_FAILED,    /* anything without a kind of its own */
+    PB_ERROR_USAGE,     /* wrong option, URL, configuration, repository format */
+    PB_ERROR_DAMAGED,   /* stored bytes are not what the manifest says, or cannot be read as such */
+    PB_ERROR_REFUSED,   /* credentials, signature, clock: whoever asks */
+    PB_ERROR_FORBIDDEN, /* a right to this object, key, file or kind */
     PB_ERROR_UNREACHABLE, /* name, connection, TLS, time-outs */
     PB_ERROR_BUSY,        /* another run holds what this one needs */
-    PB_ERROR_NOT_FOUND,   /* bucket, key or snapshot does not exist */
+    PB_ERROR_NOT_FOUND,   /* key, file or snapshot does not exist */
+    PB_ERROR_NO_BUCKET,   /* the bucket does not exist */
     PB_ERROR_CANCELLED,   /* SIGINT, SIGTERM */
     PB_ERROR_EXISTS,      /* a create-only write or an If-Match condition did not hold */
     PB_ERROR_THROTTLED, /* 503 SlowDown, 429: retried below, seen above only when retries ran out */
     PB_ERROR_SERVER,    /* 5xx and broken transfers: retried below likewise */
     PB_ERROR_NO_SPACE,  /* full disk or quota */
+    PB_ERROR_KINDS,     /* how many there are */
 } pb_error_kind;
 
 typedef struct pb_error {
@@ -48,16 +51,9 @@ int pb_error_context(pb_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Fills *error from errno: ENOENT is NOT_FOUND, EEXIST is EXISTS, ENOSPC and EDQUOT are NO_SPACE,
- * EACCES and EPERM are REFUSED, all else FAILED. Message "<formatted>: <strerror>". Returns -1. */
+ * EACCES and EPERM are FORBIDDEN, all else FAILED. Message "<formatted>: <strerror>". Returns -1.
+ */
 int pb_error_errno(pb_error *error, int errnum, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* True for kinds that the same request may survive when sent again (THROTTLED, SERVER,
- * UNREACHABLE). */
-bool pb_error_is_transient(pb_error_kind kind);
-
-/* The exit code for a kind, as documented in README.md: 0, 1, 2 USAGE, 3 DAMAGED, 4 REFUSED,
- * 5 UNREACHABLE, THROTTLED and SERVER, 6 BUSY, 7 NOT_FOUND or 130 CANCELLED; all others are 1. */
-int pb_error_exit_code(pb_error_kind kind);
 
 #endif

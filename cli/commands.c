@@ -23,6 +23,11 @@ static const pb_command_entry commands[] = {
             "interrupted leaves none, and the same command goes on from where it ended. A first "
             "snapshot of nothing, and one that lacks more than half of the objects of the one "
             "before, are not committed unless --allow-empty or --allow-gone says so.\n\n"
+            "The bucket may be in use meanwhile. pbcopy looks again at an object that changes "
+            "while "
+            "it is copied, and takes what is there then; it leaves out an object that is deleted. "
+            "The snapshot says until when, and `show` prints it: such a snapshot is not of one "
+            "moment. --strict fails instead.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it backs up "
             "the whole Pachyderm of that namespace: bucket, databases and Kubernetes objects. "
             "SOURCE may then be missing: it is what the cluster uses, and a single operand is "
@@ -356,6 +361,8 @@ static const pb_option_entry options[] = {
      "commit a first snapshot though the source holds no object"},
     {"allow-gone", 0, NULL, PB_OPTION_FLAG, AT(allow_gone), 0, 0, 0, PLAIN, BACKUP,
      "commit though more than half of the objects of the snapshot before are gone"},
+    {"strict", 0, NULL, PB_OPTION_FLAG, AT(strict), 0, 0, 0, PLAIN, BACKUP,
+     "fail where an object changes or is deleted while it is copied"},
     {"snapshot", 0, "ID", PB_OPTION_SNAPSHOT, AT(snapshot), 0, 0, 0, PLAIN, RESTORE | VERIFY | SHOW,
      "this snapshot, as `pbcopy snapshots` names it; the newest complete one unless given"},
     {"source", 0, "URL", PB_OPTION_TEXT, AT(of_source), 0, 0, 0, PLAIN, RESTORE | VERIFY | SHOW,

@@ -63,6 +63,7 @@ typedef struct pb_options {
     bool full;
     bool allow_empty;
     bool allow_gone;
+    bool strict;
     bool read;
     bool overwrite;
     bool records;

@@ -131,6 +131,7 @@ static int backup(pb_invocation *self, pb_error *error)
         .full = options->full,
         .allow_empty = options->allow_empty,
         .allow_gone = options->allow_gone,
+        .strict = options->strict,
     };
     int failed = pb_backup(self->session, &wanted, &result, error);
     pb_invocation_result(self, &pb_backup_fields, &result, !failed);

@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include "base/codec.h"
+#include "base/failure.h"
 #include "cli/cluster_state.h"
 #include "cli/result_json.h"
 #include <errno.h>
@@ -117,7 +118,7 @@ static void print_document(pb_output *output, const pb_error *error)
         json_object_set_new(output->document, "cluster_state",
                             pb_cluster_state_json(&output->cluster));
     json_object_set_new(output->document, "exit_code",
-                        json_integer(pb_error_exit_code(error->kind)));
+                        json_integer(pb_failure_exit_code(error->kind)));
     json_dumpf(output->document, stdout, JSON_INDENT(2));
     putchar('\n');
 }
@@ -138,7 +139,7 @@ int pb_output_end(pb_output *output, const pb_error *error)
     if (output->document)
         print_document(output, error);
     close_stdout(output);
-    int exit_code = pb_error_exit_code(error->kind);
+    int exit_code = pb_failure_exit_code(error->kind);
     if (error->kind) {
         print_error(output, error);
     } else if (output->lost_errno) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/failure.h"
 #include <stdlib.h>
 
 /* ---- values ---- */
@@ -157,44 +158,12 @@ void pb_result_json(json_t *object, const pb_fields *fields, const void *result,
 
 /* ---- errors ---- */
 
-static const char *name_of(pb_error_kind kind)
-{
-    switch (kind) {
-    case PB_ERROR_USAGE:
-        return "usage";
-    case PB_ERROR_DAMAGED:
-        return "damaged";
-    case PB_ERROR_REFUSED:
-        return "refused";
-    case PB_ERROR_UNREACHABLE:
-        return "unreachable";
-    case PB_ERROR_BUSY:
-        return "busy";
-    case PB_ERROR_NOT_FOUND:
-        return "not_found";
-    case PB_ERROR_CANCELLED:
-        return "cancelled";
-    case PB_ERROR_EXISTS:
-        return "exists";
-    case PB_ERROR_THROTTLED:
-        return "throttled";
-    case PB_ERROR_SERVER:
-        return "server";
-    case PB_ERROR_NO_SPACE:
-        return "no_space";
-    case PB_ERROR_NONE:
-    case PB_ERROR_FAILED:
-        break;
-    }
-    return "failed";
-}
-
 json_t *pb_json_of_error(const pb_error *error)
 {
     if (error->kind == PB_ERROR_NONE)
         return json_null();
     json_t *object = json_object();
-    add_text(object, "kind", name_of(error->kind));
+    add_text(object, "kind", pb_failure_name(error->kind));
     add_text(object, "message", error->message);
     add_text_if(object, "hint", error->hint);
     add_text_if(object, "code", error->code);

@@ -143,6 +143,14 @@ static const pb_field start[] = {
 
 static const pb_field figures[] = {
     {"committed", PB_FIELD_TIME, AT(committed_ms), "complete", .commands = SET(SHOW)},
+    {"live_until", PB_FIELD_TIME, AT(live_until_ms), "seen until",
+     .flags = PB_FIELD_IF_SET | PB_FIELD_JSON_IF_SET,
+     .remark = "   in use: each object is as it was at some time since the start",
+     .commands = SET(SHOW)},
+    {"changed_objects", PB_FIELD_COUNT, AT(changed_objects), "  changed",
+     .flags = PB_FIELD_IF_SET | PB_FIELD_JSON_IF_SET, .commands = SET(SHOW)},
+    {"vanished_objects", PB_FIELD_COUNT, AT(vanished_objects), "  vanished",
+     .flags = PB_FIELD_IF_SET | PB_FIELD_JSON_IF_SET, .commands = SET(SHOW)},
     {"program", PB_FIELD_TEXT, AT(program), "made by", .flags = PB_FIELD_EMPTY_IS_NULL,
      .commands = SET(SHOW)},
     {"objects", PB_FIELD_COUNT, AT(objects), "objects", .commands = DESCRIBES},

@@ -1,5 +1,6 @@
 #include "manifest/snapshot_file.h"
 
+#include "base/clock.h"
 #include "manifest/cluster_document.h"
 #include "manifest/document.h"
 #include <stdio.h>
@@ -48,6 +49,14 @@ void pb_snapshot_file_append(pb_buffer *buffer, const pb_snapshot_file *file)
     pb_buffer_append_char(buffer, '}');
     if (file->sorted_listing)
         pb_document_add_text(buffer, "listing", sorted_listing);
+    if (file->live_until_ms) {
+        char until[PB_TIME_TEXT_MAX];
+        pb_time_format_rfc3339(file->live_until_ms, until);
+        pb_buffer_append_format(buffer, ",\"live\":{\"until\":\"%s\"", until);
+        pb_document_add_number(buffer, "changed_objects", file->changed_objects);
+        pb_document_add_number(buffer, "vanished_objects", file->vanished_objects);
+        pb_buffer_append_char(buffer, '}');
+    }
     if (file->cluster) {
         pb_buffer_append_text(buffer, ",\n\"cluster\":");
         pb_cluster_document_append(buffer, file->cluster);
@@ -170,6 +179,20 @@ static int read_listing(const json_t *object, pb_snapshot_file *file, pb_error *
     return 0;
 }
 
+/* May be left out: of one moment, or of a version that did not say. */
+static int read_live(const json_t *object, pb_snapshot_file *file, pb_error *error)
+{
+    static const char live_what[] = "snapshot.json: live";
+    const json_t *live = json_object_get(object, "live");
+    if (!live)
+        return 0;
+    bool whole =
+        pb_document_time(live, "until", live_what, &file->live_until_ms, error) == 0 &&
+        pb_json_unsigned(live, "changed_objects", live_what, &file->changed_objects, error) == 0 &&
+        pb_json_unsigned(live, "vanished_objects", live_what, &file->vanished_objects, error) == 0;
+    return whole ? 0 : -1;
+}
+
 static int read_cluster(const json_t *object, pb_snapshot_file *file, pb_error *error)
 {
     const json_t *cluster = json_object_get(object, "cluster");
@@ -194,7 +217,8 @@ static int read_members(const json_t *object, pb_snapshot_file *file, pb_error *
         pb_json_unsigned(object, "copied_objects", what, &file->copied_objects, error) == 0 &&
         pb_json_unsigned(object, "copied_bytes", what, &file->copied_bytes, error) == 0 &&
         read_assurance(object, file, error) == 0 && read_listing(object, file, error) == 0 &&
-        read_parts(object, file, error) == 0 && read_cluster(object, file, error) == 0;
+        read_live(object, file, error) == 0 && read_parts(object, file, error) == 0 &&
+        read_cluster(object, file, error) == 0;
     return whole ? check_sums(file, error) : -1;
 }
 

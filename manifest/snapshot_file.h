@@ -27,7 +27,12 @@ typedef struct pb_snapshot_file {
     uint64_t proofs_checksum;
     uint64_t proofs_sha256;
     uint64_t proofs_key;
-    bool sorted_listing;        /* the source lists in an order of its own */
+    bool sorted_listing; /* the source lists in an order of its own */
+    /* The source was in use: each object is as it was at some time from the start until this. 0: of
+     * one moment, as nobody could write meanwhile. */
+    int64_t live_until_ms;
+    uint64_t changed_objects;   /* of them: that changed after they were listed */
+    uint64_t vanished_objects;  /* that were listed, and deleted before they were copied */
     pb_cluster_record *cluster; /* NULL for a bucket alone; freed with the file */
     pb_part *parts;             /* in key order, each range beginning where the one before ends */
     size_t part_count;

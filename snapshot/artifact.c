@@ -419,7 +419,7 @@ static int stream_in(pb_repository *repository, const char *id, const pb_artifac
     pb_buffer key = {0};
     pb_layout_snapshot_file(&key, pb_slice_of(id), artifact->path);
     int failed = get_pieces(repository, pb_buffer_slice(&key), artifact, in, error);
-    if (failed && error->kind == PB_ERROR_NOT_FOUND && strcmp(error->code, "NoSuchBucket") != 0)
+    if (failed && error->kind == PB_ERROR_NOT_FOUND)
         error->kind = PB_ERROR_DAMAGED; /* what the snapshot names is not there */
     if (failed)
         kill_in(in, error);
@@ -460,7 +460,7 @@ int pb_artifact_verify(pb_repository *repository, const char *id, const pb_artif
     pb_buffer_free(&key);
     if (!failed)
         return 1;
-    *ret_finding = pb_finding_name(error);
+    *ret_finding = pb_failure_finding_name(error);
     return error->kind == PB_ERROR_CANCELLED ? -1 : 0;
 }
 

@@ -27,6 +27,7 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
         .server_side = ends->server_side,
         .create_only = ends->repository.file.create_only,
         .checksum = options->checksum,
+        .strict = options->strict,
         .phase = dry_run ? "comparing" : "copying",
         .tick = dry_run ? NULL : on_tick,
         .context = run,
@@ -38,6 +39,9 @@ static int run(pb_session *session, const pb_backup_options *options, pb_backup_
     result->gone_objects = passed.gone_objects;
     result->failed_objects = passed.failed_objects;
     result->resumed_objects = passed.resumed_objects;
+    result->vanished_objects = result->snapshot.vanished_objects = passed.vanished_objects;
+    result->changed_objects = result->snapshot.changed_objects = passed.changed_objects;
+    result->snapshot.live_until_ms = pb_clock_utc_ms();
     result->resumed = run->donor_count > 0;
     const pb_commit_terms terms = {
         .before = run->survey.before,

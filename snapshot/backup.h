@@ -18,6 +18,7 @@ typedef struct pb_backup_options {
     bool exclusive;   /* on a store that does not honour create-only writes: no other backup runs */
     bool allow_empty; /* a first snapshot of nothing is committed, too */
     bool allow_gone;  /* and one that lacks more than half of the objects of the one before */
+    bool strict;      /* an object that changes or goes while it is copied has failed */
 } pb_backup_options;
 
 typedef struct pb_backup_result {
@@ -28,7 +29,8 @@ typedef struct pb_backup_result {
     uint64_t
         gone_objects; /* in the base and not in the source any more, as far as this run looked */
     uint64_t failed_objects;
-    uint64_t vanished_objects;    /* from a live cluster, while it was copied: normal */
+    uint64_t vanished_objects;    /* deleted after they were listed: left out */
+    uint64_t changed_objects;     /* changed after they were listed: copied as they were then */
     int64_t downtime_expected_ms; /* dry run of a cluster; 0 else */
     int64_t elapsed_ms;
 } pb_backup_result;

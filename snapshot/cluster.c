@@ -1,6 +1,7 @@
 #include "snapshot/cluster.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "snapshot/job.h"
 #include <errno.h>
 #include <stdio.h>
@@ -393,7 +394,7 @@ int pb_cluster_store_explain(const pb_cluster_store *store, pb_error *error)
     bool lacks_login = store->is_own && !store->has_keys &&
                        pb_layout_after_scheme(store->url, &provider) &&
                        (provider == PB_STORAGE_S3 || provider == PB_STORAGE_GOOGLE);
-    if (!lacks_login || (error->kind != PB_ERROR_USAGE && error->kind != PB_ERROR_REFUSED))
+    if (!lacks_login || (error->kind != PB_ERROR_USAGE && !pb_failure_is_refusal(error->kind)))
         return -1;
     bool google = provider == PB_STORAGE_GOOGLE;
     pb_error_context(error,
@@ -401,7 +402,7 @@ int pb_cluster_store_explain(const pb_cluster_store *store, pb_error *error)
                      "pbcopy needs a login of its own",
                      google ? "GOOGLE_CRED" : "keys of the bucket",
                      google ? "workload identity" : "a role");
-    if (error->kind == PB_ERROR_REFUSED && error->hint[0])
+    if (pb_failure_is_refusal(error->kind) && error->hint[0])
         return -1; /* of a clock, of a key that is disabled: it knows better */
     return pb_error_hint(
         error, google ? "in a pod: give its service account the rights of the bucket (workload "

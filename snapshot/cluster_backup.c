@@ -167,6 +167,7 @@ static int run_pass(cluster_backup *self, const char *phase, bool live, pb_snaps
         .left_out = PB_SLICE_LITERAL(PROBES_PREFIX),
         .phase = phase,
         .live = live,
+        .strict = true,
         .tick = on_tick,
         .context = self,
     };

@@ -2,12 +2,16 @@
 
 #include "base/clock.h"
 #include "copier/store/etag.h"
+#include "snapshot/changed_source.h"
 #include "snapshot/destination.h"
 #include "snapshot/one_bucket.h"
 #include "snapshot/seen_entries.h"
 #include <stdlib.h>
 
 enum { SOURCE, DESTINATION };
+
+/* LOOKED_AT: it changed while it was copied, and the source is asked what it is now. */
+typedef enum verdict { COPIED, LOOKED_AT } verdict;
 
 typedef struct copy_job {
     pb_job job;
@@ -66,6 +70,26 @@ static void check(copy_shard *shard, const pb_entry *source, const pb_entry *the
                              known_etag(shard, source), there);
 }
 
+static void plan(copy_shard *shard, pb_item *item)
+{
+    const copy_job *copy = shard->copy;
+    const pb_entry *source = item->entry;
+    pb_transfer *transfer = &item->transfer;
+    memset(transfer, 0, offsetof(pb_transfer, done));
+    transfer->kind = copy->dry_run       ? PB_TRANSFER_NONE
+                     : copy->server_side ? PB_TRANSFER_COPY
+                                         : PB_TRANSFER_RELAY;
+    transfer->source = shard->worker->stores[SOURCE];
+    transfer->destination = shard->worker->stores[DESTINATION];
+    transfer->source_key = transfer->destination_key = transfer->name = source->key;
+    transfer->size = source->size;
+    transfer->etag = source->etag;
+    transfer->version = source->version;
+    transfer->must_match = source->etag.size > 0;
+    transfer->digest_kind = copy->checksum;
+    item->verdict = COPIED;
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
@@ -97,19 +121,29 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         return 0;
     }
     item->entry = source;
-    pb_transfer *transfer = &item->transfer;
-    transfer->kind = copy->dry_run       ? PB_TRANSFER_NONE
-                     : copy->server_side ? PB_TRANSFER_COPY
-                                         : PB_TRANSFER_RELAY;
-    transfer->source = shard->worker->stores[SOURCE];
-    transfer->destination = shard->worker->stores[DESTINATION];
-    transfer->source_key = transfer->destination_key = transfer->name = source->key;
-    transfer->size = source->size;
-    transfer->etag = source->etag;
-    transfer->version = source->version;
-    transfer->must_match = source->etag.size > 0;
-    transfer->digest_kind = copy->checksum;
+    plan(shard, item);
     return 0;
+}
+
+static bool again(void *context, pb_item *item, pb_arena *arena)
+{
+    copy_shard *shard = context;
+    if (item->verdict == COPIED) {
+        if (!pb_changed_source_look(item, shard->worker->stores[SOURCE]))
+            return false;
+        item->verdict = LOOKED_AT;
+        return true;
+    }
+    if (item->transfer.error)
+        return false;
+    if (!pb_changed_source_found(item, arena)) {
+        item->verdict = COPIED;
+        return false;
+    }
+    if (may_be_later(shard->copy, item->entry))
+        pb_seen_entries_add(shard->copy->seen, item->entry);
+    plan(shard, item);
+    return true;
 }
 
 static int emit(void *context, pb_item *item, pb_error *error)
@@ -119,6 +153,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
     atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
     pb_destination_wrote(&shard->copy->destination, item->entry->key, item->entry->size,
                          known_etag(shard, item->entry), pb_slice_of(item->transfer.stored_etag));
+    shard->result.changed_objects += item->looks > 0;
     shard->result.copied_objects++;
     shard->result.copied_bytes += item->entry->size;
     return 0;
@@ -126,11 +161,14 @@ static int emit(void *context, pb_item *item, pb_error *error)
 
 static int failed(void *context, pb_item *item, pb_error *error)
 {
-    (void)error;
     copy_shard *shard = context;
+    if (item->verdict == LOOKED_AT && item->transfer.error->kind == PB_ERROR_NOT_FOUND) {
+        shard->result.vanished_objects++;
+        return 0;
+    }
     shard->result.failed_objects++;
-    pb_job_failed(&shard->copy->job, item->entry->key, item->transfer.error);
-    return 0;
+    return pb_job_failed(&shard->copy->job, "failed", item->entry->key, item->transfer.error,
+                         error);
 }
 
 static void over(void *context, const pb_error *error)
@@ -145,12 +183,15 @@ static void over(void *context, const pb_error *error)
     all->unchanged_objects += shard->result.unchanged_objects;
     all->extra_objects += shard->result.extra_objects;
     all->failed_objects += shard->result.failed_objects;
+    all->vanished_objects += shard->result.vanished_objects;
+    all->changed_objects += shard->result.changed_objects;
     pthread_mutex_unlock(&shard->copy->job.lock);
     free(shard);
 }
 
 static const pb_shard_work work = {
     .decide = decide,
+    .again = again,
     .emit = emit,
     .failed = failed,
     .over = over,
@@ -242,10 +283,10 @@ static int run(copy_job *copy, pb_error *error)
     if (ended || !result->failed_objects)
         return ended;
     const char *hint = pb_destination_hint(&copy->destination);
-    pb_error_set(error, PB_ERROR_FAILED, "%llu of %llu objects could not be copied",
-                 (unsigned long long)result->failed_objects, (unsigned long long)result->objects);
-    return pb_job_hint(&copy->job, error,
-                       hint ? hint : "run the same command again: it skips what is there");
+    return pb_job_fail(
+        &copy->job, error, hint ? hint : "run the same command again: it skips what is there",
+        "%llu of %llu objects could not be copied", (unsigned long long)result->failed_objects,
+        (unsigned long long)result->objects);
 }
 
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,

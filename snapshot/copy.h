@@ -19,13 +19,16 @@ typedef struct pb_copy_result {
     uint64_t unchanged_objects; /* in the destination already */
     uint64_t extra_objects;     /* in the destination only: left alone */
     uint64_t failed_objects;
+    uint64_t vanished_objects; /* deleted after they were listed: left out */
+    uint64_t changed_objects;  /* changed after they were listed: copied as they were then */
     bool server_side;
     int64_t elapsed_ms;
 } pb_copy_result;
 
 /* Copies what is new or changed; deletes nothing. Unchanged is an object of equal size and ETag
  * (between stores whose ETags cannot be compared: of equal size) that was written to the
- * destination after the source's last change. */
+ * destination after the source's last change. The source may be in use: an object that changes
+ * while it is copied is looked at again. */
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,
             pb_error *error);
 

@@ -1,6 +1,7 @@
 #include "snapshot/creation.h"
 
 #include "base/codec.h"
+#include "base/failure.h"
 #include "base/random.h"
 #include "copier/store/sequence.h"
 #include <stdio.h>
@@ -125,7 +126,7 @@ static int probe_findings(pb_repository *repository, const probe_keys *probe, pb
         };
         pb_error refused = {0};
         if (pb_store_call(store, &copy, &refused) && !pb_store_learn_copy_refused(store, &copy) &&
-            (pb_error_is_transient(refused.kind) || refused.kind == PB_ERROR_CANCELLED)) {
+            (pb_failure_passes(refused.kind) || refused.kind == PB_ERROR_CANCELLED)) {
             *error = refused;
             return -1;
         }

@@ -2,6 +2,7 @@
 #ifndef PB_SNAPSHOT_JOB_H
 #define PB_SNAPSHOT_JOB_H
 
+#include "base/failure.h"
 #include "copier/shard/listing.h"
 #include "manifest/part.h"
 #include "snapshot/session.h"
@@ -58,7 +59,7 @@ typedef struct pb_job {
 
     pthread_mutex_t lock; /* of what follows, while the engine runs */
     uint64_t finding_count;
-    pb_error hinted; /* of the first failed object whose error has a hint */
+    pb_failure_counts failures;                   /* of objects */
     struct pb_finding *findings, **findings_tail; /* not told yet */
     struct pb_finding *told, *told_before;        /* in this try, in earlier ones */
     unsigned findings_kept;
@@ -90,15 +91,15 @@ void pb_job_renew_listings(pb_job *job);
 int pb_job_run(pb_job *job, pb_error *error);
 /* Reports an object; from any thread. Text is copied. */
 void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
-/* The same of an object that could not be copied, keeping the hint for the run's own error. */
-void pb_job_failed(pb_job *job, pb_slice key, const pb_error *error);
-/* Gives a run that failed for objects the hint that one of them came with, else this one. -1. */
-int pb_job_hint(const pb_job *job, pb_error *error, const char *hint);
-/* True where a failed transfer says nothing of the stored object: it was not read. */
-bool pb_is_unread(const pb_error *error);
-/* Names what a failed transfer means for a stored object: "missing", "truncated", "mismatch" or
- * "unreadable". */
-const char *pb_finding_name(const pb_error *error);
+/* The same of an object whose transfer failed, which it counts; `name` is the finding's. -1 with
+ * *error where all others would fail as well: nobody may do it, and none has succeeded. */
+int pb_job_failed(pb_job *job, const char *name, pb_slice key, const pb_error *why,
+                  pb_error *error);
+/* Fills *error for a run some objects of which failed: its kind is theirs (failure.h), after the
+ * message stands how many failed of what, and the hint is that of one of them, else this one. -1.
+ */
+int pb_job_fail(const pb_job *job, pb_error *error, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* ---- of job_listings.c, for pb_job_run ---- */
 

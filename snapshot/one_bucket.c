@@ -1,6 +1,7 @@
 #include "snapshot/one_bucket.h"
 
 #include "base/codec.h"
+#include "base/failure.h"
 #include "base/random.h"
 #include "manifest/layout.h"
 #include <stdio.h>
@@ -23,7 +24,7 @@ static int shows(pb_store *store, pb_slice key, pb_slice bytes, pb_error *error)
     int same = 0;
     if (!pb_store_read(store, key, bytes.size, &body, &wrong))
         same = pb_slice_equal(pb_buffer_slice(&body), bytes);
-    else if (pb_error_is_transient(wrong.kind) || wrong.kind == PB_ERROR_CANCELLED)
+    else if (pb_failure_passes(wrong.kind) || wrong.kind == PB_ERROR_CANCELLED)
         same = -1;
     if (same < 0)
         *error = wrong;

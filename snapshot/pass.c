@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/key_form.h"
+#include "snapshot/changed_source.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/reuse.h"
@@ -20,8 +21,17 @@ enum { PAGES_BEFORE_SPLIT_OF_PART = 64 };
 enum { SOURCE, REPOSITORY }; /* numbers of the job's stores */
 
 /* KEPT: the base's record holds; TAKEN: a donor's does; FOUND: a donor stored the object, which the
- * transfer proves, if there is one; MOVED: it is copied, as often as it says. */
-typedef enum verdict { KEPT, TAKEN, FOUND, FOUND_BY_BOTH, MOVED, MOVED_AGAIN } verdict;
+ * transfer proves, if there is one; MOVED: it is copied, as often as it says; LOOKED_AT: it changed
+ * meanwhile, and the source is asked what it is now. */
+typedef enum verdict {
+    KEPT,
+    TAKEN,
+    FOUND,
+    FOUND_BY_BOTH,
+    MOVED,
+    MOVED_AGAIN,
+    LOOKED_AT,
+} verdict;
 
 typedef struct pass_job {
     const pb_pass *pass;
@@ -36,7 +46,7 @@ typedef struct pass_job {
     unsigned next_part;
     pb_range *voids; /* ranges that hold no object: split.h's guesses that failed */
     size_t void_count, void_capacity;
-    uint64_t gone_objects, vanished_objects, failed_objects, resumed_objects;
+    uint64_t gone_objects, vanished_objects, changed_objects, failed_objects, resumed_objects;
 } pass_job;
 
 /* One range on one loop. */
@@ -55,7 +65,7 @@ typedef struct pass_shard {
     pb_buffer scratch;
     int64_t part_started_ms;
     bool ended, broken; /* the last part was begun to be written; some object failed */
-    uint64_t gone_objects, vanished_objects, resumed_objects;
+    uint64_t gone_objects, vanished_objects, changed_objects, resumed_objects;
     /* a finished part on its way: */
     bool storing;
     pb_part part;
@@ -201,14 +211,6 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     return 0;
 }
 
-/* True for what the same object under another key, or its copy instead of a donor's, may survive.
- */
-static bool is_of_these_bytes(const pb_error *error)
-{
-    return error->kind == PB_ERROR_DAMAGED || error->kind == PB_ERROR_NOT_FOUND ||
-           error->kind == PB_ERROR_EXISTS;
-}
-
 static bool move_instead(pass_shard *shard, pb_item *item, pb_arena *arena)
 {
     item->verdict = MOVED;
@@ -218,14 +220,47 @@ static bool move_instead(pass_shard *shard, pb_item *item, pb_arena *arena)
     return true;
 }
 
+/* Under a key that no move of this object has written to. */
+static bool move_elsewhere(pass_shard *shard, pb_item *item, pb_arena *arena)
+{
+    pb_buffer_clear(&shard->scratch);
+    pb_layout_other_key(&shard->scratch, id_of(shard->owner), item->entry->key,
+                        (item->verdict == MOVED_AGAIN) + 2 * item->looks);
+    plan_move(shard, pb_arena_copy(arena, pb_buffer_slice(&shard->scratch)), item);
+    return true;
+}
+
+/* The last move that a source in use has failed: it is asked what the object is now. */
+static bool look_again(pass_shard *shard, pb_item *item)
+{
+    const pb_pass *pass = shard->owner->pass;
+    if (pass->live || pass->strict || !pb_changed_source_look(item, shard->worker->stores[SOURCE]))
+        return false;
+    item->verdict = LOOKED_AT;
+    return true;
+}
+
+static bool move_found(pass_shard *shard, pb_item *item, pb_arena *arena)
+{
+    item->verdict = MOVED;
+    if (!pb_changed_source_found(item, arena))
+        return false;
+    if (shard->owner->pass->create_only)
+        return move_elsewhere(shard, item, arena);
+    plan_move(shard, stored_key(shard, item->entry->key, arena), item);
+    return true;
+}
+
 /* A transfer is over: what was found may have to be read twice, or be copied after all; a copy that
- * turned out wrong is taken once more, under another key, as none is written twice. */
+ * turned out wrong is taken once more, under another key, as none is written twice; and where the
+ * source has changed, what it is now is copied. */
 static bool again(void *context, pb_item *item, pb_arena *arena)
 {
     pass_shard *shard = context;
     const pb_transfer *transfer = &item->transfer;
     const pb_error *error = transfer->error;
-    if (error && !is_of_these_bytes(error))
+    /* The same object under another key, or its copy instead of a donor's, may do better. */
+    if (error && pb_failure_finding_of(error->kind) == PB_FAILURE_UNREAD)
         return false;
     switch ((verdict)item->verdict) {
     case FOUND_BY_BOTH: {
@@ -249,13 +284,14 @@ static bool again(void *context, pb_item *item, pb_arena *arena)
         bool wrong = error && (error->kind == PB_ERROR_DAMAGED ||
                                strcmp(error->code, PB_CODE_OCCUPIED) == 0);
         if (!wrong || !transfer->writes_once)
-            return false;
-        pb_buffer_clear(&shard->scratch);
-        pb_layout_other_key(&shard->scratch, id_of(shard->owner), item->entry->key, 1);
+            return look_again(shard, item);
         item->verdict = MOVED_AGAIN;
-        plan_move(shard, pb_arena_copy(arena, pb_buffer_slice(&shard->scratch)), item);
-        return true;
+        return move_elsewhere(shard, item, arena);
     }
+    case MOVED_AGAIN:
+        return look_again(shard, item);
+    case LOOKED_AT:
+        return !error && move_found(shard, item, arena);
     default:
         return false;
     }
@@ -393,6 +429,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
         return pb_error_set(error, PB_ERROR_FAILED, "object '%.*s': %s",
                             PB_SLICE_FORMAT(record.key), flaw);
     shard->resumed_objects += donor && !donor->own;
+    shard->changed_objects += item->looks > 0;
     pb_tally_record(&shard->tally, &record, item->verdict != KEPT);
     if (self->dry_run)
         return 0;
@@ -404,30 +441,23 @@ static int emit(void *context, pb_item *item, pb_error *error)
     return 0;
 }
 
-/* Deleted or written anew since it was listed (DAMAGED: while it was read). The next pass will see
- * what became of it, and fails where it is still so. */
-static bool has_vanished(const pb_error *why)
-{
-    if (why->kind == PB_ERROR_NOT_FOUND)
-        return strcmp(why->code, "NoSuchBucket") != 0;
-    return why->kind == PB_ERROR_EXISTS || why->kind == PB_ERROR_DAMAGED;
-}
-
 static int failed(void *context, pb_item *item, pb_error *error)
 {
-    (void)error;
     pass_shard *shard = context;
     const pb_error *why = item->transfer.error;
-    if (shard->owner->pass->live && has_vanished(why)) {
+    /* Deleted since it was listed; of a live cluster, or written anew: the next pass will see what
+     * became of it, and fails where it is still so. */
+    bool is_gone = item->verdict == LOOKED_AT && why->kind == PB_ERROR_NOT_FOUND;
+    if (is_gone ||
+        (shard->owner->pass->live && pb_failure_finding_of(why->kind) != PB_FAILURE_UNREAD)) {
         shard->vanished_objects++;
         return 0;
     }
-    pb_job_failed(&shard->owner->job, item->entry->key, why);
     pthread_mutex_lock(&shard->owner->job.lock);
     shard->owner->failed_objects++;
     pthread_mutex_unlock(&shard->owner->job.lock);
     shard->broken = true;
-    return 0;
+    return pb_job_failed(&shard->owner->job, "failed", item->entry->key, why, error);
 }
 
 /* A range without an object needs no part: the one before it covers it. False where too many are
@@ -481,6 +511,7 @@ static void over(void *context, const pb_error *error)
     pthread_mutex_lock(&shard->owner->job.lock);
     shard->owner->gone_objects += shard->gone_objects;
     shard->owner->vanished_objects += shard->vanished_objects;
+    shard->owner->changed_objects += shard->changed_objects;
     shard->owner->resumed_objects += shard->resumed_objects;
     pthread_mutex_unlock(&shard->owner->job.lock);
     pb_part_writer_free(shard->writer);
@@ -639,8 +670,8 @@ static int restart(void *context, pb_error *error)
     self->parts = NULL;
     self->void_count = self->part_count = self->part_capacity = 0;
     self->tally = (pb_snapshot_file){0};
-    self->gone_objects = self->vanished_objects = self->failed_objects = 0;
-    self->resumed_objects = 0;
+    self->gone_objects = self->vanished_objects = self->changed_objects = 0;
+    self->failed_objects = self->resumed_objects = 0;
     plan_ranges(self);
     return 0;
 }
@@ -742,16 +773,15 @@ int pb_pass_run(const pb_pass *pass, pb_snapshot_file *ret_file, pb_pass_result 
     *ret_result = (pb_pass_result){
         .gone_objects = self.gone_objects,
         .vanished_objects = self.vanished_objects,
+        .changed_objects = self.changed_objects,
         .failed_objects = self.failed_objects,
         .resumed_objects = self.resumed_objects,
     };
-    if (!ended && self.failed_objects) {
-        pb_error_set(error, PB_ERROR_FAILED,
-                     "%llu objects could not be copied: nothing was committed",
-                     (unsigned long long)self.failed_objects);
-        ended = pb_job_hint(
-            job, error, "what was copied stays: run the same command again to go on from there");
-    }
+    if (!ended && self.failed_objects)
+        ended = pb_job_fail(job, error,
+                            "what was copied stays: run the same command again to go on from there",
+                            "nothing was committed: %llu objects could not be copied",
+                            (unsigned long long)self.failed_objects);
     describe(&self, ret_file);
     pb_job_free(job);
     for (size_t i = 0; i < self.void_count; i++)

@@ -19,16 +19,18 @@ typedef struct pb_pass {
     pb_hash_kind checksum;
     pb_slice left_out; /* keys that begin with this are passed over; empty: none */
     const char *phase; /* as events tell it */
-    /* The source is in use: an object that vanishes or changes while it is looked at is left out.
+    /* Another pass follows: an object that vanishes or changes while it is looked at is left out.
      */
     bool live;
+    bool strict;                 /* the source is not in use: such an object has failed */
     bool (*tick)(void *context); /* some times a second; true ends the pass with CANCELLED */
     void *context;
 } pb_pass;
 
 typedef struct pb_pass_result {
     uint64_t gone_objects;     /* in the base and not in the source any more */
-    uint64_t vanished_objects; /* `live`: left out */
+    uint64_t vanished_objects; /* left out: deleted since they were listed */
+    uint64_t changed_objects;  /* taken as they were some time after they were listed */
     uint64_t failed_objects;
     uint64_t resumed_objects; /* that donors, other than earlier passes of this run, had copied */
 } pb_pass_result;

@@ -60,7 +60,7 @@ static int open_file(pb_repository *repository, bool may_make, pb_error *error)
         return failed ? pb_error_context(error, "%s", pb_store_name(repository->store)) : 0;
     }
     pb_buffer_free(&text);
-    if (wrong.kind != PB_ERROR_NOT_FOUND || strcmp(wrong.code, "NoSuchBucket") == 0) {
+    if (wrong.kind != PB_ERROR_NOT_FOUND) {
         *error = wrong;
         return -1;
     }

@@ -181,7 +181,6 @@ static int emit(void *context, pb_item *item, pb_error *error)
 
 static int failed(void *context, pb_item *item, pb_error *error)
 {
-    (void)error;
     restore_shard *shard = context;
     const pb_error *why = item->transfer.error;
     if (item->verdict == PRESENT && why->kind == PB_ERROR_DAMAGED) {
@@ -190,13 +189,11 @@ static int failed(void *context, pb_item *item, pb_error *error)
         pb_job_finding(&shard->restore->job, "differs", item->entry->key, why->message);
         return 0;
     }
-    bool stored = why->kind == PB_ERROR_DAMAGED || why->kind == PB_ERROR_NOT_FOUND ||
-                  why->kind == PB_ERROR_EXISTS;
+    bool stored = pb_failure_finding_of(why->kind) != PB_FAILURE_UNREAD;
     shard->result.failed_objects++;
     shard->damaged += stored;
-    pb_job_finding(&shard->restore->job, stored ? pb_finding_name(why) : "failed", item->entry->key,
-                   why->message);
-    return 0;
+    return pb_job_failed(&shard->restore->job, stored ? pb_failure_finding_name(why) : "failed",
+                         item->entry->key, why, error);
 }
 
 static void over(void *context, const pb_error *error)
@@ -272,15 +269,16 @@ static int judge(const restore_job *restore, pb_error *error)
 {
     const pb_restore_result *result = restore->result;
     if (result->failed_objects) {
-        pb_error_set(error, restore->damaged ? PB_ERROR_DAMAGED : PB_ERROR_FAILED,
-                     "snapshot %s: %llu of %llu objects could not be restored", restore->file->id,
-                     (unsigned long long)result->failed_objects,
-                     (unsigned long long)result->objects);
         const char *hint = pb_destination_hint(&restore->destination);
-        if (restore->damaged)
-            hint = "see which with `pbcopy verify`; an older snapshot may hold them";
-        return pb_error_hint(error, "%s",
-                             hint ? hint : "run the same command again to go on from here");
+        pb_job_fail(
+            &restore->job, error, hint ? hint : "run the same command again to go on from here",
+            "snapshot %s: %llu of %llu objects could not be restored", restore->file->id,
+            (unsigned long long)result->failed_objects, (unsigned long long)result->objects);
+        if (!restore->damaged)
+            return -1;
+        error->kind = PB_ERROR_DAMAGED;
+        return pb_error_hint(error,
+                             "see which with `pbcopy verify`; an older snapshot may hold them");
     }
     if (result->differing_objects) {
         pb_error_set(error, PB_ERROR_FAILED,

@@ -317,34 +317,41 @@ void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *tex
     pthread_mutex_unlock(&job->lock);
 }
 
-void pb_job_failed(pb_job *job, pb_slice key, const pb_error *error)
+/* Nobody may do what this run does, as far as it has come. */
+static bool is_general(const pb_job *job)
 {
-    pb_job_finding(job, "failed", key, error->message);
+    return pb_failure_is_general(&job->failures) &&
+           !atomic_load_explicit(&job->counters.objects, memory_order_relaxed);
+}
+
+int pb_job_failed(pb_job *job, const char *name, pb_slice key, const pb_error *why, pb_error *error)
+{
+    pb_job_finding(job, name, key, why->message);
     pthread_mutex_lock(&job->lock);
-    if (!job->hinted.hint[0])
-        job->hinted = *error;
+    pb_failure_count(&job->failures, why);
+    bool ends = is_general(job);
+    unsigned long long count = pb_failure_total(&job->failures);
     pthread_mutex_unlock(&job->lock);
+    if (!ends)
+        return 0;
+    *error = *why;
+    return pb_error_context(error, "all of the first %llu objects were refused, the last of them",
+                            count);
 }
 
-int pb_job_hint(const pb_job *job, pb_error *error, const char *hint)
+int pb_job_fail(const pb_job *job, pb_error *error, const char *hint, const char *format, ...)
 {
-    return pb_error_hint(error, "%s", job->hinted.hint[0] ? job->hinted.hint : hint);
-}
-
-bool pb_is_unread(const pb_error *error)
-{
-    /* EXISTS: its ETag is another one than the manifest's. */
-    return error->kind != PB_ERROR_NOT_FOUND && error->kind != PB_ERROR_DAMAGED &&
-           error->kind != PB_ERROR_EXISTS;
-}
-
-const char *pb_finding_name(const pb_error *error)
-{
-    if (error->kind == PB_ERROR_NOT_FOUND)
-        return "missing";
-    if (!pb_is_unread(error))
-        return strcmp(error->code, "truncated") == 0 ? "truncated" : "mismatch";
-    return "unreadable";
+    char what[256], kinds[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    pb_failure_list(&job->failures, kinds, sizeof kinds);
+    pb_error_kind kind = pb_failure_kind_of(&job->failures);
+    pb_error_set(error, kind ? kind : PB_ERROR_FAILED, "%s%s%s%s", what, kinds[0] ? " (" : "",
+                 kinds, kinds[0] ? ")" : "");
+    const char *found = job->failures.first.hint;
+    return pb_error_hint(error, "%s", found[0] ? found : hint);
 }
 
 /* A finding that an earlier try reported is not reported again. */
@@ -503,8 +510,9 @@ static int try_once(pb_job *job, pb_error *error)
 }
 
 /* Marks the stores whose listings are in disorder to be sorted; forgets what this try found, but
- * the `kept` findings of before. */
-static int begin_again(pb_job *job, uint64_t kept, pb_error *error)
+ * what was found before. */
+static int begin_again(pb_job *job, uint64_t found_before, const pb_failure_counts *failed_before,
+                       pb_error *error)
 {
     bool some = false;
     for (unsigned i = 0; i < job->listing_count; i++) {
@@ -521,9 +529,9 @@ static int begin_again(pb_job *job, uint64_t kept, pb_error *error)
         finding->next = job->told_before;
         job->told_before = finding;
     }
-    job->finding_count = kept;
+    job->finding_count = found_before;
     job->findings_kept = 0;
-    job->hinted = (pb_error){0};
+    job->failures = *failed_before;
     forget_ranges(job);
     if (job->restart(job->context, error))
         return -1;
@@ -535,13 +543,14 @@ static int begin_again(pb_job *job, uint64_t kept, pb_error *error)
 
 int pb_job_run(pb_job *job, pb_error *error)
 {
-    uint64_t found_before = job->finding_count;
+    const uint64_t found_before = job->finding_count;
+    const pb_failure_counts failed_before = job->failures;
     for (;;) {
         pb_error wrong = {0};
         if (!try_once(job, &wrong))
             return 0;
         if (strcmp(wrong.code, PB_LISTING_DISORDER) != 0 ||
-            begin_again(job, found_before, &wrong)) {
+            begin_again(job, found_before, &failed_before, &wrong)) {
             *error = wrong;
             return -1;
         }

@@ -1,13 +1,13 @@
 #include "snapshot/verify.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "snapshot/agreement.h"
 #include "snapshot/artifact.h"
 #include "snapshot/cluster.h"
 #include "snapshot/manifest_stream.h"
 #include "snapshot/repository.h"
 #include "snapshot/stored_object.h"
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +26,6 @@ typedef struct verify_job {
     unsigned id_count;
     pb_listing *listings[LISTINGS_MAX]; /* of their data */
     pb_verify_result *result;           /* under job.lock */
-    atomic_bool refused; /* an object was not read, and not for a fault that passes */
 } verify_job;
 
 typedef struct verify_shard {
@@ -100,7 +99,8 @@ static int emit(void *context, pb_item *item, pb_error *error)
     const pb_transfer *transfer = &item->transfer;
     if (transfer->kind == PB_TRANSFER_LOOK) {
         const pb_record *record = item->entry->record;
-        pb_entry looked = {.size = transfer->size, .etag = pb_slice_of(transfer->stored_etag)};
+        pb_entry looked = {.size = transfer->found_size,
+                           .etag = pb_slice_of(transfer->stored_etag)};
         listing_agrees(shard, record, &looked);
         return 0;
     }
@@ -120,16 +120,11 @@ static int emit(void *context, pb_item *item, pb_error *error)
 
 static int failed(void *context, pb_item *item, pb_error *error)
 {
-    (void)error;
     verify_shard *shard = context;
     const pb_error *why = item->transfer.error;
-    if (pb_is_unread(why)) {
-        shard->result.unread_objects++;
-        if (!pb_error_is_transient(why->kind))
-            atomic_store(&shard->verify->refused, true);
-    }
-    find_fault(shard, pb_finding_name(why), item->entry->key, why->message);
-    return 0;
+    shard->result.unread_objects += pb_failure_finding_of(why->kind) == PB_FAILURE_UNREAD;
+    return pb_job_failed(&shard->verify->job, pb_failure_finding_name(why), item->entry->key, why,
+                         error);
 }
 
 static void over(void *context, const pb_error *error)
@@ -217,17 +212,15 @@ static int restart(void *context, pb_error *error)
 /* What could not be read is not damaged for all that is known. */
 static int refuse_to_judge(verify_job *verify, pb_error *error)
 {
-    bool refused = atomic_load(&verify->refused);
-    pb_error_set(
-        error, refused ? PB_ERROR_FAILED : PB_ERROR_UNREACHABLE,
+    bool passes = pb_failure_passes(pb_failure_kind_of(&verify->job.failures));
+    return pb_job_fail(
+        &verify->job, error,
+        passes ? "pbcopy found nothing wrong elsewhere; run the same command again when the store "
+                 "answers"
+               : "the findings say what the store answered; pbcopy found nothing wrong elsewhere",
         "snapshot %s: %llu of %llu objects could not be read, and nothing is known of them",
         verify->file->id, (unsigned long long)verify->result->unread_objects,
         (unsigned long long)verify->result->objects);
-    return pb_error_hint(
-        error, "%s",
-        refused ? "the findings say what the store answered; pbcopy found nothing wrong elsewhere"
-                : "pbcopy found nothing wrong elsewhere; run the same command again when the store "
-                  "answers");
 }
 
 /* Of a run that ended before its end *error says why; what it had found by then stays true. */
@@ -273,7 +266,7 @@ static int run(verify_job *verify, pb_error *error)
     verify->result->findings = verify->job.finding_count;
     if (ended && (error->kind == PB_ERROR_CANCELLED || error->kind == PB_ERROR_DAMAGED))
         return ended;
-    if (verify->job.finding_count > verify->result->unread_objects)
+    if (verify->job.finding_count > pb_failure_unread(&verify->job.failures))
         return call_damaged(verify, ended, error);
     if (!ended && verify->job.finding_count)
         return refuse_to_judge(verify, error);
@@ -333,8 +326,9 @@ static int verify_artifacts(verify_job *verify, pb_error *error)
             return -1;
         }
         verify->result->artifacts++;
-        if (!good)
-            pb_job_finding(&verify->job, finding, pb_slice_of(artifact->path), wrong.message);
+        if (!good &&
+            pb_job_failed(&verify->job, finding, pb_slice_of(artifact->path), &wrong, error))
+            return -1;
     }
     return 0;
 }

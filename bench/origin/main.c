@@ -1,5 +1,6 @@
 /* bench/origin/main.c - options, start and end of the in-memory S3 server. */
 #include "base/codec.h"
+#include "base/failure.h"
 #include "bench/origin/fill.h"
 #include "bench/origin/origin.h"
 #include <errno.h>
@@ -540,7 +541,7 @@ int main(int count, char **arguments)
     }
     if (result != 0) {
         fprintf(stderr, "origin: %s\n", error.message);
-        return pb_error_exit_code(error.kind);
+        return pb_failure_exit_code(error.kind);
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/failure.h"
 #include "base/random.h"
 #include "copier/http/easy.h"
 #include "copier/http/pace.h"
@@ -352,6 +353,11 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
         request_done(http, request);
         return;
     }
+    if (request->renewed) {
+        request->renewed = false;
+        request->private_.failures = 0;
+        request->private_.attempts_before = request->attempts - 1;
+    }
     http_multi *multi = multi_with_room(http);
     http_slot *slot = multi->free;
     multi->free = slot->next;
@@ -469,7 +475,7 @@ static int64_t patience_end_ms(pb_http *http, pb_http_request *request, const ch
         return request->attempts < ATTEMPTS_BEFORE_FIRST_ANSWER
                    ? own->failing_since_ms + BUDGET_BEFORE_FIRST_ANSWER_MS
                    : INT64_MIN;
-    if (request->error.kind != PB_ERROR_THROTTLED &&
+    if (!pb_failure_is_throttling(request->error.kind) &&
         (moved || !outage || answered_ms >= failed_ms) &&
         ++own->failures >= http->options.failures_max)
         return INT64_MIN;
@@ -499,7 +505,8 @@ static bool retry_later(pb_http *http, pb_http_request *request, const char *bas
         return false;
     if (end_ms <= now_ms)
         return lose_patience(http, request);
-    unsigned doublings = request->attempts < 20 ? request->attempts : 20;
+    unsigned doublings = request->attempts - request->private_.attempts_before;
+    doublings = doublings < 20 ? doublings : 20;
     uint64_t most_ms = (uint64_t)http->options.retry_base_ms << doublings;
     if (most_ms > http->options.retry_cap_ms)
         most_ms = http->options.retry_cap_ms;
@@ -619,7 +626,7 @@ static pb_pace_outcome outcome_of(CURLcode code, pb_http_verdict verdict, const 
 {
     if (code == CURLE_OPERATION_TIMEDOUT)
         return PB_PACE_TIMED_OUT;
-    if (code == CURLE_OK && error->kind == PB_ERROR_THROTTLED)
+    if (code == CURLE_OK && pb_failure_is_throttling(error->kind))
         return PB_PACE_THROTTLED;
     return code == CURLE_OK && verdict != PB_HTTP_RETRY ? PB_PACE_ANSWERED : PB_PACE_NEITHER;
 }
@@ -627,7 +634,7 @@ static pb_pace_outcome outcome_of(CURLcode code, pb_http_verdict verdict, const 
 /* True where the endpoint is there and able to work, whatever it thinks of the request. */
 static bool is_life(CURLcode code, const pb_error *error)
 {
-    return code == CURLE_OK && error->kind != PB_ERROR_THROTTLED && error->kind != PB_ERROR_SERVER;
+    return code == CURLE_OK && !pb_failure_passes(error->kind);
 }
 
 static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)

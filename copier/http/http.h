@@ -91,6 +91,8 @@ typedef struct pb_http_request {
         hedge; /* small and repeatable: an attempt that hears nothing for much longer than the
                   endpoint usually takes is repeated at once on another connection, twice at most */
     pb_http_endpoint *endpoint; /* paces it, though a redirect may lead elsewhere; NULL: unpaced */
+    bool renewed; /* set by prepare: what the last attempt brought is kept, so that it did not fail
+                   */
     uint64_t body_bytes; /* of the answer, as far as known: limit_bytes_per_s is charged with them
                             at the beginning */
     void *context;
@@ -124,7 +126,8 @@ typedef struct pb_http_request {
         int64_t failed_ms;        /* of its last failure; 0: none yet */
         int64_t due_ms;
         int64_t retry_after_ms;
-        unsigned failures; /* that are its own */
+        unsigned failures;        /* that are its own */
+        unsigned attempts_before; /* it was renewed: the wait for the next attempt is short again */
         unsigned redirects, hedges;
     } private_;
 } pb_http_request;

@@ -75,7 +75,8 @@ static unsigned room_for_shards(const engine_worker *worker)
 
 static void on_paged(void *context, pb_shard *shard);
 static void on_over(void *context, pb_shard *shard, const pb_error *error);
-static const pb_shard_host host = {on_paged, on_over};
+static void on_failed(void *context, const pb_error *error);
+static const pb_shard_host host = {on_paged, on_failed, on_over};
 
 static void take_ranges(engine_worker *worker)
 {
@@ -254,11 +255,16 @@ static void on_paged(void *context, pb_shard *shard)
     look(worker);
 }
 
+static void on_failed(void *context, const pb_error *error)
+{
+    engine_worker *worker = context;
+    end_all(worker->engine, error);
+}
+
 static void on_over(void *context, pb_shard *shard, const pb_error *error)
 {
     engine_worker *worker = context;
-    if (error)
-        end_all(worker->engine, error);
+    (void)error;
     unsigned at = 0;
     while (worker->shards[at] != shard)
         at++;

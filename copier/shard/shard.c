@@ -1,5 +1,6 @@
 #include "copier/shard/shard.h"
 
+#include "base/failure.h"
 #include "copier/shard/split.h"
 #include <stdlib.h>
 
@@ -105,6 +106,7 @@ static void fail(pb_shard *shard, const pb_error *error)
         return;
     shard->error = pb_allocate(sizeof *shard->error);
     *shard->error = *error;
+    shard->host->failed(shard->host_context, error);
 }
 
 static void item_release(pb_item *item)
@@ -112,6 +114,7 @@ static void item_release(pb_item *item)
     for (unsigned i = 0; i < item->page_count; i++)
         pb_page_release(item->pages[i]);
     free(item->transfer.error);
+    free(item->kept_error);
     item->page_count = 0;
 }
 
@@ -208,13 +211,6 @@ static bool take_in(pb_shard *shard)
     return taken > 0;
 }
 
-/* True for errors that the next object would meet as well. */
-static bool concerns_all(pb_error_kind kind)
-{
-    return kind == PB_ERROR_REFUSED || kind == PB_ERROR_UNREACHABLE || kind == PB_ERROR_NO_SPACE ||
-           kind == PB_ERROR_CANCELLED || kind == PB_ERROR_USAGE || kind == PB_ERROR_THROTTLED;
-}
-
 /* Gives out items in order. Returns true where some left the window. */
 static bool give_out(pb_shard *shard)
 {
@@ -225,7 +221,7 @@ static bool give_out(pb_shard *shard)
         if (!shard->error) {
             pb_error error = {0};
             int answer = 0;
-            if (broken && concerns_all(broken->kind)) {
+            if (broken && pb_failure_reach_of(broken->kind) == PB_FAILURE_OF_RUN) {
                 error = *broken;
                 answer = pb_error_context(&error, "%.*s", PB_SLICE_FORMAT(item->transfer.name));
             } else if (broken) {

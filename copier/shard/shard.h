@@ -25,6 +25,8 @@ typedef struct pb_item {
     const pb_entry *entry; /* the head decided on; lives until emit is over, with its page */
     const pb_entry *other; /* another head for the same key, or NULL */
     const void *detail;    /* the workflow's, borrowed */
+    unsigned looks;        /* the workflow's: see snapshot/changed_source.h */
+    pb_error *kept_error;  /* likewise; NULL for none; freed with the item */
     pb_page *pages[PB_SHARD_STREAMS_MAX]; /* the shard's: kept for entry and other */
     unsigned page_count;
     bool done;
@@ -54,6 +56,8 @@ typedef struct pb_shard_work {
 /* Whoever runs shards (engine.c). Both on the loop, never inside a function of this header. */
 typedef struct pb_shard_host {
     void (*paged)(void *context, pb_shard *shard); /* stream 0 gave more pages */
+    /* The shard will end so, once what is under way has ended. */
+    void (*failed)(void *context, const pb_error *error);
     /* The shard is over, after its work's `over`, and gone after this. */
     void (*over)(void *context, pb_shard *shard, const pb_error *error);
 } pb_shard_host;

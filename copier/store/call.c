@@ -1,5 +1,7 @@
 #include "copier/store/call.h"
 
+#include "base/failure.h"
+
 #include <stdlib.h>
 
 enum {
@@ -9,6 +11,7 @@ enum {
     OVERRUN_BYTES_MAX = 64 * 1024,           /* of a body that is too long: no more is waited for */
     ERROR_BODY_BYTES_MAX = 64 * 1024,
     KEY_SHOWN_MAX = 400,
+    GO_ON_BYTES_MIN = 64 * 1024, /* what has come of a body is kept from here on */
     /* What a call keeps of its buffers while it waits for the next request. */
     KEPT_BYTES = 64 * 1024,
     KEPT_LIST_BYTES = 2 * 1024 * 1024,
@@ -88,18 +91,81 @@ pb_http_verdict pb_call_cannot_read(pb_call *call)
     return PB_HTTP_DONE;
 }
 
+/* ---- a read that broke goes on ---- */
+
+static void start_over(pb_call *call)
+{
+    if (call->whole)
+        call->asked = call->whole;
+    call->whole = NULL;
+    call->bytes_kept = 0;
+    call->kept_etag[0] = '\0';
+    if (call->asked->restarted)
+        call->asked->restarted(call->results);
+}
+
+/* Keeps what came of the object, if it is certain that the rest will be of the same bytes. */
+static bool keep_received(pb_call *call)
+{
+    pb_slice etag = call->caller->dialect->etag_received(call);
+    if (!call->bytes_received)
+        return call->bytes_kept > 0;
+    if (!etag.size || etag.size >= sizeof call->kept_etag ||
+        call->bytes_received >= call->bytes_expected || call->bytes_expected == UINT64_MAX ||
+        (!call->bytes_kept && call->bytes_received < GO_ON_BYTES_MIN) ||
+        (call->bytes_kept && !pb_slice_equal(etag, pb_slice_of(call->kept_etag))))
+        return false;
+    call->http.renewed = call->bytes_received >= GO_ON_BYTES_MIN;
+    call->bytes_kept += call->bytes_received;
+    memcpy(call->kept_etag, etag.data, etag.size);
+    call->kept_etag[etag.size] = '\0';
+    return true;
+}
+
+/* True where the next attempt asks for what the one that broke did not bring. */
+static bool go_on(pb_call *call)
+{
+    if (call->asked->operation != PB_STORE_GET || call->starts_over || !keep_received(call))
+        return false;
+    if (!call->whole)
+        call->whole = call->asked;
+    call->rest = *call->whole;
+    call->rest.offset += call->bytes_kept;
+    if (call->rest.length)
+        call->rest.length -= call->bytes_kept;
+    if (call->rest.size_hint > call->bytes_kept)
+        call->rest.size_hint -= call->bytes_kept;
+    if (!call->rest.if_match.size)
+        call->rest.if_match = pb_slice_of(call->kept_etag);
+    call->asked = &call->rest;
+    return true;
+}
+
+/* The rest was refused: because the object is another one by now, which a caller without a
+ * condition takes as it is, or because the store has no such ranges. */
+static bool must_start_over(pb_call *call)
+{
+    int status = call->http.status;
+    if (!call->whole || (status != 416 && (status != 412 || call->whole->if_match.size)))
+        return false;
+    call->starts_over = true;
+    return true;
+}
+
 /* ---- an attempt goes out ---- */
 
 static int prepare(pb_http_request *http, pb_http_attempt *attempt, pb_error *error)
 {
     pb_call *call = call_of(http);
     const pb_store_request *asked = call->asked;
-    pb_answer_restart(&call->answer);
     if (asked->object_headers_read)
         pb_buffer_clear(asked->object_headers_read);
-    if (call->given && asked->restarted)
-        asked->restarted(call->results);
-    call->given = call->described = call->body_begun = false;
+    bool goes_on = call->given && go_on(call);
+    if (call->given && !goes_on)
+        start_over(call);
+    call->given = goes_on;
+    pb_answer_restart(&call->answer);
+    call->described = call->body_begun = false;
     call->bytes_received = 0;
     return call->caller->dialect->prepare(call, attempt, error);
 }
@@ -116,6 +182,8 @@ static void received_header(pb_http_request *http, pb_slice name, pb_slice value
 
 static int begin_object_body(pb_call *call)
 {
+    if (call->whole && call->http.status == 200) /* the store knows no ranges: it gives all */
+        start_over(call);
     const pb_store_request *asked = call->asked;
     call->body_begun = true;
     call->bytes_given_max = UINT64_MAX;
@@ -191,6 +259,8 @@ static pb_http_verdict judge(pb_http_request *http)
     pb_call *call = call_of(http);
     pb_http_verdict verdict;
     if (!is_success(http->status)) {
+        if (must_start_over(call))
+            return PB_HTTP_AGAIN;
         if (call->asked->object_headers_read)
             pb_buffer_clear(call->asked->object_headers_read);
     } else if (call->asked->operation == PB_STORE_GET && !end_object_body(call, &verdict)) {
@@ -229,6 +299,10 @@ static bool may_be_hedged(const pb_store *store, const pb_store_request *asked,
 static void submit(pb_call *call)
 {
     const pb_store_request *asked = call->asked;
+    call->whole = NULL;
+    call->bytes_kept = 0;
+    call->kept_etag[0] = '\0';
+    call->starts_over = false;
     const pb_caller *caller = call->caller;
     if (caller->dialect->asked_anew)
         caller->dialect->asked_anew(call);
@@ -313,7 +387,7 @@ static bool begin_compare(pb_call *call)
 static void after_compare(pb_call *call)
 {
     pb_error *error = &call->http.error;
-    bool unknown = pb_error_is_transient(error->kind) || error->kind == PB_ERROR_CANCELLED;
+    bool unknown = pb_failure_passes(error->kind) || error->kind == PB_ERROR_CANCELLED;
     bool is_ours = call->request->operation == PB_STORE_PUT
                        ? call->compared_bytes == call->request->body.size
                        : call->caller->dialect->is_completed(call);
@@ -417,7 +491,7 @@ void pb_caller_submit(pb_caller *caller, pb_store_request *request)
     request->error.kind = PB_ERROR_NONE;
     request->page = NULL;
     request->etag[0] = '\0';
-    request->etag_opaque = request->has_crc32c = false;
+    request->etag_opaque = request->has_crc32c = request->body_checked = false;
     request->size = request->part_bytes = 0;
     request->mtime_ms = request->store_now_ms = 0;
     if (request->operation == PB_STORE_DELETE && request->key_count > 1 && !all_go_together(call)) {

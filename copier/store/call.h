@@ -33,6 +33,9 @@ typedef struct pb_call_dialect {
     /* GET: all headers came. Checks what they promise of the object, beside its range; may lower
      * call->bytes_given_max. */
     int (*begin_object)(pb_call *call, pb_error *error);
+    /* GET that broke: the ETag by which the rest of these bytes can be asked for, as if_match has
+     * it; empty where the answer named none, or its bytes may not be those that are stored. */
+    pb_slice (*etag_received)(const pb_call *call);
     /* False for a key that one DELETE cannot name beside others. NULL: each goes by itself. */
     bool (*deletes_with_others)(pb_slice key);
     /* What the answer means, as pb_http_request.judge does. Of a GET that succeeded all bytes have
@@ -77,6 +80,12 @@ struct pb_call {
     uint64_t bytes_expected;
     uint64_t bytes_received;
     uint64_t bytes_given_max; /* GET: more than these are not given to the caller */
+    /* GET that goes on where an attempt broke: `asked` is `rest`, the rest of `whole`. */
+    const pb_store_request *whole; /* NULL: it does not */
+    pb_store_request rest;
+    uint64_t bytes_kept; /* that the caller has of earlier attempts */
+    char kept_etag[PB_ETAG_TEXT_MAX];
+    bool starts_over; /* the store does not give the rest: the whole is asked for again */
 };
 
 enum { PB_CALL_BODY_BYTES_MAX = 8 * 1024 * 1024 }; /* of an answer that is no object */

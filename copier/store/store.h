@@ -161,9 +161,9 @@ typedef struct pb_store_request {
      * x-amz-meta-*; at most 16 KiB. Emptied on restart. */
     pb_buffer *object_headers_read;
 
-    /* Of the body, where one of them is known (32 and 4 bytes): sent so that the store checks it. A
-     * CRC32C is signed in place of the body. Some stores ignore it, some refuse it (FAILED, with a
-     * hint). */
+    /* Of the body, where one of them is known (32 and 4 bytes): sent so that the store checks it;
+     * body_checked and has_crc32c say whether it did. A CRC32C is signed in place of the body. Some
+     * stores ignore it, some refuse it (FAILED, with a hint). */
     const uint8_t *body_sha256;
     const uint8_t *body_crc32c;
     bool create_only; /* PUT: EXISTS where the key exists */
@@ -197,7 +197,11 @@ typedef struct pb_store_request {
                                     stays */
     bool etag_opaque; /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or
                          SSE-C: the ETag is no MD5 */
-    bool has_crc32c;  /* HEAD, GET, PUT, COPY, COMPLETE: the store said the object's CRC32C */
+    /* PUT, MULTIPART_PUT: the store has compared the body with a digest that came with it. */
+    bool body_checked;
+    /* HEAD, GET, PUT, COPY, COMPLETE: the store said the object's CRC32C; MULTIPART_PUT: the
+     * part's. */
+    bool has_crc32c;
     uint8_t crc32c[PB_CRC32C_BYTES];
     uint64_t size;        /* HEAD, GET: of the whole object */
     uint64_t part_bytes;  /* HEAD with part_number: of that part; 0 where the store does not tell */

@@ -12,7 +12,7 @@ typedef enum pb_transfer_kind {
     PB_TRANSFER_COPY,  /* server-side: no byte passes here */
     PB_TRANSFER_RELAY, /* read from the source, hash, write to the destination */
     PB_TRANSFER_READ,  /* read from the source and hash, for a proof */
-    PB_TRANSFER_LOOK,  /* ask the source for size and ETag: for objects that no listing shows */
+    PB_TRANSFER_LOOK,  /* ask the source for size, ETag and time, in place of a listing */
 } pb_transfer_kind;
 
 typedef struct pb_transfer_facts {

@@ -133,13 +133,14 @@ bool pb_transfer_digest_holds(pb_transfer_run *run, const uint8_t *digest)
     return false;
 }
 
-void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest)
+void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest, bool proven)
 {
     pb_transfer *transfer = run->transfer;
     memmove(transfer->digest, digest, pb_hash_bytes(transfer->digest_kind));
     transfer->has_digest = true;
-    transfer->proof |=
-        transfer->digest_kind == PB_HASH_SHA256 ? PB_MOVED_SHA256 : PB_MOVED_CHECKSUM;
+    if (proven)
+        transfer->proof |=
+            transfer->digest_kind == PB_HASH_SHA256 ? PB_MOVED_SHA256 : PB_MOVED_CHECKSUM;
 }
 
 /* True where the relay's layout makes a digest like the one that is expected. */
@@ -266,25 +267,61 @@ bool pb_transfer_check_parts(pb_transfer_run *run)
     return holds;
 }
 
-bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *written)
+/* Moves them once more, if nothing was written for good, or fails. */
+static pb_transfer_stored stored_other(pb_transfer_run *run, const char *what, bool by_etag)
 {
-    pb_transfer *transfer = run->transfer;
-    const char *what = NULL;
-    if (!run->etag_opaque && pb_transfer_both_plain(run, written->etag) &&
-        !pb_etag_same(transfer->etag, pb_slice_of(written->etag)))
-        what = "the bytes read do not have the ETag that the listing gave";
-    else if (written->has_crc32c &&
-             memcmp(written->crc32c, run->object_crc32c, sizeof written->crc32c) != 0)
-        what = "the store has other bytes than were sent";
-    if (!what) {
-        if (written->has_crc32c)
-            transfer->proof |= PB_MOVED_CHECKSUM;
-        return true;
-    }
-    if (transfer->writes_once || run->facts.part_bytes || !pb_transfer_again(run)) {
+    if (run->transfer->writes_once || run->facts.part_bytes || !pb_transfer_again(run)) {
         pb_transfer_damaged(run, "mismatch", "%s", what);
-        if (!written->has_crc32c)
+        if (by_etag)
             hint_at_opaque_etags(run);
     }
-    return false;
+    return PB_TRANSFER_STORED_OTHER;
+}
+
+static pb_transfer_stored compare_crc32c(pb_transfer_run *run, const pb_store_request *written,
+                                         const uint8_t *sent)
+{
+    if (memcmp(written->crc32c, sent, sizeof written->crc32c) != 0)
+        return stored_other(run, "the store has other bytes than were sent", false);
+    return PB_TRANSFER_STORED_SAME;
+}
+
+pb_transfer_stored pb_transfer_judge_put(pb_transfer_run *run, const pb_store_request *written,
+                                         pb_slice bytes, const uint8_t *digest)
+{
+    pb_transfer *transfer = run->transfer;
+    bool single = !run->facts.part_bytes;
+    bool by_crc32c = transfer->digest_kind == PB_HASH_CRC32C;
+    if (single && !run->etag_opaque && pb_transfer_both_plain(run, written->etag) &&
+        !pb_etag_same(transfer->etag, pb_slice_of(written->etag)))
+        return stored_other(run, "the bytes read do not have the ETag that the listing gave",
+                            !written->has_crc32c);
+    if (written->has_crc32c) {
+        pb_transfer_stored stored =
+            compare_crc32c(run, written, by_crc32c ? digest : run->object_crc32c);
+        if (single && stored == PB_TRANSFER_STORED_SAME)
+            transfer->proof |= PB_MOVED_CHECKSUM;
+        return stored;
+    }
+    if (written->body_checked || !bytes.size || transfer->proof & PB_MOVED_ETAG ||
+        (single && pb_transfer_etag_proves(run, written->etag)))
+        return PB_TRANSFER_STORED_SAME;
+    const pb_store_capabilities *destination = pb_store_capabilities_of(transfer->destination);
+    if (run->etag_opaque || !(single ? destination->etag_is_md5 : destination->part_etags_are_md5))
+        return PB_TRANSFER_STORED_TOLD;
+    int same = pb_etag_of_bytes(pb_slice_of(written->etag), bytes);
+    if (same == 0)
+        return stored_other(run, "the store has other bytes than were sent", true);
+    return same == 1 ? PB_TRANSFER_STORED_SAME : PB_TRANSFER_STORED_TOLD;
+}
+
+pb_transfer_stored pb_transfer_judge_parts(pb_transfer_run *run, const pb_store_request *written)
+{
+    if (written->has_crc32c) {
+        pb_transfer_stored stored = compare_crc32c(run, written, run->object_crc32c);
+        if (stored == PB_TRANSFER_STORED_SAME)
+            run->transfer->proof |= PB_MOVED_CHECKSUM;
+        return stored;
+    }
+    return run->parts_same == run->facts.parts ? PB_TRANSFER_STORED_SAME : PB_TRANSFER_STORED_TOLD;
 }

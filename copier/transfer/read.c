@@ -71,7 +71,7 @@ static bool read_proves(pb_transfer_run *run)
         }
         if (!pb_transfer_digest_holds(run, digest))
             return false;
-        pb_transfer_keep_digest(run, digest);
+        pb_transfer_keep_digest(run, digest, true);
         transfer->part_bytes = run->part_bytes;
     }
     if (run->wants_key) {
@@ -146,11 +146,9 @@ static void on_looked(pb_store_request *request)
     if (!run->facts.failed) {
         snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%s", request->etag);
         transfer->proof |= PB_MOVED_SIZE;
+        transfer->found_size = request->size;
+        transfer->found_mtime_ms = request->mtime_ms;
         run->facts.moved = true;
-        if (request->size != transfer->size)
-            pb_transfer_damaged(run, request->size < transfer->size ? "truncated" : "mismatch",
-                                "%" PRIu64 " bytes where the manifest says %" PRIu64, request->size,
-                                transfer->size);
     }
     pb_transfer_step(run);
 }

@@ -31,6 +31,7 @@ struct pb_transfer_run {
     uint8_t first_digest[PB_DIGEST_BYTES_MAX]; /* of the first, where only its ETag was in doubt */
     bool etag_opaque;                          /* some end said that its ETag is no MD5 */
     bool destination_compares; /* RELAY: its ETags are MD5s, and none is computed here */
+    unsigned parts_same;       /* RELAY: parts that the destination is known to hold */
     pb_etag_check *etag_check; /* READ, and RELAY to where ETags are no MD5s */
     /* READ: */
     pb_hash *hash; /* of the part that is being read */
@@ -90,8 +91,8 @@ bool pb_transfer_etag_proves(const pb_transfer_run *run, const char *stored);
 /* Holds a digest against the expected one, if any. False where it is another: then the bytes are
  * moved or read once more, or the transfer has failed. */
 bool pb_transfer_digest_holds(pb_transfer_run *run, const uint8_t *digest);
-/* Puts it into the transfer, as a proof. */
-void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest);
+/* Puts it into the transfer; as a proof where the bytes at the destination are known to have it. */
+void pb_transfer_keep_digest(pb_transfer_run *run, const uint8_t *digest, bool proven);
 /* A single object's bytes are in memory, or all parts are at the destination: held against what is
  * known of them before they are promised. False as above; check_parts computes transfer->digest. */
 bool pb_transfer_check_single(pb_transfer_run *run, pb_slice bytes, const uint8_t *digest);
@@ -99,9 +100,17 @@ bool pb_transfer_check_parts(pb_transfer_run *run);
 /* A single object's bytes were written, and are still there: compared with the source's ETag where
  * the destination was to do that, and turned out not to. False as above. */
 bool pb_transfer_check_written(pb_transfer_run *run, pb_slice bytes);
-/* What the destination says that it stored: compared with what was sent, as far as both are known.
- * False where it is something else: the transfer has failed, and what was written must not stay. */
-bool pb_transfer_stored_holds(pb_transfer_run *run, const pb_store_request *written);
+/* What an answer to a write proves of the bytes at the destination. */
+typedef enum pb_transfer_stored {
+    PB_TRANSFER_STORED_OTHER, /* they are not those that were sent: the transfer has failed */
+    PB_TRANSFER_STORED_TOLD,  /* nothing: the store says that it took them */
+    PB_TRANSFER_STORED_SAME,  /* they are: a digest or an ETag of them was compared */
+} pb_transfer_stored;
+/* After the PUT of `bytes` that are the object or one part of it, and have `digest`. */
+pb_transfer_stored pb_transfer_judge_put(pb_transfer_run *run, const pb_store_request *written,
+                                         pb_slice bytes, const uint8_t *digest);
+/* After the request that made the parts one object. */
+pb_transfer_stored pb_transfer_judge_parts(pb_transfer_run *run, const pb_store_request *written);
 
 /* read.c: reads the whole object for its proof; asks for its size and ETag. */
 void pb_transfer_read(pb_transfer_run *run);

@@ -1,6 +1,7 @@
 #include "copier/transfer/transfer.h"
 
 #include "base/codec.h"
+#include "base/failure.h"
 #include "copier/transfer/run.h"
 #include <endian.h>
 #include <inttypes.h>
@@ -169,12 +170,13 @@ pb_store_request *pb_transfer_request_begin(pb_transfer_run *run, pb_store_opera
     return request;
 }
 
-/* A store may make no copies, which its first answer says: the object passes through here. True
- * where its transfer is a relay from now on, to be laid out anew. */
+/* A store may make no copies, which its first answer says, or none of this object: it passes
+ * through here. True where its transfer is a relay from now on, to be laid out anew. */
 static bool relay_instead(pb_transfer_run *run, const pb_store_request *request)
 {
     if (run->facts.kind != PB_TRANSFER_COPY || !request->error.kind ||
-        !pb_store_learn_copy_refused(run->transfer->destination, request))
+        (!pb_store_learn_copy_refused(run->transfer->destination, request) &&
+         !pb_failure_is_of_copy(request->error.kind)))
         return false;
     run->transfer->kind = PB_TRANSFER_RELAY;
     return true;
@@ -286,12 +288,14 @@ static bool makes_object(const transfer_part *part)
 /* All parts are one object now, which the answer describes. */
 static void record_completed(pb_transfer_run *run, const pb_store_request *request)
 {
-    if (run->digests && !pb_transfer_stored_holds(run, request)) {
-        undo_later(run);
-        return;
+    if (run->digests) {
+        pb_transfer_stored stored = pb_transfer_judge_parts(run, request);
+        if (stored == PB_TRANSFER_STORED_OTHER) {
+            undo_later(run);
+            return;
+        }
+        pb_transfer_keep_digest(run, run->transfer->digest, stored == PB_TRANSFER_STORED_SAME);
     }
-    if (run->digests)
-        pb_transfer_keep_digest(run, run->transfer->digest);
     record_moved(run, request->etag);
 }
 
@@ -299,7 +303,7 @@ static void on_part_written(pb_store_request *request)
 {
     transfer_part *part = request->context;
     pb_transfer_run *run = part->run;
-    if (relay_instead(run, request) || upload_anew(run, request)) {
+    if (upload_anew(run, request) || relay_instead(run, request)) {
         run->facts.in_flight--;
         run->facts.again = true; /* this upload is given up */
         part_free(part);
@@ -307,6 +311,11 @@ static void on_part_written(pb_store_request *request)
         return;
     }
     pb_transfer_request_ended(run, request);
+    if (!run->facts.failed && run->digests && !makes_object(part)) {
+        pb_transfer_stored stored = pb_transfer_judge_put(
+            run, request, (pb_slice){part->buffer, part->filled}, part->digest);
+        run->parts_same += stored == PB_TRANSFER_STORED_SAME;
+    }
     if (!run->facts.failed) {
         memcpy(run->etags[part->number - 1], request->etag, PB_ETAG_TEXT_MAX);
         run->facts.parts_done++;
@@ -328,12 +337,15 @@ static void on_single_written(pb_store_request *request)
     pb_transfer_request_ended(run, request);
     pb_store_share_etags(transfer->destination, transfer->source);
     if (!run->facts.failed) {
-        if (!pb_transfer_check_written(run, request->body) ||
-            !pb_transfer_stored_holds(run, request)) {
+        pb_transfer_stored stored =
+            pb_transfer_check_written(run, request->body)
+                ? pb_transfer_judge_put(run, request, request->body, part->digest)
+                : PB_TRANSFER_STORED_OTHER;
+        if (stored == PB_TRANSFER_STORED_OTHER) {
             if (run->facts.failed)
                 undo_later(run);
         } else {
-            pb_transfer_keep_digest(run, part->digest);
+            pb_transfer_keep_digest(run, part->digest, stored == PB_TRANSFER_STORED_SAME);
             record_moved(run, request->etag);
             atomic_fetch_add_explicit(&mover->counters->bytes, transfer->size,
                                       memory_order_relaxed);
@@ -467,8 +479,8 @@ static void grant_tickets(pb_mover *mover)
 static bool refused_to_tell(const pb_store_request *request)
 {
     pb_error_kind kind = request->error.kind;
-    return request->part_number && kind && !pb_error_is_transient(kind) &&
-           kind != PB_ERROR_NOT_FOUND && kind != PB_ERROR_CANCELLED;
+    return request->part_number && kind && !pb_failure_passes(kind) && kind != PB_ERROR_NOT_FOUND &&
+           kind != PB_ERROR_CANCELLED;
 }
 
 static void on_headers_read(pb_store_request *request)
@@ -804,6 +816,7 @@ static void drop_upload(pb_transfer_run *run)
     run->etags = NULL;
     run->digests = NULL;
     run->crc32cs = NULL;
+    run->parts_same = 0;
     pb_buffer_clear(&run->headers);
 }
 
@@ -821,7 +834,7 @@ static void finish(pb_transfer_run *run)
     run->next = mover->free_runs;
     mover->free_runs = run;
     mover->running--;
-    if (!transfer->error) {
+    if (!transfer->error && transfer->kind != PB_TRANSFER_LOOK) {
         atomic_fetch_add_explicit(&mover->counters->objects, 1, memory_order_relaxed);
         if (transfer->kind == PB_TRANSFER_COPY && !run->facts.part_bytes)
             atomic_fetch_add_explicit(&mover->counters->bytes, transfer->size,

@@ -62,6 +62,8 @@ typedef struct pb_transfer {
     uint8_t digest[PB_DIGEST_BYTES_MAX];
     uint64_t part_bytes; /* of the destination's parts (READ: of the hashed ones); 0: it has none */
     char stored_etag[PB_ETAG_TEXT_MAX]; /* the destination's; READ, LOOK: the source's */
+    uint64_t found_size;                /* LOOK: the source's, which may be another than `size` */
+    int64_t found_mtime_ms;
 
     struct pb_transfer *next_; /* the mover's */
 } pb_transfer;

@@ -46,6 +46,36 @@ class Quirks(scenario.Scenario):
                 self.assertTrue(0 < quirk.refused < 100, quirk.refused)
                 self.succeed("copy", plain.url("source"), front.url("restored"), "--checksum", "crc32c")
 
+    def test_what_the_store_does_not_compare_is_no_proof(self):
+        """Of a directory's files no ETag tells what they should be."""
+        folder = f"{self.folder}/source"
+        os.mkdir(folder)
+        for name, size in (("small", 5000), ("large", 26 * MIB)):
+            with open(f"{folder}/{name}", "wb") as file:
+                file.write(some_bytes(size))
+        for arguments in (("--checksum", "crc32c"), ()):
+            for damaged in ("small", "large"):
+                with self.subTest(damaged=damaged, arguments=arguments):
+                    origin = self.origin(buckets=("repository", "copied"), signed=False)
+                    _, front = self.front(quirky_front.DropsChecksums(damaged), origin=origin)
+                    url = front.url("repository") + "&anonymous=true"
+                    self.succeed("backup", f"file://{folder}", url, *arguments)  # elsewhere, as its first copy is wrong
+                    self.succeed("verify", url, "--read")
+                    self.fail_with(FAILED, "copy", f"file://{folder}", front.url("copied") + "&anonymous=true", *arguments,
+                                   says="1 damaged")
+            origin = self.origin(buckets=("repository",), signed=False)
+            _, front = self.front(quirky_front.DropsChecksums(), origin=origin)
+            told = self.succeed("backup", f"file://{folder}", front.url("repository") + "&anonymous=true", *arguments,
+                                "--json").json()
+            self.assertEqual(told["snapshot"]["assurance"]["checksum" if arguments else "sha256"], 2)
+            # Where not even the ETags tell, the store's word is all there is.
+            origin = self.origin(buckets=("repository",), signed=False)
+            _, front = self.front(quirky_front.DropsChecksums(), quirky_front.Etags(quirky_front.hashed), origin=origin)
+            url = front.url("repository") + "&anonymous=true"
+            told = self.succeed("backup", f"file://{folder}", url, *arguments, "--json").json()
+            self.assertEqual(told["snapshot"]["assurance"]["size"], 2, told["snapshot"]["assurance"])
+            self.succeed("verify", url, "--read")
+
     def test_without_need_no_md5_is_sent(self):
         plain = self.origin(buckets=("source",))
         plain.bucket("source").put("a", b"1")
@@ -112,11 +142,13 @@ class Quirks(scenario.Scenario):
         self.assertTrue(any(asked.is_copy() and "partNumber" not in asked.query for asked in front.asked))
 
     def test_other_refusals_of_copies_are_not_taken_for_it(self):
-        origin, front = self.front(quirky_front.CopiesNothing(403, "AccessDenied"))
-        origin.bucket("source").put("a", b"1")
-        run = self.pbcopy("copy", front.url("source"), front.url("restored"))
-        self.assertNotEqual(run.exit_code, 0, run)
-        self.assertEqual(origin.bucket("restored").list(), {})
+        """Of each object the store is asked, and each passes through here."""
+        quirk = quirky_front.CopiesNothing(403, "AccessDenied")
+        origin, front = self.front(quirk)
+        origin.bucket("source").put_many({"a": b"1", "b": b"2", "c": b"3"})
+        told = self.succeed("copy", front.url("source"), front.url("restored"), "--json").json()
+        self.assertEqual((quirk.refused, told["server_side"]), (3, True))
+        self.assert_same_objects(origin.bucket("source"), origin.bucket("restored"))
 
     # ---- ETags that are no MD5s ----
 
@@ -303,11 +335,11 @@ class Quirks(scenario.Scenario):
         self.fail_with(DAMAGED, "verify", front.url("repository"), "--read", says="damaged")
         # So it is where the run ends before its end.
         origin.bucket("repository").put(key, b"here")
-        _, front = self.front(quirky_front.Archived("/warm", "AccessDenied"), origin=origin)
-        run = self.fail_with(REFUSED, "verify", front.url("repository"), "--read", says="AccessDenied")
+        _, front = self.front(quirky_front.Archived("/warm", "ExpiredToken"), origin=origin)
+        run = self.fail_with(REFUSED, "verify", front.url("repository"), "--read", says="ExpiredToken")
         self.assertNotIn("damaged", run.stderr)
         origin.bucket("repository").put(key.removesuffix("warm") + "cold", b"gone")
-        self.fail_with(DAMAGED, "verify", front.url("repository"), "--read", says=("damaged", "AccessDenied"))
+        self.fail_with(DAMAGED, "verify", front.url("repository"), "--read", says=("damaged", "ExpiredToken"))
 
     def test_rights_on_a_prefix_alone(self):
         origin, front = self.front(quirky_front.PrefixOnly("source", "meta/"))

@@ -10,6 +10,7 @@
  * --hold-after BYTES reads on after five seconds only. One line of JSON is its answer, on
  * standard output; the exit status is that of pbcopy. */
 #include "base/codec.h"
+#include "base/failure.h"
 #include "base/json.h"
 #include "cluster/database/database.h"
 #include "cluster/process/chunk_sort.h"
@@ -333,5 +334,5 @@ int main(int count, char **arguments)
     if (uv_loop_close(&self.loop))
         stop("something is still open");
     tell(&self);
-    return pb_error_exit_code(self.error.kind);
+    return pb_failure_exit_code(self.error.kind);
 }

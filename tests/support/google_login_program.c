@@ -9,6 +9,7 @@
  * output; the exit status is that of pbcopy. */
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/failure.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "copier/http/http.h"
@@ -135,5 +136,5 @@ int main(int count, char **arguments)
         say(json_pack("{s:s,s:s}", "error", error.message, "hint", error.hint));
     pb_provider_close(provider);
     pb_http_process_end();
-    return pb_error_exit_code(error.kind);
+    return pb_failure_exit_code(error.kind);
 }

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 
 class Asked:
@@ -34,6 +34,7 @@ class Asked:
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body  # headers: [(name, value)]
+        self.cut = None  # so many bytes of the body are sent, and the connection is closed
 
 
 def refusal(status, code, message=""):
@@ -105,6 +106,62 @@ class Archived(Quirk):
         if asked.method != "GET" or not asked.key.endswith(self.key):
             return None
         return refusal(403, self.code, "The operation is not valid for the object's storage class")
+
+
+class CopiesAllBut(Quirk):
+    """Copies of some objects are refused, as VersityGW and SeaweedFS refuse those of folder markers."""
+
+    def __init__(self, suffix, status=400, code="InvalidRequest"):
+        self.suffix, self.status, self.code = suffix, status, code
+        self.refused = 0
+
+    def before(self, asked):
+        source = asked.headers.get("x-amz-copy-source", "")
+        if not source.endswith(self.suffix):
+            return None
+        self.refused += 1
+        return refusal(self.status, self.code, "Directory object contains data payload")
+
+
+class BreaksReads(Quirk):
+    """Connections close after so many bytes of an object; `sent` counts the bytes of objects that came out."""
+
+    def __init__(self, bytes_each, times=None, knows_ranges=True):
+        self.bytes_each, self.times, self.knows_ranges = bytes_each, times, knows_ranges
+        self.broken = self.sent = 0
+
+    def before(self, asked):
+        if not self.knows_ranges and asked.key:
+            asked.headers.pop("range", None)
+        return None
+
+    def after(self, asked, answer):
+        if asked.method != "GET" or not asked.key or answer.status not in (200, 206):
+            return answer
+        if len(answer.body) > self.bytes_each and (self.times is None or self.broken < self.times):
+            self.broken += 1
+            answer.cut = self.bytes_each
+        self.sent += len(answer.body) if answer.cut is None else answer.cut
+        return answer
+
+
+class InUse(Quirk):
+    """Somebody else works on the bucket: just before an object is first read or copied, `change` is called with its
+    key, `times` for each."""
+
+    def __init__(self, change, times=1):
+        self.change, self.times, self.seen = change, times, {}
+        self.lock = threading.Lock()
+
+    def before(self, asked):
+        source = asked.headers.get("x-amz-copy-source")
+        key = unquote(source).split("/", 2)[2] if source else asked.key if asked.method == "GET" else ""
+        with self.lock:
+            self.seen[key] = self.seen.get(key, 0) + 1
+            due = key and self.seen[key] <= self.times
+        if due:
+            self.change(key)
+        return None
 
 
 class WebPage(Quirk):
@@ -228,6 +285,25 @@ class Damages(Quirk):
         return None
 
 
+class DropsChecksums(Quirk):
+    """A gateway that knows no x-amz-checksum-*: it stores what comes, and names none in its answer. The origin is to
+    check no signatures. `damages`: keys whose bytes it changes."""
+
+    def __init__(self, *damages):
+        self.damages = damages
+
+    def before(self, asked):
+        for name in [name for name in asked.headers if name.startswith("x-amz-checksum-")]:
+            del asked.headers[name]
+        asked.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+        if asked.is_put() and asked.key.rsplit("/", 1)[-1] in self.damages and asked.body:
+            asked.body = bytes([asked.body[0] ^ 1]) + asked.body[1:]
+        if asked.method == "POST" and "uploadId" in asked.query:
+            asked.body = re.sub(rb"<ChecksumCRC32C>.*?</ChecksumCRC32C>", b"", asked.body)
+            asked.headers["content-length"] = str(len(asked.body))
+        return None
+
+
 class Rots(Quirk):
     """Objects that are not what was written: they read with another first byte, and have the ETag that they had."""
 
@@ -302,6 +378,10 @@ class QuirkyFront:
                     self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 if self.command == "HEAD":
+                    return
+                if answer.cut is not None:
+                    self.wfile.write(answer.body[:answer.cut])
+                    self.close_connection = True
                     return
                 self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(answer.body), answer.body)
                                  if is_chunked and answer.body else b"0\r\n\r\n" if is_chunked else answer.body)

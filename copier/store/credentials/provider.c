@@ -1,6 +1,7 @@
 #include "copier/store/credentials/provider.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -128,7 +129,7 @@ static int fetch_first(pb_provider *provider, pb_error *error)
             take_new(provider, &value);
             return 0;
         }
-        if (attempt == FIRST_ATTEMPTS_MAX || !pb_error_is_transient(failure.kind)) {
+        if (attempt == FIRST_ATTEMPTS_MAX || !pb_failure_passes(failure.kind)) {
             if (error)
                 *error = failure;
             return pb_error_context(error, "%s", provider->source->name);

@@ -417,6 +417,10 @@ static void end(file_job *job)
     case PB_STORE_LIST:
         end_walk(state, job);
         break;
+    case PB_STORE_PUT:
+    case PB_STORE_MULTIPART_PUT:
+        job->request->body_checked = succeeded; /* nothing lies between */
+        break;
     case PB_STORE_MULTIPART_CREATE:
         if (succeeded)
             end_create(state, job);

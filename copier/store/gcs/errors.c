@@ -8,26 +8,26 @@
 
 typedef struct reason_class {
     const char *reason;
-    pb_failure_class class;
+    pb_error_class class;
 } reason_class;
 
 static const reason_class reasons[] = {
-    {"rateLimitExceeded", {PB_ERROR_THROTTLED, true, ""}},
-    {"userRateLimitExceeded", {PB_ERROR_THROTTLED, true, ""}},
-    {"backendError", {PB_ERROR_SERVER, true, ""}},
-    {"internalError", {PB_ERROR_SERVER, true, ""}},
-    {"uploadBrokenConnection", {PB_ERROR_SERVER, true, ""}},
-    {"requestTimeout", {PB_ERROR_SERVER, true, ""}},
-    {"authError", {PB_ERROR_REFUSED, false, HINT_LOGIN}},
-    {"required", {PB_ERROR_REFUSED, false, HINT_LOGIN}},
-    {"forbidden", {PB_ERROR_REFUSED, false, HINT_RIGHTS}},
-    {"insufficientPermissions", {PB_ERROR_REFUSED, false, HINT_RIGHTS}},
-    {"userProjectMissing", {PB_ERROR_REFUSED, false, HINT_PROJECT}},
-    {"userProjectAccessDenied", {PB_ERROR_REFUSED, false, HINT_PROJECT}},
-    {"retentionPolicyNotMet", {PB_ERROR_REFUSED, false, HINT_ARCHIVED}},
-    {"objectUnderActiveHold", {PB_ERROR_REFUSED, false, HINT_ARCHIVED}},
-    {"quotaExceeded", {PB_ERROR_NO_SPACE, false, ""}},
-    {"conditionNotMet", {PB_ERROR_EXISTS, false, ""}},
+    {"rateLimitExceeded", {PB_ERROR_THROTTLED, ""}},
+    {"userRateLimitExceeded", {PB_ERROR_THROTTLED, ""}},
+    {"backendError", {PB_ERROR_SERVER, ""}},
+    {"internalError", {PB_ERROR_SERVER, ""}},
+    {"uploadBrokenConnection", {PB_ERROR_SERVER, ""}},
+    {"requestTimeout", {PB_ERROR_SERVER, ""}},
+    {"authError", {PB_ERROR_REFUSED, HINT_LOGIN}},
+    {"required", {PB_ERROR_REFUSED, HINT_LOGIN}},
+    {"forbidden", {PB_ERROR_FORBIDDEN, HINT_RIGHTS}},
+    {"insufficientPermissions", {PB_ERROR_FORBIDDEN, HINT_RIGHTS}},
+    {"userProjectMissing", {PB_ERROR_REFUSED, HINT_PROJECT}},
+    {"userProjectAccessDenied", {PB_ERROR_REFUSED, HINT_PROJECT}},
+    {"retentionPolicyNotMet", {PB_ERROR_FORBIDDEN, HINT_ARCHIVED}},
+    {"objectUnderActiveHold", {PB_ERROR_FORBIDDEN, HINT_ARCHIVED}},
+    {"quotaExceeded", {PB_ERROR_NO_SPACE, ""}},
+    {"conditionNotMet", {PB_ERROR_EXISTS, ""}},
 };
 
 /* Objects may have any words for a name, so that these come first. */
@@ -42,18 +42,19 @@ static bool is_other_digest(int status, pb_slice message)
            memmem(message.data, message.size, "match calculated", strlen("match calculated"));
 }
 
-bool pb_gcs_is_no_bucket(int status, pb_slice message)
+/* The message alone tells that it is the bucket. */
+static bool is_no_bucket(int status, pb_slice message)
 {
     return status == 404 && begins(message, "The specified bucket does not exist");
 }
 
-pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
+pb_error_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
 {
-    if (pb_gcs_is_no_bucket(status, message))
-        return (pb_failure_class){PB_ERROR_NOT_FOUND, false, HINT_BUCKET};
+    if (is_no_bucket(status, message))
+        return (pb_error_class){PB_ERROR_NO_BUCKET, HINT_BUCKET};
     /* 'Provided CRC32C "..." doesn't match calculated CRC32C "..."' */
     if (is_other_digest(status, message))
-        return (pb_failure_class){PB_ERROR_SERVER, true, ""};
+        return (pb_error_class){PB_ERROR_SERVER, ""};
     /* "required" is said of missing parameters as well. */
     bool known = reason.size && !(status != 401 && pb_slice_equal(reason, pb_slice_of("required")));
     for (size_t i = 0; known && i < sizeof reasons / sizeof *reasons; i++)
@@ -61,14 +62,14 @@ pb_failure_class pb_gcs_classify(int status, pb_slice reason, pb_slice message)
             return reasons[i].class;
     switch (status) {
     case 401:
-        return (pb_failure_class){PB_ERROR_REFUSED, false, HINT_LOGIN};
+        return (pb_error_class){PB_ERROR_REFUSED, HINT_LOGIN};
     case 403:
-        return (pb_failure_class){PB_ERROR_REFUSED, false, HINT_RIGHTS};
+        return (pb_error_class){PB_ERROR_FORBIDDEN, HINT_RIGHTS};
     case 410: /* an upload's session has ended */
-        return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
+        return (pb_error_class){PB_ERROR_NOT_FOUND, ""};
     case 304: /* a condition of reading */
-        return (pb_failure_class){PB_ERROR_EXISTS, false, ""};
+        return (pb_error_class){PB_ERROR_EXISTS, ""};
     default:
-        return pb_failure_of_status(status);
+        return pb_error_class_of_status(status);
     }
 }

@@ -1,6 +1,7 @@
 #include "copier/store/gcs/gcs_call.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "copier/store/gcs/errors.h"
 #include "copier/store/gcs/list_reader.h"
 #include "copier/store/gcs/object_headers.h"
@@ -128,6 +129,11 @@ static int begin_object(pb_call *call, pb_error *error)
     return 0;
 }
 
+static pb_slice etag_received(const pb_call *call)
+{
+    return pb_slice_of(call->results->etag); /* begin_object has filled it */
+}
+
 /* ---- what it means ---- */
 
 static bool holds_secret(const gcs_store *gcs, pb_slice text)
@@ -156,17 +162,15 @@ static pb_http_verdict judge_failure(pb_call *call)
     pb_buffer what = {0}, reason = {0}, message = {0};
     pb_call_describe(call, &what);
     pb_gcs_parse_error(pb_buffer_slice(&call->answer.body), &reason, &message);
-    pb_failure_class class =
+    pb_error_class class =
         pb_gcs_classify(call->http.status, pb_buffer_slice(&reason), pb_buffer_slice(&message));
     bool is_lost = loses_upload(call, class.kind);
     if (is_lost)
-        class = (pb_failure_class){PB_ERROR_SERVER, false, ""};
-    pb_failure failure = {
+        class = (pb_error_class){PB_ERROR_SERVER, ""};
+    pb_error_answer failure = {
         .what = what.data,
         .status = call->http.status,
-        .code = pb_gcs_is_no_bucket(call->http.status, pb_buffer_slice(&message))
-                    ? PB_SLICE_LITERAL("NoSuchBucket")
-                    : pb_buffer_slice(&reason),
+        .code = pb_buffer_slice(&reason),
         .message = holds_secret(gcs, pb_buffer_slice(&message))
                        ? PB_SLICE_LITERAL("(not shown: it holds a secret)")
                        : pb_buffer_slice(&message),
@@ -174,7 +178,7 @@ static pb_http_verdict judge_failure(pb_call *call)
         .store_now_ms = call->answer.date_ms,
         .our_now_ms = pb_clock_utc_ms(),
     };
-    pb_failure_fill(&call->http.error, &failure, class);
+    pb_error_answer_fill(&call->http.error, &failure, class);
     call->described = true;
     pb_buffer_free(&what);
     pb_buffer_free(&reason);
@@ -184,7 +188,7 @@ static pb_http_verdict judge_failure(pb_call *call)
     if (call->http.status == 401 &&
         pb_provider_has_ended(gcs->settings->login, self->credential_number))
         return PB_HTTP_RETRY;
-    return class.retry ? PB_HTTP_RETRY : PB_HTTP_DONE;
+    return !is_lost && pb_failure_passes(class.kind) ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
 static void take_object(pb_call *call, const pb_gcs_object *object)
@@ -521,6 +525,7 @@ const pb_call_dialect gcs_call_dialect = {
     .prepare = prepare,
     .received_header = received_header,
     .begin_object = begin_object,
+    .etag_received = etag_received,
     .judge = judge,
     .next_step = next_step,
     .base_url = base_url,

@@ -1,5 +1,6 @@
 #include "copier/store/s3/answer.h"
 
+#include "base/base64.h"
 #include "copier/store/s3/request.h"
 #include "copier/store/s3/response.h"
 
@@ -41,6 +42,8 @@ bool pb_s3_answer_header(pb_s3_answer *answer, pb_slice name, pb_slice value)
         answer->etag_opaque = true;
     else if (pb_slice_is(name, "x-amz-tagging-count"))
         answer->has_tags = !pb_slice_equal(value, PB_SLICE_LITERAL("0"));
+    else if (pb_slice_is(name, "x-amz-checksum-crc32c"))
+        answer->has_crc32c = pb_base64_decode_to(value, answer->crc32c, sizeof answer->crc32c);
     else if (pb_slice_is(name, "content-encoding"))
         answer->gzip = pb_slice_equal(value, PB_SLICE_LITERAL("gzip"));
     else

@@ -12,7 +12,9 @@ typedef struct pb_s3_answer {
     bool etag_refused;           /* too long or no text: breaks the protocol */
     bool etag_opaque;            /* encrypted with SSE-KMS or SSE-C: the ETag is no MD5 */
     bool has_tags;               /* x-amz-tagging-count */
-    char region[65];             /* x-amz-bucket-region */
+    bool has_crc32c;             /* x-amz-checksum-crc32c */
+    uint8_t crc32c[PB_CRC32C_BYTES];
+    char region[65]; /* x-amz-bucket-region */
     char request_id[80];
     char location[512]; /* its start */
     bool gzip;          /* Content-Encoding: by the object, or by a server on the way */

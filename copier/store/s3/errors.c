@@ -14,69 +14,69 @@
 
 typedef struct code_class {
     const char *code;
-    pb_failure_class class;
+    pb_error_class class;
 } code_class;
 
 static const code_class codes[] = {
-    {"SlowDown", {PB_ERROR_THROTTLED, true, ""}},
-    {"SlowDownRead", {PB_ERROR_THROTTLED, true, ""}},
-    {"SlowDownWrite", {PB_ERROR_THROTTLED, true, ""}},
-    {"ServiceUnavailable", {PB_ERROR_THROTTLED, true, ""}},
-    {"Throttling", {PB_ERROR_THROTTLED, true, ""}},
-    {"ThrottlingException", {PB_ERROR_THROTTLED, true, ""}},
-    {"RequestLimitExceeded", {PB_ERROR_THROTTLED, true, ""}},
-    {"TooManyRequests", {PB_ERROR_THROTTLED, true, ""}},
-    {"InternalError", {PB_ERROR_SERVER, true, ""}},
-    {"OperationAborted", {PB_ERROR_SERVER, true, ""}},
-    {"RequestTimeout", {PB_ERROR_SERVER, true, ""}},
+    {"SlowDown", {PB_ERROR_THROTTLED, ""}},
+    {"SlowDownRead", {PB_ERROR_THROTTLED, ""}},
+    {"SlowDownWrite", {PB_ERROR_THROTTLED, ""}},
+    {"ServiceUnavailable", {PB_ERROR_THROTTLED, ""}},
+    {"Throttling", {PB_ERROR_THROTTLED, ""}},
+    {"ThrottlingException", {PB_ERROR_THROTTLED, ""}},
+    {"RequestLimitExceeded", {PB_ERROR_THROTTLED, ""}},
+    {"TooManyRequests", {PB_ERROR_THROTTLED, ""}},
+    {"InternalError", {PB_ERROR_SERVER, ""}},
+    {"OperationAborted", {PB_ERROR_SERVER, ""}},
+    {"ConditionalRequestConflict", {PB_ERROR_SERVER, ""}}, /* another write is under way */
+    {"RequestTimeout", {PB_ERROR_SERVER, ""}},
     /* The body changed or was cut on its way. */
-    {"IncompleteBody", {PB_ERROR_SERVER, true, ""}},
-    {"BadDigest", {PB_ERROR_SERVER, true, ""}},
-    {"XAmzContentSHA256Mismatch", {PB_ERROR_SERVER, true, ""}},
-    {"XAmzContentChecksumMismatch", {PB_ERROR_SERVER, true, ""}},
+    {"IncompleteBody", {PB_ERROR_SERVER, ""}},
+    {"BadDigest", {PB_ERROR_SERVER, ""}},
+    {"XAmzContentSHA256Mismatch", {PB_ERROR_SERVER, ""}},
+    {"XAmzContentChecksumMismatch", {PB_ERROR_SERVER, ""}},
 
-    {"AccessDenied", {PB_ERROR_REFUSED, false, HINT_RIGHTS}},
-    {"AllAccessDisabled", {PB_ERROR_REFUSED, false, ""}},
-    {"AccountProblem", {PB_ERROR_REFUSED, false, ""}},
-    {"SignatureDoesNotMatch", {PB_ERROR_REFUSED, false, HINT_SECRET}},
-    {"InvalidAccessKeyId", {PB_ERROR_REFUSED, false, HINT_KEY}},
-    {"InvalidSecurity", {PB_ERROR_REFUSED, false, HINT_KEY}},
-    {"ExpiredToken", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
-    {"ExpiredTokenException", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
-    {"InvalidToken", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
-    {"TokenRefreshRequired", {PB_ERROR_REFUSED, false, HINT_EXPIRED}},
-    {"RequestTimeTooSkewed", {PB_ERROR_REFUSED, false, PB_HINT_CLOCK}},
-    {"RequestExpired", {PB_ERROR_REFUSED, false, PB_HINT_CLOCK}},
+    {"AccessDenied", {PB_ERROR_FORBIDDEN, HINT_RIGHTS}},
+    {"AllAccessDisabled", {PB_ERROR_REFUSED, ""}},
+    {"AccountProblem", {PB_ERROR_REFUSED, ""}},
+    {"SignatureDoesNotMatch", {PB_ERROR_REFUSED, HINT_SECRET}},
+    {"InvalidAccessKeyId", {PB_ERROR_REFUSED, HINT_KEY}},
+    {"InvalidSecurity", {PB_ERROR_REFUSED, HINT_KEY}},
+    {"ExpiredToken", {PB_ERROR_REFUSED, HINT_EXPIRED}},
+    {"ExpiredTokenException", {PB_ERROR_REFUSED, HINT_EXPIRED}},
+    {"InvalidToken", {PB_ERROR_REFUSED, HINT_EXPIRED}},
+    {"TokenRefreshRequired", {PB_ERROR_REFUSED, HINT_EXPIRED}},
+    {"RequestTimeTooSkewed", {PB_ERROR_REFUSED, PB_HINT_CLOCK}},
+    {"RequestExpired", {PB_ERROR_REFUSED, PB_HINT_CLOCK}},
 
-    {"NoSuchBucket", {PB_ERROR_NOT_FOUND, false, HINT_BUCKET}},
-    {"NoSuchKey", {PB_ERROR_NOT_FOUND, false, ""}},
-    {"NoSuchUpload", {PB_ERROR_NOT_FOUND, false, ""}},
-    {"NoSuchVersion", {PB_ERROR_NOT_FOUND, false, ""}},
-    {"PreconditionFailed", {PB_ERROR_EXISTS, false, ""}},
-    {"ConditionalRequestConflict", {PB_ERROR_EXISTS, true, ""}},
+    {"NoSuchBucket", {PB_ERROR_NO_BUCKET, HINT_BUCKET}},
+    {"NoSuchKey", {PB_ERROR_NOT_FOUND, ""}},
+    {"NoSuchUpload", {PB_ERROR_NOT_FOUND, ""}},
+    {"NoSuchVersion", {PB_ERROR_NOT_FOUND, ""}},
+    {"PreconditionFailed", {PB_ERROR_EXISTS, ""}},
 
-    {"QuotaExceeded", {PB_ERROR_NO_SPACE, false, ""}},
-    {"InsufficientCapacity", {PB_ERROR_NO_SPACE, false, ""}},
-    {"XMinioStorageFull", {PB_ERROR_NO_SPACE, false, ""}},
-    {"XMinioAdminBucketQuotaExceeded", {PB_ERROR_NO_SPACE, false, ""}},
+    {"QuotaExceeded", {PB_ERROR_NO_SPACE, ""}},
+    {"InsufficientCapacity", {PB_ERROR_NO_SPACE, ""}},
+    {"XMinioStorageFull", {PB_ERROR_NO_SPACE, ""}},
+    {"XMinioAdminBucketQuotaExceeded", {PB_ERROR_NO_SPACE, ""}},
 
-    {"PermanentRedirect", {PB_ERROR_USAGE, false, HINT_ELSEWHERE}},
-    {"AuthorizationHeaderMalformed", {PB_ERROR_USAGE, false, HINT_ELSEWHERE}},
-    {"IllegalLocationConstraintException", {PB_ERROR_USAGE, false, HINT_ELSEWHERE}},
-    {"InvalidBucketName", {PB_ERROR_USAGE, false, HINT_BUCKET}},
-    {"InvalidObjectState", {PB_ERROR_FAILED, false, HINT_ARCHIVED}},
-    {"NotImplemented", {PB_ERROR_FAILED, false, ""}},
+    {"PermanentRedirect", {PB_ERROR_USAGE, HINT_ELSEWHERE}},
+    {"AuthorizationHeaderMalformed", {PB_ERROR_USAGE, HINT_ELSEWHERE}},
+    {"IllegalLocationConstraintException", {PB_ERROR_USAGE, HINT_ELSEWHERE}},
+    {"InvalidBucketName", {PB_ERROR_USAGE, HINT_BUCKET}},
+    {"InvalidObjectState", {PB_ERROR_FAILED, HINT_ARCHIVED}},
+    {"NotImplemented", {PB_ERROR_FAILED, ""}},
 };
 
-pb_failure_class pb_s3_classify(int status, pb_slice code)
+pb_error_class pb_s3_classify(int status, pb_slice code)
 {
     /* Some dozens of comparisons, and only for failures. */
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (pb_slice_equal(code, pb_slice_of(codes[i].code)))
             return codes[i].class;
     if (status == 301 || status == 307)
-        return (pb_failure_class){PB_ERROR_USAGE, false, HINT_ELSEWHERE};
-    return pb_failure_of_status(status);
+        return (pb_error_class){PB_ERROR_USAGE, HINT_ELSEWHERE};
+    return pb_error_class_of_status(status);
 }
 
 bool pb_s3_says_elsewhere(int status, pb_slice code)
@@ -90,13 +90,13 @@ bool pb_s3_says_elsewhere(int status, pb_slice code)
            (status == 400 && !code.size);
 }
 
-void pb_s3_suggest_paying(pb_failure_class *class)
+void pb_s3_suggest_paying(pb_error_class *class)
 {
     if (strcmp(class->hint, HINT_RIGHTS) == 0)
         class->hint = HINT_PAYER;
 }
 
-void pb_s3_suggest_login(int status, pb_failure_class *class)
+void pb_s3_suggest_login(int status, pb_error_class *class)
 {
     if (status == 401 || status == 403)
         class->hint =

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/failure.h"
 #include "copier/store/etag.h"
 #include "copier/store/s3/errors.h"
 #include <stdio.h>
@@ -94,13 +95,22 @@ static int begin_object(pb_call *call, pb_error *error)
     return 0;
 }
 
+static pb_slice etag_received(const pb_call *call)
+{
+    const s3_call *self = (const s3_call *)call;
+    const pb_s3_answer *answer = &self->answer;
+    bool is_strong = strncmp(answer->etag, "W/", 2) != 0;
+    return pb_slice_of(is_strong && !answer->etag_refused && !may_be_compressed(self) ? answer->etag
+                                                                                      : "");
+}
+
 /* ---- what it means ---- */
 
-static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document)
+static pb_error_class fill_error(s3_call *self, const pb_s3_document *document)
 {
     pb_buffer what = {0};
     pb_call_describe(&self->call, &what);
-    pb_failure failure = {
+    pb_error_answer failure = {
         .what = what.data,
         .status = self->call.http.status,
         .code = document->code,
@@ -113,7 +123,7 @@ static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document
         failure.request_id = pb_slice_of(self->answer.request_id);
     if (pb_s3_login_is_in(&store_of(&self->call)->login, failure.message))
         failure.message = PB_SLICE_LITERAL("(not shown: it holds a secret)");
-    pb_failure_class class = pb_s3_classify(self->call.http.status, document->code);
+    pb_error_class class = pb_s3_classify(self->call.http.status, document->code);
     if (self->call.caller->store->config->location.anonymous)
         pb_s3_suggest_login(self->call.http.status, &class);
     else if (!pays(&self->call))
@@ -122,7 +132,7 @@ static pb_failure_class fill_error(s3_call *self, const pb_s3_document *document
                       self->call.asked->part_crc32cs;
     if (has_crc32c && class.kind == PB_ERROR_FAILED && !class.hint[0])
         class.hint = "the store may not take CRC32C checksums: use --checksum sha256";
-    pb_failure_fill(&self->call.http.error, &failure, class);
+    pb_error_answer_fill(&self->call.http.error, &failure, class);
     pb_buffer_free(&what);
     self->call.described = true;
     return class;
@@ -195,7 +205,7 @@ static pb_http_verdict move_to_endpoint(s3_call *self, const pb_s3_document *doc
 static pb_http_verdict judge_failure(s3_call *self, const pb_s3_document *document)
 {
     int status = self->call.http.status;
-    pb_failure_class class = fill_error(self, document);
+    pb_error_class class = fill_error(self, document);
     bool puts = self->call.asked->operation == PB_STORE_PUT ||
                 self->call.asked->operation == PB_STORE_MULTIPART_PUT;
     s3_store *s3 = store_of(&self->call);
@@ -214,7 +224,7 @@ static pb_http_verdict judge_failure(s3_call *self, const pb_s3_document *docume
             return move_to_region(self, region);
         return move_to_endpoint(self, document);
     }
-    return class.retry ? PB_HTTP_RETRY : PB_HTTP_DONE;
+    return pb_failure_passes(class.kind) ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
 static pb_http_verdict judge_check(s3_call *self)
@@ -286,10 +296,24 @@ static pb_http_verdict judge_head(s3_call *self)
     return judge_object(self);
 }
 
+/* A signature covers the body's SHA-256, so that the store compares them before it takes it
+ * (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html). A CRC32C that it
+ * does not know it ignores: what it has compared it names in the answer
+ * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html). */
+static void take_checks(s3_call *self)
+{
+    const pb_store_request *asked = self->call.asked;
+    pb_store_request *results = self->call.results;
+    results->body_checked = asked->body_sha256 && store_of(&self->call)->login.signer;
+    results->has_crc32c = self->answer.has_crc32c && asked->body_crc32c;
+    memcpy(results->crc32c, self->answer.crc32c, sizeof results->crc32c);
+}
+
 /* A store that names ETags, and now does not, has not answered: something before it has. */
 static pb_http_verdict judge_put(s3_call *self)
 {
     pb_http_verdict verdict = judge_object(self);
+    take_checks(self);
     pb_store_etags etags =
         atomic_load_explicit(&self->call.caller->store->config->etags, memory_order_relaxed);
     bool names_them = etags == PB_ETAGS_MD5 || etags == PB_ETAGS_OPAQUE;
@@ -302,6 +326,7 @@ static pb_http_verdict judge_put(s3_call *self)
 static pb_http_verdict judge_part(s3_call *self)
 {
     pb_http_verdict verdict = judge_object(self);
+    take_checks(self);
     if (self->call.http.error.kind == PB_ERROR_NONE && !self->call.results->etag[0])
         return pb_call_breaks_protocol(&self->call, PB_ERROR_FAILED, "a part without an ETag");
     return verdict;
@@ -330,11 +355,11 @@ static pb_http_verdict judge_list(s3_call *self)
 /* Some keys of many were not deleted. */
 static pb_http_verdict judge_failed_keys(s3_call *self, const pb_s3_document *document)
 {
-    pb_failure_class class = fill_error(self, document);
+    pb_error_class class = fill_error(self, document);
     pb_error_context(&self->call.http.error, "%zu of %zu keys not deleted, the first of them %.*s",
                      document->failed_keys, self->call.asked->key_count,
                      PB_SLICE_FORMAT(document->key));
-    return class.retry ? PB_HTTP_RETRY : PB_HTTP_DONE;
+    return pb_failure_passes(class.kind) ? PB_HTTP_RETRY : PB_HTTP_DONE;
 }
 
 /* Answers whose body says how it went, whatever the status. */
@@ -495,7 +520,7 @@ static void after_read_back(pb_call *call)
     if (!error->kind && call->compared_bytes == call->request->body.size)
         found =
             strcmp(call->extra.etag, call->request->etag) == 0 ? PB_ETAGS_OPAQUE : PB_ETAGS_UNKEPT;
-    else if (error->kind == PB_ERROR_REFUSED)
+    else if (pb_failure_is_refusal(error->kind))
         found = PB_ETAGS_MD5;
     if (found)
         atomic_store(etags, found);
@@ -517,7 +542,7 @@ static bool next_step(pb_call *call)
             return true;
         }
         if (request->operation == PB_STORE_CHECK && error->status / 100 == 4 &&
-            !pb_error_is_transient(error->kind)) {
+            !pb_failure_passes(error->kind)) {
             /* HEAD can't say why; and rights may cover the prefix only. */
             pb_call_begin_step(call, S3_STEP_LOOK_INSIDE, PB_STORE_LIST, (pb_slice){NULL, 0});
             call->extra.list.keys_max = 1;
@@ -574,6 +599,7 @@ const pb_call_dialect s3_call_dialect = {
     .prepare = prepare,
     .received_header = received_header,
     .begin_object = begin_object,
+    .etag_received = etag_received,
     .deletes_with_others = pb_s3_key_fits_xml,
     .judge = judge,
     .next_step = next_step,

@@ -69,6 +69,8 @@ static void a_backup(void **state)
     result.snapshot.copied_bytes = result.snapshot.bytes;
     result.snapshot.base[0] = '\0';
     result.snapshot.prefix = empty;
+    result.vanished_objects = 71;
+    result.changed_objects = 72;
     check("backup_full", &pb_backup_fields, &result, &options);
     result.snapshot.objects = result.snapshot.copied_objects = 0;
     check("backup_of_nothing", &pb_backup_fields, &result, &options);
@@ -158,6 +160,9 @@ static void a_snapshot(void **state)
     check("show_bare_cluster", &pb_show_fields, &file, &options);
     file.cluster = NULL;
     file.prefix = empty;
+    file.live_until_ms = 1795411440000;
+    file.changed_objects = 73;
+    file.vanished_objects = 74;
     check("show_bucket", &pb_show_fields, &file, &options);
 }
 

@@ -108,6 +108,9 @@ static pb_snapshot_file make_snapshot(void)
         .proofs_size = 1,
         .proofs_etag = 1,
         .proofs_key = 1,
+        .live_until_ms = INT64_C(1795411258000),
+        .changed_objects = 5,
+        .vanished_objects = 7,
         .parts = parts,
         .part_count = 3,
     };
@@ -389,6 +392,8 @@ static void a_snapshot_round_trips(void **state)
                 file.copied_bytes == 20);
     assert_true(file.proofs_size == 1 && file.proofs_etag == 1 && file.proofs_checksum == 0 &&
                 file.proofs_sha256 == 0 && file.proofs_key == 1);
+    assert_true(file.live_until_ms == wanted.live_until_ms && file.changed_objects == 5 &&
+                file.vanished_objects == 7);
     assert_int_equal(file.part_count, 3);
     for (size_t i = 0; i < file.part_count; i++) {
         assert_string_equal(file.parts[i].name, parts[i].name);
@@ -450,10 +455,12 @@ static void a_snapshot_is_checked(void **state)
     expect_refused(SNAPSHOT, "\"sha256\":\"01", "\"sha256\":\"1", damaged, "part 1: \"sha256\"");
     expect_refused(SNAPSHOT, "\"stored_sha256\":\"02", "\"stored_sha256\":\"1", damaged,
                    "\"stored_sha256\"");
+    expect_refused(SNAPSHOT, "\"live\":{", "\"live\":7,\"other\":{", damaged, "live");
     static const char *const names[] = {
-        "id",      "source",  "prefix",  "started",        "committed",
-        "program", "objects", "bytes",   "copied_objects", "copied_bytes",
-        "after",   "through", "records", "stored_bytes"};
+        "until",   "changed_objects", "vanished_objects", "id",      "source",
+        "prefix",  "started",         "committed",        "program", "objects",
+        "bytes",   "copied_objects",  "copied_bytes",     "after",   "through",
+        "records", "stored_bytes"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char name[32];
         snprintf(name, sizeof(name), "\"%s\":", names[i]);

@@ -275,7 +275,13 @@ static void host_over(void *context, pb_shard *shard, const pb_error *error)
     assert_int_equal(error != NULL, merge->error.kind != PB_ERROR_NONE);
 }
 
-static const pb_shard_host host = {paged, host_over};
+static void host_failed(void *context, const pb_error *error)
+{
+    (void)context;
+    (void)error;
+}
+
+static const pb_shard_host host = {paged, host_failed, host_over};
 
 static void run_merge(merge_log *merge, const char *const *left, const char *const *right)
 {

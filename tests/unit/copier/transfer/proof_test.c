@@ -55,7 +55,7 @@ static void a_crc32c_of_parts_is_that_of_the_whole(void **state)
     assert_true(pb_transfer_check_parts(&f.run));
     assert_false(f.run.facts.again);
     assert_memory_equal(f.transfer.digest, f.expected, PB_CRC32C_BYTES);
-    pb_transfer_keep_digest(&f.run, f.transfer.digest);
+    pb_transfer_keep_digest(&f.run, f.transfer.digest, true);
     assert_true(f.transfer.has_digest);
     assert_int_equal(f.transfer.proof, PB_MOVED_CHECKSUM);
 }
@@ -68,7 +68,7 @@ static void a_sha256_of_parts_is_of_their_digests(void **state)
     pb_sha256(f.digests, sizeof f.digests, f.expected);
     assert_true(pb_transfer_check_parts(&f.run));
     assert_memory_equal(f.transfer.digest, f.expected, PB_SHA256_BYTES);
-    pb_transfer_keep_digest(&f.run, f.transfer.digest);
+    pb_transfer_keep_digest(&f.run, f.transfer.digest, true);
     assert_int_equal(f.transfer.proof, PB_MOVED_SHA256);
 }
 

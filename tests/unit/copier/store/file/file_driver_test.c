@@ -489,11 +489,11 @@ static void rights_that_lack_are_refused(void **unused)
     put_text(&bucket, "closed/a", "x");
     assert_int_equal(chmod(below(&bucket, "closed"), 0), 0);
     pb_store_request probe;
-    assert_int_equal(head(&bucket, "closed/a", &probe), PB_ERROR_REFUSED);
+    assert_int_equal(head(&bucket, "closed/a", &probe), PB_ERROR_FORBIDDEN);
     assert_non_null(strstr(probe.error.message, below(&bucket, "closed/a: Permission denied")));
     pb_store_request list = {.operation = PB_STORE_LIST};
     assert_int_equal(pb_store_call(bucket.store, &list, NULL), -1);
-    assert_int_equal(list.error.kind, PB_ERROR_REFUSED);
+    assert_int_equal(list.error.kind, PB_ERROR_FORBIDDEN);
     if (is_root)
         assert_int_equal(seteuid(0), 0);
     assert_int_equal(chmod(below(&bucket, "closed"), 0700), 0);

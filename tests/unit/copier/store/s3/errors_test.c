@@ -1,5 +1,7 @@
 #include "copier/store/s3/errors.h"
 
+#include "base/failure.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,63 +18,61 @@ static void classifies(void **state)
         int status;
         const char *code;
         pb_error_kind kind;
-        bool retry;
     } cases[] = {
-        {503, "SlowDown", PB_ERROR_THROTTLED, true},
-        {503, "SlowDownWrite", PB_ERROR_THROTTLED, true},
-        {503, "ServiceUnavailable", PB_ERROR_THROTTLED, true},
-        {503, "", PB_ERROR_THROTTLED, true},
-        {429, "", PB_ERROR_THROTTLED, true},
-        {200, "SlowDown", PB_ERROR_THROTTLED, true},
-        {500, "InternalError", PB_ERROR_SERVER, true},
-        {200, "InternalError", PB_ERROR_SERVER, true},
-        {500, "", PB_ERROR_SERVER, true},
-        {502, "", PB_ERROR_SERVER, true},
-        {504, "", PB_ERROR_SERVER, true},
-        {599, "", PB_ERROR_SERVER, true},
-        {400, "RequestTimeout", PB_ERROR_SERVER, true},
-        {408, "", PB_ERROR_SERVER, true},
-        {400, "BadDigest", PB_ERROR_SERVER, true},
-        {400, "XAmzContentSHA256Mismatch", PB_ERROR_SERVER, true},
-        {409, "OperationAborted", PB_ERROR_SERVER, true},
-        {501, "NotImplemented", PB_ERROR_FAILED, false},
-        {501, "", PB_ERROR_FAILED, false},
-        {403, "AccessDenied", PB_ERROR_REFUSED, false},
-        {403, "SignatureDoesNotMatch", PB_ERROR_REFUSED, false},
-        {403, "InvalidAccessKeyId", PB_ERROR_REFUSED, false},
-        {403, "RequestTimeTooSkewed", PB_ERROR_REFUSED, false},
-        {400, "ExpiredToken", PB_ERROR_REFUSED, false},
-        {403, "SomethingNew", PB_ERROR_REFUSED, false},
-        {403, "", PB_ERROR_REFUSED, false},
-        {401, "", PB_ERROR_REFUSED, false},
-        {404, "NoSuchBucket", PB_ERROR_NOT_FOUND, false},
-        {404, "NoSuchKey", PB_ERROR_NOT_FOUND, false},
-        {404, "NoSuchUpload", PB_ERROR_NOT_FOUND, false},
-        {404, "", PB_ERROR_NOT_FOUND, false},
-        {412, "PreconditionFailed", PB_ERROR_EXISTS, false},
-        {412, "", PB_ERROR_EXISTS, false},
-        {409, "ConditionalRequestConflict", PB_ERROR_EXISTS, true},
-        {507, "", PB_ERROR_NO_SPACE, false},
-        {403, "QuotaExceeded", PB_ERROR_NO_SPACE, false},
-        {507, "XMinioStorageFull", PB_ERROR_NO_SPACE, false},
-        {503, "InsufficientCapacity", PB_ERROR_NO_SPACE, false},
-        {301, "PermanentRedirect", PB_ERROR_USAGE, false},
-        {301, "", PB_ERROR_USAGE, false},
-        {400, "AuthorizationHeaderMalformed", PB_ERROR_USAGE, false},
-        {400, "InvalidBucketName", PB_ERROR_USAGE, false},
-        {403, "InvalidObjectState", PB_ERROR_FAILED, false},
-        {400, "EntityTooLarge", PB_ERROR_FAILED, false},
-        {200, "SomethingNew", PB_ERROR_FAILED, false},
-        {200, "", PB_ERROR_FAILED, false},
-        {0, "", PB_ERROR_FAILED, false},
+        {503, "SlowDown", PB_ERROR_THROTTLED},
+        {503, "SlowDownWrite", PB_ERROR_THROTTLED},
+        {503, "ServiceUnavailable", PB_ERROR_THROTTLED},
+        {503, "", PB_ERROR_THROTTLED},
+        {429, "", PB_ERROR_THROTTLED},
+        {200, "SlowDown", PB_ERROR_THROTTLED},
+        {500, "InternalError", PB_ERROR_SERVER},
+        {200, "InternalError", PB_ERROR_SERVER},
+        {500, "", PB_ERROR_SERVER},
+        {502, "", PB_ERROR_SERVER},
+        {504, "", PB_ERROR_SERVER},
+        {599, "", PB_ERROR_SERVER},
+        {400, "RequestTimeout", PB_ERROR_SERVER},
+        {408, "", PB_ERROR_SERVER},
+        {400, "BadDigest", PB_ERROR_SERVER},
+        {400, "XAmzContentSHA256Mismatch", PB_ERROR_SERVER},
+        {409, "OperationAborted", PB_ERROR_SERVER},
+        {501, "NotImplemented", PB_ERROR_FAILED},
+        {501, "", PB_ERROR_FAILED},
+        {403, "AccessDenied", PB_ERROR_FORBIDDEN},
+        {403, "SignatureDoesNotMatch", PB_ERROR_REFUSED},
+        {403, "InvalidAccessKeyId", PB_ERROR_REFUSED},
+        {403, "RequestTimeTooSkewed", PB_ERROR_REFUSED},
+        {400, "ExpiredToken", PB_ERROR_REFUSED},
+        {403, "SomethingNew", PB_ERROR_FORBIDDEN},
+        {403, "", PB_ERROR_FORBIDDEN},
+        {401, "", PB_ERROR_REFUSED},
+        {404, "NoSuchBucket", PB_ERROR_NO_BUCKET},
+        {404, "NoSuchKey", PB_ERROR_NOT_FOUND},
+        {404, "NoSuchUpload", PB_ERROR_NOT_FOUND},
+        {404, "", PB_ERROR_NOT_FOUND},
+        {412, "PreconditionFailed", PB_ERROR_EXISTS},
+        {412, "", PB_ERROR_EXISTS},
+        {409, "ConditionalRequestConflict", PB_ERROR_SERVER},
+        {507, "", PB_ERROR_NO_SPACE},
+        {403, "QuotaExceeded", PB_ERROR_NO_SPACE},
+        {507, "XMinioStorageFull", PB_ERROR_NO_SPACE},
+        {503, "InsufficientCapacity", PB_ERROR_NO_SPACE},
+        {301, "PermanentRedirect", PB_ERROR_USAGE},
+        {301, "", PB_ERROR_USAGE},
+        {400, "AuthorizationHeaderMalformed", PB_ERROR_USAGE},
+        {400, "InvalidBucketName", PB_ERROR_USAGE},
+        {403, "InvalidObjectState", PB_ERROR_FAILED},
+        {400, "EntityTooLarge", PB_ERROR_FAILED},
+        {200, "SomethingNew", PB_ERROR_FAILED},
+        {200, "", PB_ERROR_FAILED},
+        {0, "", PB_ERROR_FAILED},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        pb_failure_class class = pb_s3_classify(cases[i].status, pb_slice_of(cases[i].code));
-        if (class.kind != cases[i].kind || class.retry != cases[i].retry)
-            fail_msg("%d %s: kind %d, retry %d", cases[i].status, cases[i].code, (int)class.kind,
-                     class.retry);
+        pb_error_class class = pb_s3_classify(cases[i].status, pb_slice_of(cases[i].code));
+        if (class.kind != cases[i].kind)
+            fail_msg("%d %s: kind %d", cases[i].status, cases[i].code, (int)class.kind);
         assert_non_null(class.hint);
-        if (class.kind == PB_ERROR_REFUSED)
+        if (pb_failure_is_refusal(class.kind))
             assert_true(class.hint[0]);
     }
 }
@@ -118,10 +118,10 @@ static void thinks_of_who_pays(void **state)
 {
     (void)state;
     pb_slice code = PB_SLICE_LITERAL("AccessDenied");
-    pb_failure_class class = pb_s3_classify(403, code);
+    pb_error_class class = pb_s3_classify(403, code);
     assert_true(class.hint[0]);
     assert_null(strstr(class.hint, "requestPayer"));
-    pb_failure_class anonymous = class;
+    pb_error_class anonymous = class;
     pb_s3_suggest_login(407, &anonymous);
     assert_string_equal(anonymous.hint, class.hint);
     pb_s3_suggest_login(403, &anonymous);
@@ -138,7 +138,7 @@ static void thinks_of_who_pays(void **state)
 static void tells_the_story(void **state)
 {
     (void)state;
-    pb_failure failure = {
+    pb_error_answer failure = {
         .what = "PUT s3://bucket/key at https://host",
         .status = 403,
         .code = PB_SLICE_LITERAL("AccessDenied"),
@@ -147,8 +147,8 @@ static void tells_the_story(void **state)
                                        "1"),
     };
     pb_error error = {0};
-    pb_failure_fill(&error, &failure, pb_s3_classify(403, failure.code));
-    assert_int_equal(error.kind, PB_ERROR_REFUSED);
+    pb_error_answer_fill(&error, &failure, pb_s3_classify(403, failure.code));
+    assert_int_equal(error.kind, PB_ERROR_FORBIDDEN);
     assert_int_equal(error.status, 403);
     assert_string_equal(error.code, "AccessDenied");
     assert_string_equal(error.request_id, "R?1");
@@ -157,7 +157,7 @@ static void tells_the_story(void **state)
     assert_true(error.hint[0]);
 
     failure.code = failure.message = failure.request_id = (pb_slice){NULL, 0};
-    pb_failure_fill(&error, &failure, pb_s3_classify(404, failure.code));
+    pb_error_answer_fill(&error, &failure, pb_s3_classify(404, failure.code));
     assert_string_equal(error.message, "PUT s3://bucket/key at https://host: HTTP status 403");
     assert_string_equal(error.code, "");
     assert_string_equal(error.hint, "");
@@ -166,7 +166,7 @@ static void tells_the_story(void **state)
 static void tells_both_clocks(void **state)
 {
     (void)state;
-    pb_failure failure = {
+    pb_error_answer failure = {
         .what = "GET s3://bucket/key at https://host",
         .status = 403,
         .code = PB_SLICE_LITERAL("RequestTimeTooSkewed"),
@@ -174,12 +174,12 @@ static void tells_both_clocks(void **state)
         .store_now_ms = INT64_C(1795414849000),
     };
     pb_error error = {0};
-    pb_failure_class class = pb_s3_classify(403, failure.code);
-    pb_failure_fill(&error, &failure, class);
+    pb_error_class class = pb_s3_classify(403, failure.code);
+    pb_error_answer_fill(&error, &failure, class);
     assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 05:20:49 GMT"));
     assert_non_null(strstr(error.hint, "Mon, 23 Nov 2026 06:20:49 GMT"));
     failure.store_now_ms = 0;
-    pb_failure_fill(&error, &failure, class);
+    pb_error_answer_fill(&error, &failure, class);
     assert_string_equal(error.hint, class.hint);
 }
 
@@ -188,14 +188,14 @@ static void bears_long_texts(void **state)
     (void)state;
     char text[5000];
     memset(text, 'x', sizeof text);
-    pb_failure failure = {
+    pb_error_answer failure = {
         .what = "GET s3://bucket/key at https://host",
         .code = {text, sizeof text},
         .message = {text, sizeof text},
         .request_id = {text, sizeof text},
     };
     pb_error error = {0};
-    pb_failure_fill(&error, &failure, pb_s3_classify(400, failure.code));
+    pb_error_answer_fill(&error, &failure, pb_s3_classify(400, failure.code));
     assert_int_equal(strlen(error.code), sizeof error.code - 1);
     assert_int_equal(strlen(error.request_id), sizeof error.request_id - 1);
     assert_true(strlen(error.message) < 800);

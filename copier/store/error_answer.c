@@ -1,4 +1,4 @@
-#include "copier/store/failure.h"
+#include "copier/store/error_answer.h"
 
 #include "base/clock.h"
 
@@ -10,37 +10,38 @@ static void copy_text(char *ret_text, size_t capacity, pb_slice text)
     ret_text[size] = '\0';
 }
 
-pb_failure_class pb_failure_of_status(int status)
+pb_error_class pb_error_class_of_status(int status)
 {
     switch (status) {
     case 401:
+        return (pb_error_class){PB_ERROR_REFUSED, "check the credentials and this machine's clock"};
     case 403:
-        return (pb_failure_class){PB_ERROR_REFUSED, false,
-                                  "check the credentials, their rights and this machine's clock"};
+        return (pb_error_class){PB_ERROR_FORBIDDEN,
+                                "check the credentials, their rights and this machine's clock"};
     case 404:
-        return (pb_failure_class){PB_ERROR_NOT_FOUND, false, ""};
+        return (pb_error_class){PB_ERROR_NOT_FOUND, ""};
     case 407: /* a proxy's own answer: no store is behind it */
-        return (pb_failure_class){PB_ERROR_REFUSED, false,
-                                  "check the login in the proxy's URL (http_proxy)"};
+        return (pb_error_class){PB_ERROR_REFUSED,
+                                "check the login in the proxy's URL (http_proxy)"};
     case 408:
-        return (pb_failure_class){PB_ERROR_SERVER, true, ""};
+        return (pb_error_class){PB_ERROR_SERVER, ""};
     case 412:
-        return (pb_failure_class){PB_ERROR_EXISTS, false, ""};
+        return (pb_error_class){PB_ERROR_EXISTS, ""};
     case 429:
     case 503:
-        return (pb_failure_class){PB_ERROR_THROTTLED, true, ""};
+        return (pb_error_class){PB_ERROR_THROTTLED, ""};
     case 501:
     case 505:
-        return (pb_failure_class){PB_ERROR_FAILED, false, ""};
+        return (pb_error_class){PB_ERROR_FAILED, ""};
     case 507:
-        return (pb_failure_class){PB_ERROR_NO_SPACE, false, ""};
+        return (pb_error_class){PB_ERROR_NO_SPACE, ""};
     default:
-        return status >= 500 ? (pb_failure_class){PB_ERROR_SERVER, true, ""}
-                             : (pb_failure_class){PB_ERROR_FAILED, false, ""};
+        return status >= 500 ? (pb_error_class){PB_ERROR_SERVER, ""}
+                             : (pb_error_class){PB_ERROR_FAILED, ""};
     }
 }
 
-void pb_failure_fill(pb_error *error, const pb_failure *failure, pb_failure_class class)
+void pb_error_answer_fill(pb_error *error, const pb_error_answer *failure, pb_error_class class)
 {
     enum { SHOWN = 600 };
     pb_slice message = failure->message, code = failure->code;

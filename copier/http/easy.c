@@ -16,6 +16,11 @@ bool pb_easy_plain_proxy(void)
     return is_set("http_proxy") || is_set("all_proxy") || is_set("ALL_PROXY");
 }
 
+static long seconds_of(uint32_t duration_ms)
+{
+    return (long)((duration_ms + 999ULL) / 1000);
+}
+
 void pb_easy_open(pb_easy *easy, const pb_http_options *options, bool plain_proxy, CURLSH *share)
 {
     CURL *handle = easy->handle = curl_easy_init();
@@ -34,8 +39,8 @@ void pb_easy_open(pb_easy *easy, const pb_http_options *options, bool plain_prox
     curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SMALL);
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, (long)options->stall_bytes_per_s);
-    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME,
-                     (long)((options->stall_window_ms + 999) / 1000));
+    easy->silence_s = seconds_of(options->stall_window_ms);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, easy->silence_s);
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)options->attempt_timeout_ms);
     curl_easy_setopt(handle, CURLOPT_DNS_CACHE_TIMEOUT, 300L);
     curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -99,10 +104,15 @@ static void set_ca_bundle(pb_easy *easy, const char *ca_bundle)
     curl_easy_setopt(easy->handle, CURLOPT_CAINFO, ca_bundle);
 }
 
-void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt)
+void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, uint32_t silence_ms,
+                  const pb_http_attempt *attempt)
 {
     CURL *handle = easy->handle;
     set_target(easy, attempt);
+    if (easy->silence_s != seconds_of(silence_ms)) {
+        easy->silence_s = seconds_of(silence_ms);
+        curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, easy->silence_s);
+    }
     if (easy->bulk != bulk) {
         easy->bulk = bulk;
         long bytes = easy->bulk ? BUFFER_BULK : BUFFER_SMALL;

@@ -18,6 +18,7 @@ typedef struct pb_easy {
     pb_buffer url;      /* then: of this attempt */
     const char *custom; /* CURLOPT_CUSTOMREQUEST */
     char *ca_bundle;    /* a copy; NULL: the usual one */
+    long silence_s;     /* CURLOPT_LOW_SPEED_TIME */
     bool bulk;
     struct curl_slist headers[PB_HTTP_HEADERS_MAX + 3];
 } pb_easy;
@@ -30,7 +31,9 @@ void pb_easy_close(pb_easy *easy); /* a zeroed one is allowed */
  * ALL_PROXY; HTTP_PROXY is not read, as a web server may set it for a client's header: see
  * https://everything.curl.dev/usingcurl/proxies/env.html). */
 bool pb_easy_plain_proxy(void);
-/* Sets it for an attempt; what is set already is not set again. */
-void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, const pb_http_attempt *attempt);
+/* Sets it for an attempt, which is given up after so long a silence; what is set already is not set
+ * again. */
+void pb_easy_fill(pb_easy *easy, const char *method, bool bulk, uint32_t silence_ms,
+                  const pb_http_attempt *attempt);
 
 #endif

@@ -17,6 +17,7 @@ enum { ATTEMPTS_BEFORE_FIRST_ANSWER = 4, BUDGET_BEFORE_FIRST_ANSWER_MS = 8 * 100
 /* A gateway that answers, and never with a success, may be the wrong one. */
 enum { PATIENCE_BEFORE_FIRST_SUCCESS_MS = 60 * 1000 };
 enum { ENDPOINTS_KNOWN = 8, REDIRECTS_MAX = 8 };
+enum { SILENCE_MS_MAX = 60 * 60 * 1000, DOUBLINGS_MAX = 6 };
 /* How often silent requests are looked for, and how often one of them is repeated. */
 enum { HEDGE_LOOK_MS = 250, HEDGES_MAX = 2 };
 
@@ -56,6 +57,7 @@ struct pb_http_endpoint {
     char *base_url;         /* NULL: of those that named no endpoint */
     pb_outage *outage;      /* NULL: not shared with others */
     pb_pace pace;
+    unsigned silences; /* how often silence_ms was doubled until it was enough */
     request_queue waiting;
 };
 
@@ -338,6 +340,23 @@ static http_multi *multi_with_room(pb_http *http)
     return NULL;
 }
 
+static unsigned doublings_of(pb_http *http, pb_http_request *request)
+{
+    unsigned doublings = endpoint_of(http, request)->silences + request->private_.silences;
+    return doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX;
+}
+
+static uint32_t silence_ms_of(pb_http *http, pb_http_request *request)
+{
+    uint64_t silence_ms = http->options.stall_window_ms;
+    if (!request->silence_ms)
+        return (uint32_t)silence_ms;
+    if (silence_ms < request->silence_ms)
+        silence_ms = request->silence_ms;
+    silence_ms <<= doublings_of(http, request);
+    return silence_ms < SILENCE_MS_MAX ? (uint32_t)silence_ms : SILENCE_MS_MAX;
+}
+
 static void attempt_begin(pb_http *http, pb_http_request *request)
 {
     pb_http_attempt attempt = {0};
@@ -365,7 +384,8 @@ static void attempt_begin(pb_http *http, pb_http_request *request)
         slot_open(http, multi, slot);
     slot->request = request;
     slot->sent = slot->moved = false;
-    pb_easy_fill(&slot->easy, request->method, request->bulk, &attempt);
+    pb_easy_fill(&slot->easy, request->method, request->bulk, silence_ms_of(http, request),
+                 &attempt);
     http->statistics.attempts++;
     http->statistics.bytes_sent += attempt.body.size;
     slot->begun_ms = loop_now_ms(http);
@@ -656,6 +676,10 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
         verdict = later ? PB_HTTP_RETRY : PB_HTTP_DONE;
     }
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
+    if (code == CURLE_OPERATION_TIMEDOUT && slot->sent)
+        request->private_.silences++;
+    else if (code == CURLE_OK && request->silence_ms && request->private_.silences)
+        endpoint_of(http, request)->silences = doublings_of(http, request);
     http->statistics.throttled += outcome == PB_PACE_THROTTLED;
     pb_outage *outage = endpoint_of(http, request)->outage;
     if (outage && (moved || is_life(code, &request->error)))

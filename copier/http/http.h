@@ -91,6 +91,10 @@ typedef struct pb_http_request {
         hedge; /* small and repeatable: an attempt that hears nothing for much longer than the
                   endpoint usually takes is repeated at once on another connection, twice at most */
     pb_http_endpoint *endpoint; /* paces it, though a redirect may lead elsewhere; NULL: unpaced */
+    /* Not 0: the store works before it answers, and may be silent for so long, or stall_window_ms
+     * if that is longer. Doubled by each attempt that was given up for its silence, and for what
+     * comes after it where that helped. */
+    uint32_t silence_ms;
     bool renewed; /* set by prepare: what the last attempt brought is kept, so that it did not fail
                    */
     uint64_t body_bytes; /* of the answer, as far as known: limit_bytes_per_s is charged with them
@@ -128,7 +132,7 @@ typedef struct pb_http_request {
         int64_t retry_after_ms;
         unsigned failures;        /* that are its own */
         unsigned attempts_before; /* it was renewed: the wait for the next attempt is short again */
-        unsigned redirects, hedges;
+        unsigned redirects, hedges, silences;
     } private_;
 } pb_http_request;
 

@@ -11,6 +11,9 @@ enum {
     OVERRUN_BYTES_MAX = 64 * 1024,           /* of a body that is too long: no more is waited for */
     ERROR_BODY_BYTES_MAX = 64 * 1024,
     KEY_SHOWN_MAX = 400,
+    SILENCE_MS = 60 * 1000,
+    SILENCE_MS_MAX = 60 * 60 * 1000,
+    SILENT_BYTES_PER_MS = 8 * 1024,
     GO_ON_BYTES_MIN = 64 * 1024, /* what has come of a body is kept from here on */
     /* What a call keeps of its buffers while it waits for the next request. */
     KEPT_BYTES = 64 * 1024,
@@ -296,6 +299,29 @@ static bool may_be_hedged(const pb_store *store, const pb_store_request *asked,
     }
 }
 
+/* What a store does by itself takes it time, and most are silent meanwhile: as much as slow disks
+ * need for so many bytes. 0: nothing of the kind. */
+static uint32_t silence_ms(const pb_store_request *asked)
+{
+    uint64_t bytes;
+    switch (asked->operation) {
+    case PB_STORE_COPY:
+        bytes = asked->size_hint;
+        break;
+    case PB_STORE_MULTIPART_COPY:
+        bytes = asked->length;
+        break;
+    case PB_STORE_MULTIPART_COMPLETE:
+        bytes = asked->upload_bytes;
+        break;
+    default:
+        return 0;
+    }
+    bool is_small = asked->operation == PB_STORE_COPY && bytes <= HEDGE_COPY_BYTES_MAX;
+    uint64_t silence = (is_small ? 1 : SILENCE_MS) + bytes / SILENT_BYTES_PER_MS;
+    return silence < SILENCE_MS_MAX ? (uint32_t)silence : SILENCE_MS_MAX;
+}
+
 static void submit(pb_call *call)
 {
     const pb_store_request *asked = call->asked;
@@ -315,6 +341,7 @@ static void submit(pb_call *call)
         .bulk = moves_much,
         .hedge = may_be_hedged(caller->store, asked, asked_bytes),
         .endpoint = caller->paced,
+        .silence_ms = silence_ms(asked),
         .body_bytes = asked->operation == PB_STORE_GET ? asked_bytes : 0,
         .prepare = prepare,
         .received_header = received_header,

@@ -133,6 +133,18 @@ class ObjectFailures(scenario.Scenario):
             self.fail_with(FAILED, "backup", front.url("source"), other.url("repository"), "--strict",
                            says="1 objects could not be copied")
 
+    # ---- copies that take their time ----
+
+    def test_a_slow_copy_is_waited_for(self):
+        origin, front = self.front(quirky_front.SlowToCopy(5))
+        origin.bucket("source").put_many({f"k{n}": some_bytes(100 + n) for n in range(30)})
+        origin.bucket("source").put_parts("large", some_bytes(26 << 20), 8 << 20)
+        self.succeed("copy", front.url("source"), front.url("restored"), "--stall-timeout", "1")
+        self.assert_same_objects(origin.bucket("source"), origin.bucket("restored"))
+        # What the first copies have shown holds for the others: they are not asked for as often.
+        copies = [asked for asked in front.asked if asked.is_copy()]
+        self.assertLess(len(copies), 31 * 7)
+
     # ---- copies that a store does not make of one object ----
 
     def test_a_refused_copy_is_relayed(self):

@@ -8,6 +8,7 @@ import http.client
 import re
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -121,6 +122,18 @@ class CopiesAllBut(Quirk):
             return None
         self.refused += 1
         return refusal(self.status, self.code, "Directory object contains data payload")
+
+
+class SlowToCopy(Quirk):
+    """Copies, and uploads that are made objects, take their time, and the store says nothing meanwhile."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def before(self, asked):
+        if asked.is_copy() or (asked.method == "POST" and "uploadId" in asked.query):
+            time.sleep(self.seconds)
+        return None
 
 
 class BreaksReads(Quirk):

@@ -36,15 +36,20 @@ void pb_layout_data_prefix(pb_buffer *buffer, pb_slice id)
     pb_buffer_append_char(buffer, '/');
 }
 
+void pb_layout_long_prefix(pb_buffer *buffer, pb_slice id)
+{
+    pb_buffer_append_text(buffer, PB_LONG_PREFIX);
+    pb_buffer_append_slice(buffer, id);
+    pb_buffer_append_char(buffer, '/');
+}
+
 static void append_digest_key(pb_buffer *buffer, pb_slice id, pb_slice digested)
 {
     uint8_t digest[PB_SHA256_BYTES];
     char hex[2 * PB_SHA256_BYTES + 1];
     pb_sha256(digested.data, digested.size, digest);
     pb_hex_encode(digest, sizeof(digest), hex);
-    pb_buffer_append_text(buffer, PB_LONG_PREFIX);
-    pb_buffer_append_slice(buffer, id);
-    pb_buffer_append_char(buffer, '/');
+    pb_layout_long_prefix(buffer, id);
     pb_buffer_append_text(buffer, hex);
 }
 

@@ -19,6 +19,7 @@ void pb_layout_source_file(pb_buffer *buffer, const char *source_id, const char 
 /* snapshots/<id>/manifest/<part_name> */
 void pb_layout_part(pb_buffer *buffer, pb_slice id, const char *part_name);
 void pb_layout_data_prefix(pb_buffer *buffer, pb_slice id); /* data/<id>/ */
+void pb_layout_long_prefix(pb_buffer *buffer, pb_slice id); /* long/<id>/ */
 
 /* Where an object's bytes go: data/<id>/<key>, or long/<id>/<hex sha256 of the key> where the first
  * is longer than key_bytes_max, or where a path could change the key (base/key_form.h). True for

@@ -504,6 +504,11 @@ static int finish(void *context, pb_error *error)
     return 1;
 }
 
+static bool is_busy(const void *context)
+{
+    return ((const pass_shard *)context)->storing;
+}
+
 static void over(void *context, const pb_error *error)
 {
     (void)error;
@@ -529,6 +534,7 @@ static const pb_shard_work work = {
     .emit = emit,
     .failed = failed,
     .finish = finish,
+    .is_busy = is_busy,
     .over = over,
 };
 

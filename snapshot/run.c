@@ -6,6 +6,7 @@
 #include "manifest/source_file.h"
 #include "snapshot/attempts.h"
 #include "snapshot/commit.h"
+#include "snapshot/leftovers.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -293,10 +294,12 @@ static int announce(pb_run *run, pb_error *error)
 
 static int open_donors(pb_run *run, pb_error *error)
 {
-    for (unsigned i = 0; i < run->survey.candidate_count; i++)
+    for (unsigned i = 0; i < run->survey.candidate_count; i++) {
+        pb_leftovers_abort(run->repository, run->survey.candidates[i]);
         if (pb_donor_open(run->repository, run->survey.candidates[i],
                           &run->donors[run->donor_count++], error))
             return -1;
+    }
     if (run->donor_count > 0)
         pb_session_note(run->repository->session,
                         "using what attempt %s%s copied, which ended without a snapshot",

@@ -85,7 +85,8 @@ struct pb_http {
     /* Endpoints from which a whole answer came: name, route and TLS are right. */
     char answered[ENDPOINTS_KNOWN][PB_URL_MAX];
     unsigned answered_count;
-    bool cancelled;
+    bool cancelled;   /* all that comes */
+    bool cancelling;  /* all that has come */
     bool in_callback; /* the pump runs at its end */
     unsigned handles_closing;
     pb_random random;
@@ -421,7 +422,7 @@ static void on_pace_due(uv_timer_t *timer)
 static void pump(pb_http *http)
 {
     http->in_callback = true;
-    if (http->cancelled)
+    if (http->cancelled || http->cancelling)
         cancel_everything(http);
     /* One request alone finds name, route and TLS session; a burst would start a resolver each. */
     unsigned most = http->answered_count ? http->options.parallel : 1;
@@ -521,7 +522,7 @@ static bool retry_later(pb_http *http, pb_http_request *request, const char *bas
 {
     int64_t now_ms = pb_clock_monotonic_ms();
     int64_t end_ms = patience_end_ms(http, request, base_url, moved, now_ms);
-    if (end_ms == INT64_MIN || http->cancelled)
+    if (end_ms == INT64_MIN || http->cancelled || http->cancelling)
         return false;
     if (end_ms <= now_ms)
         return lose_patience(http, request);
@@ -770,6 +771,13 @@ static void cancel_everything(pb_http *http)
     for (unsigned i = 0; i < http->endpoint_count; i++, http->turn = http->turn->next)
         while (http->turn->waiting.head)
             cancel_request(http, queue_pop(&http->turn->waiting));
+    http->cancelling = false;
+}
+
+void pb_http_cancel_now(pb_http *http)
+{
+    http->cancelling = true;
+    pump_later(http);
 }
 
 void pb_http_cancel_all(pb_http *http)

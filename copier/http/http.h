@@ -139,7 +139,9 @@ typedef struct pb_http_request {
 void pb_http_submit(pb_http *http, pb_http_request *request);
 
 /* Ends everything that is queued, waiting for a retry or in flight: each request's done fires from
- * the loop with PB_ERROR_CANCELLED. Later submissions end likewise. */
+ * the loop with PB_ERROR_CANCELLED. */
+void pb_http_cancel_now(pb_http *http);
+/* The same; later submissions end likewise. */
 void pb_http_cancel_all(pb_http *http);
 
 /* For -v and the tests. */

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 enum { TICK_MS = 200, SHARDS_MOST = 48 };
+/* When all ends: requests under way may end well, and then uploads be aborted. */
+enum { GRACE_MS = 2000, ABORT_MS = 3000 };
 /* Ranges that are guessed at may hold nothing: so many, and one for so many pages, are allowed. */
 enum { GUESSES_FREE = 256, PAGES_A_GUESS = 4 };
 
@@ -199,7 +201,31 @@ static void worker_close(engine_worker *worker)
         pb_store_close(worker->worker.stores[i]);
     pb_http_close(worker->http);
     uv_close((uv_handle_t *)&worker->soon, NULL);
+    uv_close((uv_handle_t *)&worker->grace, NULL);
     uv_unref((uv_handle_t *)&worker->wake); /* closed by the thread when its loop has run out */
+}
+
+static void on_abort_due(uv_timer_t *timer)
+{
+    engine_worker *worker = timer->data;
+    pb_http_cancel_all(worker->http);
+}
+
+static void on_grace_due(uv_timer_t *timer)
+{
+    engine_worker *worker = timer->data;
+    pb_http_cancel_now(worker->http);
+    uv_timer_start(timer, on_abort_due, ABORT_MS, 0);
+}
+
+/* In order: nothing begins any more, what is under way ends, uploads are aborted. */
+static void stop(engine_worker *worker)
+{
+    worker->cancelled = true;
+    pb_mover_cancel(worker->worker.mover);
+    for (unsigned i = 0; i < worker->shards_open; i++)
+        pb_shard_stop(worker->shards[i], &worker->engine->error);
+    uv_timer_start(&worker->grace, on_grace_due, GRACE_MS, 0);
 }
 
 /* All that a loop has to see to beside its requests, in one place. */
@@ -211,11 +237,8 @@ static void look(engine_worker *worker)
     pthread_mutex_lock(&engine->lock);
     bool ending = engine->ending;
     pthread_mutex_unlock(&engine->lock);
-    if (ending && !worker->cancelled) {
-        worker->cancelled = true;
-        pb_mover_cancel(worker->worker.mover);
-        pb_http_cancel_all(worker->http);
-    }
+    if (ending && !worker->cancelled)
+        stop(worker);
     pb_loans_settle(worker);
     take_ranges(worker);
     ask_for_ranges(worker);
@@ -309,6 +332,8 @@ static void *run_worker(void *context)
     pb_error error = {0};
     uv_idle_init(&worker->worker.loop, &worker->soon);
     worker->soon.data = worker;
+    uv_timer_init(&worker->worker.loop, &worker->grace);
+    worker->grace.data = worker;
     if (worker_open(worker, &error)) {
         end_all(engine, &error);
         worker_close(worker);

@@ -109,6 +109,12 @@ static void fail(pb_shard *shard, const pb_error *error)
     shard->host->failed(shard->host_context, error);
 }
 
+void pb_shard_stop(pb_shard *shard, const pb_error *error)
+{
+    fail(shard, error);
+    pb_shard_wake(shard);
+}
+
 static void item_release(pb_item *item)
 {
     for (unsigned i = 0; i < item->page_count; i++)
@@ -282,7 +288,8 @@ static void pump(pb_shard *shard)
         some = take_in(shard);
         some |= give_out(shard);
     } while (some);
-    bool through = !shard->count && !shard->in_flight && !is_fetching(shard);
+    bool is_busy = shard->work->is_busy && shard->work->is_busy(shard->context);
+    bool through = !shard->count && !shard->in_flight && !is_fetching(shard) && !is_busy;
     if (through && !shard->error && shard->exhausted) {
         pb_error error = {0};
         int answer = shard->work->finish ? shard->work->finish(shard->context, &error) : 0;

@@ -49,6 +49,9 @@ typedef struct pb_shard_work {
     int (*failed)(void *context, pb_item *item, pb_error *error);
     /* All items are through. 0; 1: not now; -1. NULL: nothing to do then. */
     int (*finish)(void *context, pb_error *error);
+    /* True while something of the workflow's own is under way, after which it calls pb_shard_wake:
+     * the shard is not over before. NULL: never. */
+    bool (*is_busy)(const void *context);
     /* The shard is over, well or not (error NULL or why): frees context. Nothing is under way. */
     void (*over)(void *context, const pb_error *error);
 } pb_shard_work;
@@ -73,6 +76,8 @@ void pb_shard_add_stream(pb_shard *shard, pb_stream *stream);
 const pb_range *pb_shard_range(const pb_shard *shard);
 /* Begins. From here on the shard ends by itself with `over`, and is freed. */
 void pb_shard_start(pb_shard *shard, uv_loop_t *loop);
+/* Ends it with `error`, unless it has failed already, once what is under way has ended. */
+void pb_shard_stop(pb_shard *shard, const pb_error *error);
 /* Goes on if it can; a pb_stream's wake and a workflow's. */
 void pb_shard_wake(void *shard);
 

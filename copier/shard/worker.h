@@ -23,8 +23,9 @@ struct engine_worker {
     engine_run *engine;
     pthread_t thread;
     pb_http *http;
-    uv_async_t wake; /* another thread has something for this one: look */
-    uv_idle_t soon;  /* this one has: look, outside of what is on the stack now */
+    uv_async_t wake;  /* another thread has something for this one: look */
+    uv_idle_t soon;   /* this one has: look, outside of what is on the stack now */
+    uv_timer_t grace; /* how long what is under way may go on when all ends */
     pb_shard *shards[PB_SHARDS_PER_LOOP_MAX];
     unsigned shards_open, shards_max;
     unsigned transfers_max;

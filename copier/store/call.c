@@ -45,6 +45,7 @@ void pb_call_describe(const pb_call *call, pb_buffer *buffer)
         [PB_STORE_MULTIPART_COPY] = "COPY PART to",
         [PB_STORE_MULTIPART_COMPLETE] = "COMPLETE UPLOAD",
         [PB_STORE_MULTIPART_ABORT] = "ABORT UPLOAD",
+        [PB_STORE_MULTIPART_FIND] = "FIND UPLOAD",
     };
     const pb_store_request *asked = call->asked;
     const pb_store_config *config = call->caller->store->config;

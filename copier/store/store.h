@@ -76,6 +76,7 @@ typedef struct pb_store_capabilities {
     bool etag_is_md5; /* a plain ETag is the MD5 of the bytes (unless KMS: compare, don't trust) */
     bool part_etags_are_md5; /* likewise of parts: the ETag of the whole is made of them */
     bool etag_is_kept;  /* an object has the ETag that its PUT answered until it is written again */
+    bool finds_uploads; /* MULTIPART_FIND works: else they end by themselves */
     bool copies_parts;  /* MULTIPART_COPY works; else one COPY takes any size */
     bool keeps_headers; /* what object_headers says of an object is kept with it */
     /* Parts come one after the other, and the last, which is announced (part_last), makes the
@@ -111,6 +112,7 @@ typedef enum pb_store_operation {
     PB_STORE_MULTIPART_COPY, /* one part from a range of another object */
     PB_STORE_MULTIPART_COMPLETE,
     PB_STORE_MULTIPART_ABORT,
+    PB_STORE_MULTIPART_FIND, /* an upload that was begun, of a key with list.prefix */
 } pb_store_operation;
 
 /* Code of an error of MULTIPART_PUT and COMPLETE: the store has lost the upload, or bytes of it;
@@ -191,8 +193,9 @@ typedef struct pb_store_request {
     unsigned part_count;
 
     /* Written before done; strings are valid inside done only, unless said otherwise. */
-    pb_error error;              /* kind NONE on success */
-    pb_page *page;               /* LIST: the caller's reference (pb_page_release) */
+    pb_error error; /* kind NONE on success */
+    pb_page *page; /* LIST: the caller's reference (pb_page_release). MULTIPART_FIND: likewise, with
+                      one entry, whose version is the upload's id, or none */
     char etag[PB_ETAG_TEXT_MAX]; /* HEAD, GET, PUT, COPY, MULTIPART_PUT/COPY/COMPLETE; no quotes;
                                     stays */
     bool etag_opaque; /* HEAD, GET, PUT, COPY: the store said that it encrypts with SSE-KMS or

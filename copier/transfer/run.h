@@ -14,7 +14,8 @@ struct pb_transfer_run {
     pb_counters *counters; /* the mover's */
     pb_transfer *transfer;
     pb_transfer_facts facts;
-    pb_transfer_run *next;    /* free list */
+    pb_transfer_run *next;    /* free list, or the mover's running ones */
+    pb_transfer_run *before;  /* of those */
     pb_store_request request; /* all but parts */
     pb_buffer headers;        /* the object's own */
     char *upload_id;

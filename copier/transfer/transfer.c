@@ -34,8 +34,9 @@ struct pb_mover {
     pb_transfer *queue_head, *queue_tail;
     unsigned waiting, running;
     bool cancelled;
+    bool stopping; /* cancelled, and what runs has not been told yet */
     bool stepping; /* the pump runs at its end */
-    pb_transfer_run *free_runs;
+    pb_transfer_run *runs, *free_runs;
     transfer_part *free_parts;
     transfer_part *waiting_head, *waiting_tail; /* for a ticket, in order */
     char *kept[BULK_BUFFERS_KEPT]; /* buffers of part_bytes: page faults cost as much as copying */
@@ -44,6 +45,7 @@ struct pb_mover {
 };
 
 static void lay_out(pb_transfer_run *run);
+static void drive(pb_transfer_run *run);
 static bool may_learn_layout(const pb_transfer_run *run);
 
 pb_mover_options pb_mover_options_default(void)
@@ -463,13 +465,31 @@ static void wait_for_ticket(transfer_part *part, size_t bytes)
     mover->waiting_tail = part;
 }
 
+static void fail_cancelled(pb_transfer_run *run)
+{
+    pb_error error = {0};
+    pb_error_set(&error, PB_ERROR_CANCELLED, "cancelled");
+    fail(run, &error);
+}
+
 static void grant_tickets(pb_mover *mover)
 {
-    while (mover->waiting_head && pb_budget_take(&mover->budget, mover->waiting_head->capacity)) {
+    while (mover->waiting_head) {
         transfer_part *part = mover->waiting_head;
+        pb_transfer_run *run = part->run;
+        bool begins = !run->facts.failed && !mover->cancelled;
+        if (begins && !pb_budget_take(&mover->budget, part->capacity))
+            break;
         mover->waiting_head = part->next;
         part->next = NULL;
-        read_part(part);
+        if (begins) {
+            read_part(part);
+            continue;
+        }
+        run->facts.in_flight--;
+        part_free(part);
+        fail_cancelled(run);
+        drive(run);
     }
 }
 
@@ -820,6 +840,27 @@ static void drop_upload(pb_transfer_run *run)
     pb_buffer_clear(&run->headers);
 }
 
+static void runs_add(pb_mover *mover, pb_transfer_run *run)
+{
+    mover->running++;
+    run->before = NULL;
+    run->next = mover->runs;
+    if (run->next)
+        run->next->before = run;
+    mover->runs = run;
+}
+
+static void runs_remove(pb_mover *mover, pb_transfer_run *run)
+{
+    mover->running--;
+    if (run->next)
+        run->next->before = run->before;
+    if (run->before)
+        run->before->next = run->next;
+    else
+        mover->runs = run->next;
+}
+
 static void finish(pb_transfer_run *run)
 {
     pb_mover *mover = run->mover;
@@ -831,9 +872,9 @@ static void finish(pb_transfer_run *run)
     run->etag_opaque = run->source_has_crc32c = run->destination_compares = false;
     run->learnt_part_bytes = 0;
     run->layout_asked = false;
+    runs_remove(mover, run);
     run->next = mover->free_runs;
     mover->free_runs = run;
-    mover->running--;
     if (!transfer->error && transfer->kind != PB_TRANSFER_LOOK) {
         atomic_fetch_add_explicit(&mover->counters->objects, 1, memory_order_relaxed);
         if (transfer->kind == PB_TRANSFER_COPY && !run->facts.part_bytes)
@@ -915,18 +956,32 @@ static void begin(pb_mover *mover, pb_transfer *transfer)
     run->mover = mover;
     run->counters = mover->counters;
     run->transfer = transfer;
-    mover->running++;
+    runs_add(mover, run);
     lay_out(run);
-    if (mover->cancelled) {
-        pb_error error = {0};
-        pb_error_set(&error, PB_ERROR_CANCELLED, "cancelled");
-        fail(run, &error);
-    }
+    if (mover->cancelled)
+        fail_cancelled(run);
     drive(run);
+}
+
+/* No part begins any more of what has several, and their uploads are aborted; what is one request
+ * may end well. */
+static void stop_runs(pb_mover *mover)
+{
+    pb_transfer_run *next;
+    mover->stopping = false;
+    for (pb_transfer_run *run = mover->runs; run; run = next) {
+        next = run->next;
+        if (!run->facts.part_bytes || run->facts.moved || run->facts.failed)
+            continue;
+        fail_cancelled(run);
+        drive(run);
+    }
 }
 
 static void pump(pb_mover *mover)
 {
+    if (mover->stopping)
+        stop_runs(mover);
     grant_tickets(mover);
     while (mover->queue_head && mover->running < mover->options.transfers_max) {
         begin(mover, pb_mover_take(mover));
@@ -995,6 +1050,7 @@ unsigned pb_mover_running(const pb_mover *mover)
 
 void pb_mover_cancel(pb_mover *mover)
 {
+    mover->stopping |= !mover->cancelled;
     mover->cancelled = true;
     pump_later(mover);
 }

@@ -90,8 +90,8 @@ pb_mover *pb_mover_new(uv_loop_t *loop, const pb_mover_options *options, pb_coun
 /* Nothing may be under way; freed by the loop's close callback. NULL allowed. */
 void pb_mover_close(pb_mover *mover);
 void pb_mover_start(pb_mover *mover, pb_transfer *transfer);
-/* From now on transfers that have not begun end with CANCELLED, those under way with their
- * requests. */
+/* From now on transfers that have not begun end with CANCELLED. Of those under way, what is one
+ * request ends with it; an upload in parts is aborted, once its requests under way have ended. */
 void pb_mover_cancel(pb_mover *mover);
 /* Transfers that were started and have not begun, and those under way. */
 unsigned pb_mover_waiting(const pb_mover *mover);

@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pb_slice input = {(const char *)data + 1, size - 1};
     pb_s3_parser *parser = pb_s3_parser_new();
     pb_s3_document document;
+    pb_page *page;
     pb_buffer decoded = {0};
     pb_error error;
     switch (data[0] % 5) {
@@ -76,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 1:
         pb_s3_parse_document(parser, input, &document, &error);
+        if (!pb_s3_parse_upload(parser, input, &(pb_s3_list_asked){0}, &page, &error))
+            pb_page_release(page);
         break;
     case 2:
         fuzz_location(input);

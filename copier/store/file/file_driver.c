@@ -248,6 +248,9 @@ static void run(uv_work_t *work)
     case PB_STORE_MULTIPART_ABORT:
         pb_file_upload_abort(tree, request->upload_id, &request->error);
         break;
+    case PB_STORE_MULTIPART_FIND:
+        pb_error_set(&request->error, PB_ERROR_USAGE, "a directory does not list uploads");
+        break;
     }
 }
 

@@ -52,6 +52,7 @@ const char *pb_s3_method(const pb_store_request *asked)
     case PB_STORE_HEAD:
         return "HEAD";
     case PB_STORE_LIST:
+    case PB_STORE_MULTIPART_FIND:
     case PB_STORE_GET:
         return "GET";
     case PB_STORE_DELETE:
@@ -195,6 +196,24 @@ static void add_parameter(builder *b, const char *name, pb_slice value)
     pb_percent_encode(b->text, value, false);
 }
 
+static void add_prefix(builder *b, pb_slice store_prefix)
+{
+    if (!store_prefix.size && !b->asked->list.prefix.size)
+        return;
+    begin_parameter(b, "prefix");
+    pb_percent_encode(b->text, store_prefix, false);
+    pb_percent_encode(b->text, b->asked->list.prefix, false);
+}
+
+/* https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html */
+static void add_find_parameters(builder *b, pb_slice store_prefix)
+{
+    add_parameter(b, "encoding-type", PB_SLICE_LITERAL("url"));
+    add_parameter(b, "max-uploads", PB_SLICE_LITERAL("1"));
+    add_prefix(b, store_prefix);
+    add_parameter(b, "uploads", PB_SLICE_LITERAL(""));
+}
+
 static void add_list_parameters(builder *b, pb_slice store_prefix)
 {
     const pb_store_request *asked = b->asked;
@@ -209,11 +228,7 @@ static void add_list_parameters(builder *b, pb_slice store_prefix)
     add_parameter(b, "list-type", PB_SLICE_LITERAL("2"));
     begin_parameter(b, "max-keys");
     pb_buffer_append_unsigned(b->text, keys_max);
-    if (store_prefix.size || asked->list.prefix.size) {
-        begin_parameter(b, "prefix");
-        pb_percent_encode(b->text, store_prefix, false);
-        pb_percent_encode(b->text, asked->list.prefix, false);
-    }
+    add_prefix(b, store_prefix);
     if (asked->list.after.size && !asked->list.token.size) {
         begin_parameter(b, "start-after");
         pb_percent_encode(b->text, store_prefix, false);
@@ -231,6 +246,7 @@ static int write_target(builder *b, pb_error *error)
     const pb_store_request *asked = b->asked;
     const pb_s3_endpoint *endpoint = b->frame->endpoint;
     bool of_bucket = asked->operation == PB_STORE_CHECK || asked->operation == PB_STORE_LIST ||
+                     asked->operation == PB_STORE_MULTIPART_FIND ||
                      (asked->operation == PB_STORE_DELETE && asked->key_count != 1);
     if (of_bucket) {
         pb_buffer_append_slice(b->text, endpoint->list_path);
@@ -245,6 +261,9 @@ static int write_target(builder *b, pb_error *error)
     switch (asked->operation) {
     case PB_STORE_LIST:
         add_list_parameters(b, endpoint->prefix);
+        break;
+    case PB_STORE_MULTIPART_FIND:
+        add_find_parameters(b, endpoint->prefix);
         break;
     case PB_STORE_DELETE:
         if (of_bucket)

@@ -13,7 +13,13 @@ enum { DICTIONARY_BYTES_MAX = 256 * 1024 };
 enum { PARSE_OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING };
 
 /* What the element at depth 2 is, which the names below it depend on. */
-typedef enum group { GROUP_NONE, GROUP_CONTENTS, GROUP_PREFIXES, GROUP_FAILED_KEY } group;
+typedef enum group {
+    GROUP_NONE,
+    GROUP_CONTENTS,
+    GROUP_PREFIXES,
+    GROUP_FAILED_KEY,
+    GROUP_UPLOAD,
+} group;
 
 enum {
     SPAN_ROOT,
@@ -74,15 +80,12 @@ typedef struct named_span {
 } named_span;
 
 static const named_span document_names[] = {
-    {"Code", SPAN_CODE},
-    {"Message", SPAN_MESSAGE},
-    {"RequestId", SPAN_REQUEST_ID},
-    {"Region", SPAN_REGION},
-    {"Endpoint", SPAN_ENDPOINT},
-    {"ETag", SPAN_ETAG},
-    {"UploadId", SPAN_UPLOAD_ID},
-    {NULL, 0},
+    {"Code", SPAN_CODE},          {"Message", SPAN_MESSAGE},       {"RequestId", SPAN_REQUEST_ID},
+    {"Region", SPAN_REGION},      {"Endpoint", SPAN_ENDPOINT},     {"ETag", SPAN_ETAG},
+    {"UploadId", SPAN_UPLOAD_ID}, {"EncodingType", SPAN_ENCODING}, {NULL, 0},
 };
+static const named_span upload_names[] = {
+    {"Key", SPAN_KEY}, {"UploadId", SPAN_UPLOAD_ID}, {NULL, 0}};
 static const named_span failed_key_names[] = {{"Key", SPAN_FAILED_KEY},
                                               {"Code", SPAN_FAILED_CODE},
                                               {"Message", SPAN_FAILED_MESSAGE},
@@ -112,6 +115,8 @@ static const named_span *names_below(const pb_s3_parser *parser)
         return prefixes_names;
     case GROUP_FAILED_KEY:
         return failed_key_names;
+    case GROUP_UPLOAD:
+        return upload_names;
     default:
         return NULL;
     }
@@ -139,6 +144,8 @@ static void start_group(pb_s3_parser *parser, const char *name)
     } else if (!parser->list && strcmp(name, "Error") == 0) {
         parser->group = GROUP_FAILED_KEY;
         memset(&spans[SPAN_FAILED_KEY], 0, 3 * sizeof *spans);
+    } else if (!parser->list && strcmp(name, "Upload") == 0) {
+        parser->group = GROUP_UPLOAD; /* of several the first one counts */
     }
 }
 
@@ -615,6 +622,34 @@ int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked
     }
     pb_page *page = pb_page_new();
     const char *problem = fill_page(parser, asked, page);
+    if (problem) {
+        pb_page_release(page);
+        return pb_error_set(error, PB_ERROR_FAILED, "an answer that breaks the protocol: %s",
+                            problem);
+    }
+    *ret_page = page;
+    return 0;
+}
+
+int pb_s3_parse_upload(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
+                       pb_page **ret_page, pb_error *error)
+{
+    if (parse(parser, body, false, error))
+        return -1;
+    const pb_s3_span *spans = parser->spans;
+    pb_slice key = text_of(parser, &spans[SPAN_KEY]), id = text_of(parser, &spans[SPAN_UPLOAD_ID]);
+    pb_slice encoding = text_of(parser, &spans[SPAN_ENCODING]);
+    page_texts texts = {.url_encoded = pb_slice_equal(encoding, PB_SLICE_LITERAL("url"))};
+    const char *problem = NULL;
+    pb_page *page = pb_page_new();
+    if (!pb_s3_root_is(text_of(parser, &spans[SPAN_ROOT]), "ListMultipartUploads")) {
+        problem = "an answer to something else";
+    } else if (key.size && id.size) {
+        texts.next = pb_arena_allocate(&page->arena, key.size);
+        pb_entry *entry = pb_page_add(page);
+        problem = read_name(&texts, key, asked, &entry->key);
+        entry->version = pb_arena_copy(&page->arena, id);
+    }
     if (problem) {
         pb_page_release(page);
         return pb_error_set(error, PB_ERROR_FAILED, "an answer that breaks the protocol: %s",

@@ -61,6 +61,12 @@ typedef struct pb_s3_document {
 int pb_s3_parse_document(pb_s3_parser *parser, pb_slice body, pb_s3_document *ret_document,
                          pb_error *error);
 
+/* Reads a ListMultipartUploadsResult: the first upload of it as the only entry of a new page, its
+ * key as pb_s3_parse_list has it and its id as `version`; no entry where there is none. Fails
+ * likewise. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html */
+int pb_s3_parse_upload(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
+                       pb_page **ret_page, pb_error *error);
+
 /* True where the root element is the one of this result ("CopyObject"): AWS writes
  * CopyObjectResult, some stores CopyObjectResponse. */
 bool pb_s3_root_is(pb_slice root, const char *result);

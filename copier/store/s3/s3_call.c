@@ -352,6 +352,18 @@ static pb_http_verdict judge_list(s3_call *self)
     return pb_call_cannot_read(&self->call);
 }
 
+static pb_http_verdict judge_find(s3_call *self)
+{
+    pb_s3_list_asked list = {
+        .store_prefix = self->endpoint->prefix,
+        .prefix = self->call.asked->list.prefix,
+    };
+    if (pb_s3_parse_upload(store_of(&self->call)->parser, pb_buffer_slice(&self->call.answer.body),
+                           &list, &self->call.results->page, &self->call.http.error))
+        return pb_call_cannot_read(&self->call);
+    return PB_HTTP_DONE;
+}
+
 /* Some keys of many were not deleted. */
 static pb_http_verdict judge_failed_keys(s3_call *self, const pb_s3_document *document)
 {
@@ -424,6 +436,8 @@ static pb_http_verdict judge_success(s3_call *self)
         return judge_document(self, "CompleteMultipartUpload");
     case PB_STORE_MULTIPART_ABORT:
         return PB_HTTP_DONE;
+    case PB_STORE_MULTIPART_FIND:
+        return judge_find(self);
     }
     return pb_call_breaks_protocol(&self->call, PB_ERROR_FAILED, "an unknown operation");
 }

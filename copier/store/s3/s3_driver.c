@@ -92,6 +92,7 @@ static int s3_open(pb_store *store, pb_error *error)
         .etag_is_md5 = true,
         .part_etags_are_md5 = true,
         .etag_is_kept = true,
+        .finds_uploads = true,
         .copies_parts = true,
         .keeps_headers = true,
     };

@@ -472,6 +472,40 @@ static void refuses_bad_documents(void **state)
     }
 }
 
+static void reads_the_first_upload(void **state)
+{
+    (void)state;
+    const pb_s3_list_asked asked = {PB_SLICE_LITERAL("p/"), PB_SLICE_LITERAL("data/")};
+    pb_page *page = NULL;
+    pb_error error = {0};
+    pb_slice body = PB_SLICE_LITERAL(
+        "<ListMultipartUploadsResult><Bucket>b</Bucket><NextKeyMarker>p/data/z</NextKeyMarker>"
+        "<EncodingType>url</EncodingType><MaxUploads>1</MaxUploads><IsTruncated>true</IsTruncated>"
+        "<Upload><Key>p/data/a%2Bb+c</Key><UploadId>id&amp;1</UploadId><Initiator><ID>i</ID>"
+        "</Initiator></Upload><Upload><Key>p/data/z</Key><UploadId>2</UploadId></Upload>"
+        "</ListMultipartUploadsResult>");
+    assert_int_equal(pb_s3_parse_upload(parser, body, &asked, &page, &error), 0);
+    assert_int_equal(page->count, 1);
+    assert_true(pb_slice_is(page->entries[0].key, "data/a+b c"));
+    assert_true(pb_slice_is(page->entries[0].version, "id&1"));
+    pb_page_release(page);
+    body = PB_SLICE_LITERAL(
+        "<ListMultipartUploadsResult><Bucket>b</Bucket></ListMultipartUploadsResult>");
+    assert_int_equal(pb_s3_parse_upload(parser, body, &asked, &page, &error), 0);
+    assert_int_equal(page->count, 0);
+    pb_page_release(page);
+    static const char *const refused[] = {
+        "<ListMultipartUploadsResult><Upload><Key>elsewhere</Key><UploadId>1</UploadId></Upload>"
+        "</ListMultipartUploadsResult>",
+        "<ListBucketResult></ListBucketResult>",
+        "<ListMultipartUploadsResult><Upload><Key>p/data/a",
+        "",
+    };
+    for (size_t i = 0; i < COUNT(refused); i++)
+        assert_int_equal(pb_s3_parse_upload(parser, pb_slice_of(refused[i]), &asked, &page, &error),
+                         -1);
+}
+
 static void roots(void **state)
 {
     (void)state;
@@ -527,6 +561,7 @@ int main(void)
         cmocka_unit_test(reads_results),
         cmocka_unit_test(reads_keys_that_were_not_deleted),
         cmocka_unit_test(refuses_bad_documents),
+        cmocka_unit_test(reads_the_first_upload),
         cmocka_unit_test(roots),
         cmocka_unit_test(reads_etags),
     };

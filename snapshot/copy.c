@@ -39,9 +39,13 @@ static bool unchanged(const copy_shard *shard, const pb_entry *source, const pb_
         return false;
     if (pb_etag_same(source->etag, there->etag))
         return true;
-    bool comparable = pb_store_capabilities_of(shard->worker->stores[SOURCE])->etag_is_md5 &&
-                      pb_store_capabilities_of(shard->worker->stores[DESTINATION])->etag_is_md5 &&
-                      pb_etag_parts(source->etag) == 0 && pb_etag_parts(there->etag) == 0;
+    /* Of other layouts of parts the ETags differ whatever the bytes. */
+    int parts = pb_etag_parts(source->etag);
+    bool comparable = parts >= 0 && parts == pb_etag_parts(there->etag);
+    for (unsigned i = 0; i < 2; i++) {
+        const pb_store_capabilities *store = pb_store_capabilities_of(shard->worker->stores[i]);
+        comparable &= parts ? store->part_etags_are_md5 : store->etag_is_md5;
+    }
     return !comparable;
 }
 

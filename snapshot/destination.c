@@ -174,7 +174,7 @@ static int run_rounds(pb_destination *self, pb_error *error)
         return -1;
     if (self->put_off && is_dry_run(self))
         pb_session_note(self->job->session,
-                        "%llu objects have keys that a path could change: a run that writes them "
+                        "%llu of the objects have keys that a path could change: a run that writes them "
                         "probes first whether %s keeps such keys",
                         (unsigned long long)self->put_off_objects, pb_store_name(self->store));
     if (is_dry_run(self))

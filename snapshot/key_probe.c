@@ -1,10 +1,11 @@
 #include "snapshot/key_probe.h"
 
 #include "base/codec.h"
+#include "base/failure.h"
 #include "base/random.h"
 #include <stdio.h>
 
-enum { PREFIX_SIZE = 32, ANSWER_BYTES_MAX = 4096 };
+enum { PREFIX_SIZE = 32, ANSWER_BYTES_MAX = 4096, ATTEMPTS_MAX = 8 };
 
 /* What is written, in this order: for each form a plain key, then others that a store may take for
  * it, or that it may not keep. */
@@ -87,8 +88,29 @@ static pb_slice body_of(const probe *self, size_t index)
 /* True for errors that say nothing of the key. */
 static bool concerns_the_store(const pb_error *error)
 {
-    return error->kind == PB_ERROR_CANCELLED || error->kind == PB_ERROR_UNREACHABLE ||
-           error->kind == PB_ERROR_THROTTLED || error->kind == PB_ERROR_NO_SPACE;
+    return pb_failure_reach_of(error->kind) == PB_FAILURE_OF_RUN &&
+           error->kind != PB_ERROR_USAGE; /* a key that no request can name */
+}
+
+static int write_key(const probe *self, size_t index, unsigned attempts_max, pb_error *error)
+{
+    pb_store_request request = {
+        .operation = PB_STORE_PUT,
+        .key = self->keys[index],
+        .body = body_of(self, index),
+        .attempts_max = attempts_max,
+    };
+    return pb_store_call(self->store, &request, error);
+}
+
+/* MinIO answers SlowDown where a file of that name cannot be: it is no throttling that lets a plain
+ * key pass. */
+static bool takes_plain_key(const probe *self, unsigned form)
+{
+    for (size_t i = 0; i < PROBE_KEYS; i++)
+        if (probe_keys[i].form == form && probe_keys[i].kind == PLAIN)
+            return !write_key(self, i, ATTEMPTS_MAX, NULL);
+    return false;
 }
 
 static int write_keys(probe *self, unsigned forms, pb_key_probe *probed, pb_error *error)
@@ -99,12 +121,13 @@ static int write_keys(probe *self, unsigned forms, pb_key_probe *probed, pb_erro
         pb_error wrong = {0};
         if (!(wanted->form & forms))
             continue;
-        if (!pb_store_write(self->store, self->keys[i], body_of(self, i), false, &wrong)) {
+        if (!write_key(self, i, wanted->kind == PLAIN ? 0 : ATTEMPTS_MAX, &wrong)) {
             self->written[i] = true;
             taken |= wanted->kind == PLAIN ? 0 : wanted->form;
             continue;
         }
-        if (wanted->kind == PLAIN || concerns_the_store(&wrong)) {
+        bool of_key = pb_failure_is_throttling(wrong.kind) && takes_plain_key(self, wanted->form);
+        if (wanted->kind == PLAIN || (concerns_the_store(&wrong) && !of_key)) {
             *error = wrong;
             return -1;
         }

@@ -786,7 +786,7 @@ int pb_pass_run(const pb_pass *pass, pb_snapshot_file *ret_file, pb_pass_result 
     if (!ended && self.failed_objects)
         ended = pb_job_fail(job, error,
                             "what was copied stays: run the same command again to go on from there",
-                            "nothing was committed: %llu objects could not be copied",
+                            "nothing was committed: %llu of the objects could not be copied",
                             (unsigned long long)self.failed_objects);
     describe(&self, ret_file);
     pb_job_free(job);

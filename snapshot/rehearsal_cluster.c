@@ -122,7 +122,7 @@ static void check_capture(pb_rehearsal *self)
         pb_capture(&kubectl, NULL, &objects, &count, &error))
         pb_rehearsal_fail(self, "capture", &error);
     else
-        pb_rehearsal_pass(self, "capture", "every kind may be listed, %zu objects are captured",
+        pb_rehearsal_pass(self, "capture", "every kind may be listed; objects to capture: %zu",
                           count);
     pb_buffer_wipe(&objects);
 }

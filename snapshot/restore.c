@@ -282,7 +282,7 @@ static int judge(const restore_job *restore, pb_error *error)
     }
     if (result->differing_objects) {
         pb_error_set(error, PB_ERROR_FAILED,
-                     "the destination holds %llu objects that differ: they were left alone",
+                     "%llu of the objects at the destination differ: they were left alone",
                      (unsigned long long)result->differing_objects);
         return pb_error_hint(error, "restore into an empty bucket, or say --overwrite");
     }

@@ -521,6 +521,8 @@ static bool lose_patience(pb_http *http, pb_http_request *request)
 static bool retry_later(pb_http *http, pb_http_request *request, const char *base_url, bool moved)
 {
     int64_t now_ms = pb_clock_monotonic_ms();
+    if (request->attempts_max && request->attempts >= request->attempts_max)
+        return false;
     int64_t end_ms = patience_end_ms(http, request, base_url, moved, now_ms);
     if (end_ms == INT64_MIN || http->cancelled || http->cancelling)
         return false;

@@ -95,6 +95,7 @@ typedef struct pb_http_request {
      * if that is longer. Doubled by each attempt that was given up for its silence, and for what
      * comes after it where that helped. */
     uint32_t silence_ms;
+    unsigned attempts_max; /* 0: as patience_ms and failures_max have it; else no more than these */
     bool renewed; /* set by prepare: what the last attempt brought is kept, so that it did not fail
                    */
     uint64_t body_bytes; /* of the answer, as far as known: limit_bytes_per_s is charged with them

@@ -342,6 +342,7 @@ static void submit(pb_call *call)
         .bulk = moves_much,
         .hedge = may_be_hedged(caller->store, asked, asked_bytes),
         .endpoint = caller->paced,
+        .attempts_max = call->request->attempts_max,
         .silence_ms = silence_ms(asked),
         .body_bytes = asked->operation == PB_STORE_GET ? asked_bytes : 0,
         .prepare = prepare,

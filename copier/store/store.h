@@ -128,6 +128,8 @@ typedef struct pb_store_request {
     void (*done)(struct pb_store_request *request);
     void *context;
 
+    unsigned attempts_max; /* 0: as the client is patient; else it fails after so many */
+
     bool make; /* CHECK: a directory that does not exist is made; buckets never are */
 
     pb_slice key; /* all but CHECK, LIST, DELETE */

@@ -131,7 +131,17 @@ class ObjectFailures(scenario.Scenario):
             self.addCleanup(front.stop)
             other = self.origin(buckets=("repository",))
             self.fail_with(FAILED, "backup", front.url("source"), other.url("repository"), "--strict",
-                           says="1 objects could not be copied")
+                           says="1 of the objects could not be copied")
+
+    # ---- names that a store cannot have ----
+
+    def test_a_name_that_slows_the_store_down(self):
+        origin, front = self.front(quirky_front.SlowsDownLongNames())
+        origin.bucket("source").put_many({"a": b"1", "s" * 256: b"2"})
+        run = self.fail_with(FAILED, "copy", origin.url("source"), front.url("restored"), says="1 of 2 objects")
+        self.assertIn("SlowDown", run.stderr)
+        self.assertLess(run.seconds, 100)
+        self.assertEqual(set(origin.bucket("restored").list()), {"a"})
 
     # ---- copies that take their time ----
 

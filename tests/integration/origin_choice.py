@@ -467,6 +467,17 @@ class Metadata(Choice):
             with open(f"{self.folder}/again/{name}", encoding="utf-8") as file:
                 self.assertEqual(file.read(), text)
 
+    def test_parts_of_other_bytes_are_copied_again(self):
+        """Of one size and as many parts, and newer at the destination."""
+        origin = self.origin(buckets=("source", "copied"))
+        origin.bucket("source").put_parts("large", some_bytes(12 << 20, 1), 6 << 20)
+        origin.bucket("copied").put_parts("large", some_bytes(12 << 20, 2), 6 << 20)
+        told = self.succeed("copy", origin.url("source"), origin.url("copied"), "--json").json()
+        self.assertEqual((told["copied_objects"], told["unchanged_objects"]), (1, 0))
+        self.assert_same_objects(origin.bucket("source"), origin.bucket("copied"))
+        told = self.succeed("copy", origin.url("source"), origin.url("copied"), "--json").json()
+        self.assertEqual((told["copied_objects"], told["unchanged_objects"]), (0, 1))
+
     def test_what_a_dead_run_copied(self):
         """Reused only where it is not older than the source's last change."""
         origin = self.stores()

@@ -142,7 +142,7 @@ class Faults(scenario.Scenario):
                 run = self.pbcopy("backup", first.url("source"), url)
                 self.assertNotEqual(run.exit_code, 0, run)
                 self.assertEqual(len(run.errors), 1, run)
-                self.assertIn("1 objects could not be copied", run.errors[0])
+                self.assertIn("1 of the objects could not be copied", run.errors[0])
                 self.assertIn(key, run.stdout + run.stderr)
                 self.assertEqual(self.committed(url), [])
         first.set_faults()

@@ -150,7 +150,7 @@ class PathKeys(scenario.Scenario):
         self.succeed("copy", origin.url("source"), origin.url("one"))
         self.assertEqual([key for _, key, _, _ in origin.requests()[requests:] if "probe" in key], [])
         run = self.succeed("copy", origin.url("source"), origin.url("two"), "--dry-run")
-        self.assertIn("1 objects have keys that a path could change", run.stderr)
+        self.assertIn("1 of the objects have keys that a path could change", run.stderr)
         self.assertEqual(origin.bucket("two").list(), {})
 
     def test_probe_that_cannot_be_deleted(self):

@@ -136,6 +136,15 @@ class SlowToCopy(Quirk):
         return None
 
 
+class SlowsDownLongNames(Quirk):
+    """MinIO on a file system, of a name that no file can have."""
+
+    def before(self, asked):
+        if asked.method == "PUT" and any(len(unquote(segment)) > 255 for segment in asked.key.split("/")):
+            return refusal(503, "SlowDownWrite", "Resource requested is unwritable, please reduce your request rate")
+        return None
+
+
 class BreaksReads(Quirk):
     """Connections close after so many bytes of an object; `sent` counts the bytes of objects that came out."""
 

@@ -119,7 +119,9 @@ static const pb_command_entry commands[] = {
             "and every chunk that they need must be among the objects; nothing is restored.\n\n"
             "What is found is printed as \"NAME: KEY: what is wrong\", where NAME is missing, "
             "truncated, mismatch, unreadable or manifest-damaged; up to 1,000 are named. "
-            "Any finding makes the exit code 3. Where pbcopy finds nothing wrong but cannot read "
+            "Any finding makes the exit code 3. verify notes in the repository which objects are "
+            "damaged, and the next backup copies these again. Where pbcopy finds nothing wrong but "
+            "cannot read "
             "some objects, it says so and knows nothing of them: the exit code is 5 where the "
             "store does not answer, 4 where it refuses the login the right to them, else 1.",
         .examples =
@@ -355,8 +357,9 @@ static const pb_option_entry options[] = {
      "list abandoned attempts too: runs that ended without a snapshot, and passes of a cluster's "
      "backup, whose copies later snapshots may use"},
     {"full", 0, NULL, PB_OPTION_FLAG, AT(full), 0, 0, 0, PLAIN, BACKUP,
-     "copy every object again, whatever earlier snapshots hold: this repairs damage that verify "
-     "found"},
+     "copy every object again, whatever earlier snapshots hold; what verify found damaged is "
+     "copied "
+     "again without it"},
     {"allow-empty", 0, NULL, PB_OPTION_FLAG, AT(allow_empty), 0, 0, 0, PLAIN, BACKUP,
      "commit a first snapshot though the source holds no object"},
     {"allow-gone", 0, NULL, PB_OPTION_FLAG, AT(allow_gone), 0, 0, 0, PLAIN, BACKUP,

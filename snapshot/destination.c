@@ -173,10 +173,11 @@ static int run_rounds(pb_destination *self, pb_error *error)
     if (run_round(self, PB_ROUND_ALL, phase, error))
         return -1;
     if (self->put_off && is_dry_run(self))
-        pb_session_note(self->job->session,
-                        "%llu of the objects have keys that a path could change: a run that writes them "
-                        "probes first whether %s keeps such keys",
-                        (unsigned long long)self->put_off_objects, pb_store_name(self->store));
+        pb_session_note(
+            self->job->session,
+            "%llu of the objects have keys that a path could change: a run that writes them "
+            "probes first whether %s keeps such keys",
+            (unsigned long long)self->put_off_objects, pb_store_name(self->store));
     if (is_dry_run(self))
         return 0;
     if (self->put_off &&

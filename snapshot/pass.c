@@ -176,6 +176,17 @@ static void plan(pass_shard *shard, const pb_reuse *reuse, const pb_entry *store
     plan_move(shard, stored_key(shard, item->entry->key, arena), item);
 }
 
+/* What verify found missing or damaged is not taken over: of donors' records those stay that are of
+ * a copy of their own. */
+static void leave_out_damaged(const pb_run *run, const pb_entry **records)
+{
+    for (unsigned i = 0; i < run->donor_count; i++) {
+        const pb_record *record = records[i] ? records[i]->record : NULL;
+        if (record && !pb_slice_equal(record->at, pb_slice_of(run->donors[i].id)))
+            records[i] = NULL;
+    }
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
@@ -197,6 +208,10 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         /* Older versions left such keys in data/, where they may mean another object. */
         if (stored[i] && pb_key_forms(source->key))
             stored[i] = NULL;
+    }
+    if (pb_findings_have(&pass->run->findings, source->key)) {
+        base = NULL;
+        leave_out_damaged(pass->run, records);
     }
     pb_reuse reuse =
         pb_reuse_choose(&shard->ends, source, base, records, stored, pass->run->donor_count);

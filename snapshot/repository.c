@@ -191,6 +191,35 @@ int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_f
     return failed;
 }
 
+int pb_repository_findings(pb_repository *repository, const char *id, pb_findings *findings,
+                           pb_error *error)
+{
+    pb_buffer text = {0};
+    pb_error wrong = {0};
+    int failed = read_file(repository, pb_slice_of(id), PB_FINDINGS_FILE,
+                           PB_FINDINGS_FILE_BYTES_MAX, &text, &wrong) ||
+                 pb_findings_parse(pb_buffer_slice(&text), findings, &wrong);
+    pb_buffer_free(&text);
+    findings->cut |= failed && wrong.kind == PB_ERROR_DAMAGED;
+    if (!failed || wrong.kind == PB_ERROR_DAMAGED || wrong.kind == PB_ERROR_NOT_FOUND)
+        return 0;
+    *error = wrong;
+    return pb_error_context(error, "snapshot %s", id);
+}
+
+int pb_repository_write_findings(pb_repository *repository, const char *id,
+                                 const pb_findings *findings, pb_error *error)
+{
+    pb_buffer key = {0}, text = {0};
+    pb_layout_snapshot_file(&key, pb_slice_of(id), PB_FINDINGS_FILE);
+    pb_findings_append(&text, id, findings);
+    int failed = pb_store_write(repository->store, pb_buffer_slice(&key), pb_buffer_slice(&text),
+                                false, error);
+    pb_buffer_free(&key);
+    pb_buffer_free(&text);
+    return failed;
+}
+
 int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_intent,
                          pb_error *error)
 {

@@ -4,6 +4,7 @@
 #define PB_SNAPSHOT_REPOSITORY_H
 
 #include "manifest/closing_note.h"
+#include "manifest/findings_file.h"
 #include "manifest/intent.h"
 #include "manifest/layout.h"
 #include "manifest/repository_file.h"
@@ -45,6 +46,13 @@ int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *a
  * hex of the file, NULL allowed). */
 int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_file *ret_file,
                            char *ret_sha256, pb_error *error);
+/* Adds what verify found damaged of a snapshot; nothing where it found nothing. A document that is
+ * damaged itself counts as one that is cut off. */
+int pb_repository_findings(pb_repository *repository, const char *id, pb_findings *findings,
+                           pb_error *error);
+/* Writes it, over what was there. */
+int pb_repository_write_findings(pb_repository *repository, const char *id,
+                                 const pb_findings *findings, pb_error *error);
 int pb_repository_intent(pb_repository *repository, pb_slice id, pb_intent *ret_intent,
                          pb_error *error);
 

@@ -372,6 +372,25 @@ static int step(pb_run *run, pb_error *error)
     return run->protocol.outcome == PB_RUN_BUSY ? busy(run, error) : lost(run, error);
 }
 
+/* Those of the base. Where they cannot be read, the base counts as whole, as it did before. */
+static int read_findings(pb_run *run, pb_error *error)
+{
+    if (!run->survey.base.id[0])
+        return 0;
+    if (pb_repository_findings(run->repository, run->survey.base.id, &run->findings, error))
+        return -1;
+    pb_findings_sort(&run->findings);
+    if (run->findings.cut)
+        pb_session_note(run->repository->session,
+                        "verify found snapshot %s damaged: all objects are copied again",
+                        run->survey.base.id);
+    else if (run->findings.count)
+        pb_session_note(run->repository->session,
+                        "verify found snapshot %s damaged; objects to be copied again: %zu",
+                        run->survey.base.id, run->findings.count);
+    return 0;
+}
+
 /* A dry run asks nobody and leaves nothing. */
 static int begin_dry(pb_run *run, pb_error *error)
 {
@@ -380,7 +399,7 @@ static int begin_dry(pb_run *run, pb_error *error)
     run->survey.candidate_count = 0;
     return name_attempt(run, pb_slice_of(run->survey.newest), run->lease_file.run,
                         &run->intent.started_ms, error) ||
-                   announce(run, error)
+                   announce(run, error) || read_findings(run, error)
                ? -1
                : 0;
 }
@@ -421,7 +440,7 @@ int pb_run_begin(pb_repository *repository, const pb_run_options *options, pb_ru
     int answer = 0;
     while (!answer)
         answer = step(run, error);
-    return answer < 0 || open_donors(run, error) ? -1 : 0;
+    return answer < 0 || open_donors(run, error) || read_findings(run, error) ? -1 : 0;
 }
 
 void pb_run_add_donor(pb_run *run, const char *id, pb_snapshot_file *file, bool whole)
@@ -489,6 +508,7 @@ void pb_run_end(pb_run *run, pb_error *error)
         *error = why;
     for (unsigned i = 0; i < run->donor_count; i++)
         pb_donor_free(&run->donors[i]);
+    pb_findings_free(&run->findings);
     pb_process_free(&run->holder_process);
     pb_run_file_free(&run->lease_file);
     pb_survey_free(&run->survey);

@@ -3,6 +3,7 @@
 #ifndef PB_SNAPSHOT_RUN_H
 #define PB_SNAPSHOT_RUN_H
 
+#include "manifest/findings_file.h"
 #include "snapshot/donor.h"
 #include "snapshot/lease.h"
 #include "snapshot/survey.h"
@@ -32,6 +33,7 @@ typedef struct pb_run {
     pb_intent intent;               /* of the present attempt */
     pb_donor donors[PB_DONORS_MAX]; /* the newest first */
     unsigned donor_count;
+    pb_findings findings; /* of the base: these objects are not taken over */
 } pb_run;
 
 /* Takes the lease of the source (waiting for a run that may live, as the options say), finds the

@@ -26,6 +26,8 @@ typedef struct verify_job {
     unsigned id_count;
     pb_listing *listings[LISTINGS_MAX]; /* of their data */
     pb_verify_result *result;           /* under job.lock */
+    pb_findings damaged;                /* likewise */
+    bool kept;                          /* the repository has them */
 } verify_job;
 
 typedef struct verify_shard {
@@ -34,9 +36,18 @@ typedef struct verify_shard {
     pb_verify_result result; /* counters of this shard */
 } verify_shard;
 
+/* For the next backup. */
+static void keep_damaged(verify_job *verify, pb_slice key)
+{
+    pthread_mutex_lock(&verify->job.lock);
+    pb_findings_add(&verify->damaged, key);
+    pthread_mutex_unlock(&verify->job.lock);
+}
+
 static void find_fault(verify_shard *shard, const char *name, pb_slice key, const char *text)
 {
     pb_job_finding(&shard->verify->job, name, key, text);
+    keep_damaged(shard->verify, key);
 }
 
 /* Compares what the listing shows with the record. True where it is as it should be. */
@@ -122,7 +133,10 @@ static int failed(void *context, pb_item *item, pb_error *error)
 {
     verify_shard *shard = context;
     const pb_error *why = item->transfer.error;
-    shard->result.unread_objects += pb_failure_finding_of(why->kind) == PB_FAILURE_UNREAD;
+    if (pb_failure_finding_of(why->kind) == PB_FAILURE_UNREAD)
+        shard->result.unread_objects++;
+    else
+        keep_damaged(shard->verify, item->entry->key);
     return pb_job_failed(&shard->verify->job, pb_failure_finding_name(why), item->entry->key, why,
                          error);
 }
@@ -223,6 +237,23 @@ static int refuse_to_judge(verify_job *verify, pb_error *error)
         (unsigned long long)verify->result->objects);
 }
 
+/* Beside those of earlier runs, which may have looked at other objects. A login that only reads
+ * cannot. */
+static void write_findings(verify_job *verify)
+{
+    pb_error error = {0};
+    const char *id = verify->file->id;
+    if (!verify->damaged.count && !verify->damaged.cut)
+        return;
+    verify->kept = !pb_repository_findings(&verify->repository, id, &verify->damaged, &error);
+    pb_findings_sort(&verify->damaged);
+    verify->kept = verify->kept &&
+                   !pb_repository_write_findings(&verify->repository, id, &verify->damaged, &error);
+    if (!verify->kept)
+        pb_session_note(verify->session, "could not note in the repository what is damaged: %s",
+                        error.message);
+}
+
 /* Of a run that ended before its end *error says why; what it had found by then stays true. */
 static int call_damaged(verify_job *verify, bool ended, pb_error *error)
 {
@@ -233,8 +264,11 @@ static int call_damaged(verify_job *verify, bool ended, pb_error *error)
                  (unsigned long long)verify->result->objects,
                  ended ? "; the rest was not looked at: " : "", why.message);
     return pb_error_hint(error,
-                         "`pbcopy backup --full` copies again all that the source still has; an "
-                         "older snapshot may hold the objects too");
+                         "`pbcopy backup%s` copies again %s; an older snapshot may hold the "
+                         "objects too",
+                         verify->kept ? "" : " --full",
+                         verify->kept ? "what is damaged, where the source still has it"
+                                      : "all that the source still has");
 }
 
 static int run(verify_job *verify, pb_error *error)
@@ -266,6 +300,7 @@ static int run(verify_job *verify, pb_error *error)
     verify->result->findings = verify->job.finding_count;
     if (ended && (error->kind == PB_ERROR_CANCELLED || error->kind == PB_ERROR_DAMAGED))
         return ended;
+    write_findings(verify);
     if (verify->job.finding_count > pb_failure_unread(&verify->job.failures))
         return call_damaged(verify, ended, error);
     if (!ended && verify->job.finding_count)
@@ -358,6 +393,7 @@ int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_r
             ended = verify_database(&verify, options->identity, error);
         if (!ended)
             ended = run(&verify, error);
+        pb_findings_free(&verify.damaged);
         pb_job_free(&verify.job);
     }
     pb_repository_close(&verify.repository);

@@ -2,6 +2,7 @@
  * that parses must come out of the writer again and parse to the same, and an intent and a snapshot
  * to what is written the same. */
 #include "manifest/closing_note.h"
+#include "manifest/findings_file.h"
 #include "manifest/intent.h"
 #include "manifest/part.h"
 #include "manifest/repository_file.h"
@@ -147,7 +148,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 6: {
         char by[PB_CLOSED_BY_SIZE];
+        pb_findings findings = {0};
         pb_closing_note_parse(input, by);
+        pb_findings_parse(input, &findings, &error);
+        pb_findings_free(&findings);
         break;
     }
     case 7:

@@ -289,5 +289,59 @@ class DamageOfRelayed(Damage):
     relayed = True
 
 
+class NextBackup(scenario.Scenario):
+    """What verify found, the next backup copies again, and nothing else."""
+
+    def setUp(self):
+        super().setUp()
+        self.origin_ = self.origin(buckets=("source", "repository", "restored"))
+        self.source, self.stored = self.origin_.bucket("source"), self.origin_.bucket("repository")
+        self.source.put_many({f"k{n}": some_bytes(100 + n) for n in range(30)})
+        self.url = self.origin_.url("repository")
+        self.back_up()
+        self.stored.delete(self.stored_key("k3"))
+        self.stored.put(self.stored_key("k4"), some_bytes(104, 9))
+
+    def back_up(self):
+        return self.succeed("backup", self.origin_.url("source"), self.url, "--json").json()["snapshot"]
+
+    def stored_key(self, name):
+        key, = (key for key in self.stored.list("data/") if key.endswith("/" + name))
+        return key
+
+    def assert_whole(self):
+        self.succeed("verify", self.url, "--read")
+        self.succeed("restore", self.url, self.origin_.url("restored"))
+        self.assert_same_objects(self.source, self.origin_.bucket("restored"))
+
+    def test_it_copies_what_is_damaged(self):
+        run = self.fail_with(DAMAGED, "verify", self.url, says="damaged")
+        self.assertIn("copies again what is damaged", "".join(run.hints))
+        run = self.succeed("backup", self.origin_.url("source"), self.url, "--json")
+        self.assertIn("objects to be copied again: 2", run.stderr)
+        self.assertEqual(run.json()["snapshot"]["copied_objects"], 2)
+        self.assert_whole()
+        self.assertEqual(self.back_up()["copied_objects"], 0)
+
+    def test_runs_of_verify_add_up(self):
+        self.fail_with(DAMAGED, "verify", self.url, "--read", "--prefix", "k4")
+        self.fail_with(DAMAGED, "verify", self.url, "--prefix", "k3")
+        self.assertEqual(self.back_up()["copied_objects"], 2)
+        self.assert_whole()
+
+    def test_findings_that_cannot_be_read_are_of_all_objects(self):
+        self.fail_with(DAMAGED, "verify", self.url)
+        key, = (key for key in self.stored.list("snapshots/") if key.endswith("/findings.ndjson"))
+        self.stored.put(key, b'{"pbcopy":"findings","version":1,"cut":false}\n{"key":7}\n')
+        self.assertEqual(self.back_up()["copied_objects"], 30)
+        self.assert_whole()
+
+    def test_a_login_that_only_reads(self):
+        self.origin_.set_faults("fault error403 operation=PutObject key=findings")
+        run = self.fail_with(DAMAGED, "verify", self.url, says="damaged")
+        self.assertIn("could not note", run.stderr)
+        self.assertIn("--full", "".join(run.hints))
+
+
 if __name__ == "__main__":
     scenario.main()

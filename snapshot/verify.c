@@ -28,6 +28,7 @@ typedef struct verify_job {
     pb_verify_result *result;           /* under job.lock */
     pb_findings damaged;                /* likewise */
     bool kept;                          /* the repository has them */
+    bool is_newest;                     /* of its source: the next backup builds on it */
 } verify_job;
 
 typedef struct verify_shard {
@@ -258,6 +259,7 @@ static void write_findings(verify_job *verify)
 static int call_damaged(verify_job *verify, bool ended, pb_error *error)
 {
     pb_error why = ended ? *error : (pb_error){0};
+    bool helps = verify->kept && verify->is_newest;
     pb_error_set(error, PB_ERROR_DAMAGED,
                  "snapshot %s is damaged: findings: %llu, objects looked at: %llu%s%s",
                  verify->file->id, (unsigned long long)verify->job.finding_count,
@@ -266,9 +268,9 @@ static int call_damaged(verify_job *verify, bool ended, pb_error *error)
     return pb_error_hint(error,
                          "`pbcopy backup%s` copies again %s; an older snapshot may hold the "
                          "objects too",
-                         verify->kept ? "" : " --full",
-                         verify->kept ? "what is damaged, where the source still has it"
-                                      : "all that the source still has");
+                         helps ? "" : " --full",
+                         helps ? "what is damaged, where the source still has it"
+                               : "all that the source still has");
 }
 
 static int run(verify_job *verify, pb_error *error)
@@ -378,6 +380,7 @@ int pb_verify(pb_session *session, const pb_verify_options *options, pb_verify_r
         .file = &ret_result->snapshot,
         .prefix = pb_slice_of(options->prefix),
         .read = options->read,
+        .is_newest = !options->which.snapshot,
         .result = ret_result,
     };
     pb_session_phase(session, "opening");

@@ -16,6 +16,7 @@ bool pb_changed_source_look(pb_item *item, pb_store *source)
     *item->kept_error = *why;
     memset(&item->transfer, 0, offsetof(pb_transfer, done));
     item->transfer.kind = PB_TRANSFER_LOOK;
+    item->transfer.looks_at_listing = true;
     item->transfer.source = source;
     item->transfer.source_key = item->transfer.name = item->entry->key;
     return true;
@@ -24,7 +25,9 @@ bool pb_changed_source_look(pb_item *item, pb_store *source)
 bool pb_changed_source_found(pb_item *item, pb_arena *arena)
 {
     pb_transfer *transfer = &item->transfer;
-    if (transfer->found_size == item->entry->size &&
+    /* An object that was written anew with the same bytes is another version of them. */
+    bool may_be_newer = item->entry->version.size > 0 && item->kept_error->kind == PB_ERROR_EXISTS;
+    if (!may_be_newer && transfer->found_size == item->entry->size &&
         pb_slice_equal(pb_slice_of(transfer->stored_etag), item->entry->etag)) {
         transfer->error = item->kept_error;
         item->kept_error = NULL;

@@ -121,6 +121,7 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     if (same) {
         pb_destination_keeps(&copy->destination, heads[1]);
         shard->result.unchanged_objects += first;
+        pb_job_passed(&copy->job);
         atomic_fetch_add_explicit(&copy->job.counters.keys, 1, memory_order_relaxed);
         return 0;
     }
@@ -157,6 +158,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
     atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
     pb_destination_wrote(&shard->copy->destination, item->entry->key, item->entry->size,
                          known_etag(shard, item->entry), pb_slice_of(item->transfer.stored_etag));
+    pb_job_passed(&shard->copy->job);
     shard->result.changed_objects += item->looks > 0;
     shard->result.copied_objects++;
     shard->result.copied_bytes += item->entry->size;
@@ -287,10 +289,11 @@ static int run(copy_job *copy, pb_error *error)
     if (ended || !result->failed_objects)
         return ended;
     const char *hint = pb_destination_hint(&copy->destination);
-    return pb_job_fail(
-        &copy->job, error, hint ? hint : "run the same command again: it skips what is there",
-        "%llu of %llu objects could not be copied", (unsigned long long)result->failed_objects,
-        (unsigned long long)result->objects);
+    return pb_job_fail(&copy->job, result->failed_objects, error,
+                       hint ? hint : "run the same command again: it skips what is there",
+                       "%llu of %llu objects could not be copied",
+                       (unsigned long long)result->failed_objects,
+                       (unsigned long long)result->objects);
 }
 
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,

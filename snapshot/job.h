@@ -59,7 +59,8 @@ typedef struct pb_job {
 
     pthread_mutex_t lock; /* of what follows, while the engine runs */
     uint64_t finding_count;
-    pb_failure_counts failures;                   /* of objects */
+    pb_failure_counts failures; /* of objects */
+    atomic_bool some_passed;    /* an object is where it should be: see pb_job_passed */
     struct pb_finding *findings, **findings_tail; /* not told yet */
     struct pb_finding *told, *told_before;        /* in this try, in earlier ones */
     unsigned findings_kept;
@@ -91,15 +92,21 @@ void pb_job_renew_listings(pb_job *job);
 int pb_job_run(pb_job *job, pb_error *error);
 /* Reports an object; from any thread. Text is copied. */
 void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
+/* An object is where it should be, moved or not: what some may do is not refused to all. */
+static inline void pb_job_passed(pb_job *job)
+{
+    if (!atomic_load_explicit(&job->some_passed, memory_order_relaxed))
+        atomic_store_explicit(&job->some_passed, true, memory_order_relaxed);
+}
 /* The same of an object whose transfer failed, which it counts; `name` is the finding's. -1 with
  * *error where all others would fail as well: nobody may do it, and none has succeeded. */
 int pb_job_failed(pb_job *job, const char *name, pb_slice key, const pb_error *why,
                   pb_error *error);
-/* Fills *error for a run some objects of which failed: its kind is theirs (failure.h), after the
- * message stands how many failed of what, and the hint is that of one of them, else this one. -1.
- */
-int pb_job_fail(const pb_job *job, pb_error *error, const char *hint, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Fills *error for a run `failed` objects of which failed: its kind is theirs (failure.h), or
+ * FAILED where more failed than were counted; after the message stands how many failed of what, and
+ * the hint is that of one of them, else this one. -1. */
+int pb_job_fail(const pb_job *job, uint64_t failed, pb_error *error, const char *hint,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- of job_listings.c, for pb_job_run ---- */
 

@@ -3,20 +3,26 @@
 #include "manifest/layout.h"
 #include "snapshot/job.h"
 
-enum { UPLOADS_MAX = 100 * 1000 };
+enum { UPLOADS_MAX = 100 * 1000, ATTEMPTS_MAX = 4 };
 
-/* 1: one was there, and is aborted; 0: there is none; -1. */
-static int abort_one(pb_store *store, pb_slice prefix, pb_error *error)
+/* 1: one was there, other than the one before (*last), and is aborted; 0: there is none; -1. */
+static int abort_one(pb_store *store, pb_slice prefix, pb_buffer *last, pb_error *error)
 {
-    pb_store_request find = {.operation = PB_STORE_MULTIPART_FIND, .list.prefix = prefix};
+    pb_store_request find = {
+        .operation = PB_STORE_MULTIPART_FIND, .attempts_max = ATTEMPTS_MAX, .list.prefix = prefix};
     if (pb_store_call(store, &find, error))
         return -1;
-    int found = find.page->count > 0;
+    const pb_entry *upload = find.page->count ? &find.page->entries[0] : NULL;
+    /* A store may list it for a while after it has gone. */
+    int found = upload && !pb_slice_equal(upload->version, pb_buffer_slice(last));
     if (found) {
         pb_store_request abort_it = {.operation = PB_STORE_MULTIPART_ABORT,
-                                     .key = find.page->entries[0].key,
-                                     .upload_id = find.page->entries[0].version};
+                                     .attempts_max = ATTEMPTS_MAX,
+                                     .key = upload->key,
+                                     .upload_id = upload->version};
         found = pb_store_call(store, &abort_it, error) ? -1 : 1;
+        pb_buffer_clear(last);
+        pb_buffer_append_slice(last, upload->version);
     }
     pb_page_release(find.page);
     return found;
@@ -33,12 +39,14 @@ void pb_leftovers_abort(pb_repository *repository, const char *id)
     if (!pb_store_capabilities_of(repository->store)->finds_uploads)
         return;
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && found >= 0; i++) {
-        pb_buffer prefix = {0};
+        pb_buffer prefix = {0}, last = {0};
         prefixes[i](&prefix, pb_slice_of(id));
-        while ((found = abort_one(repository->store, pb_buffer_slice(&prefix), &error)) > 0 &&
+        while ((found = abort_one(repository->store, pb_buffer_slice(&prefix), &last, &error)) >
+                   0 &&
                aborted < UPLOADS_MAX)
             aborted++;
         pb_buffer_free(&prefix);
+        pb_buffer_free(&last);
     }
     if (aborted)
         pb_session_note(session, "aborted multipart uploads that attempt %s left behind: %u", id,

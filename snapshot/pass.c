@@ -258,12 +258,7 @@ static bool look_again(pass_shard *shard, pb_item *item)
 static bool move_found(pass_shard *shard, pb_item *item, pb_arena *arena)
 {
     item->verdict = MOVED;
-    if (!pb_changed_source_found(item, arena))
-        return false;
-    if (shard->owner->pass->create_only)
-        return move_elsewhere(shard, item, arena);
-    plan_move(shard, stored_key(shard, item->entry->key, arena), item);
-    return true;
+    return pb_changed_source_found(item, arena) && move_elsewhere(shard, item, arena);
 }
 
 /* A transfer is over: what was found may have to be read twice, or be copied after all; a copy that
@@ -427,6 +422,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
         *error = shard->error;
         return -1;
     }
+    pb_job_passed(&self->job);
     if (shard->broken) {
         atomic_fetch_add_explicit(&self->job.counters.keys, 1, memory_order_relaxed);
         return 0; /* no part may say that it is whole */
@@ -799,7 +795,7 @@ int pb_pass_run(const pb_pass *pass, pb_snapshot_file *ret_file, pb_pass_result 
         .resumed_objects = self.resumed_objects,
     };
     if (!ended && self.failed_objects)
-        ended = pb_job_fail(job, error,
+        ended = pb_job_fail(job, self.failed_objects, error,
                             "what was copied stays: run the same command again to go on from there",
                             "nothing was committed: %llu of the objects could not be copied",
                             (unsigned long long)self.failed_objects);

@@ -200,8 +200,11 @@ int pb_repository_findings(pb_repository *repository, const char *id, pb_finding
                            PB_FINDINGS_FILE_BYTES_MAX, &text, &wrong) ||
                  pb_findings_parse(pb_buffer_slice(&text), findings, &wrong);
     pb_buffer_free(&text);
-    findings->cut |= failed && wrong.kind == PB_ERROR_DAMAGED;
-    if (!failed || wrong.kind == PB_ERROR_DAMAGED || wrong.kind == PB_ERROR_NOT_FOUND)
+    bool unreadable = failed && (wrong.kind == PB_ERROR_DAMAGED || wrong.kind == PB_ERROR_USAGE);
+    findings->cut |= unreadable;
+    /* Where there is no right to list, what is not there may be forbidden. */
+    if (!failed || unreadable || wrong.kind == PB_ERROR_NOT_FOUND ||
+        wrong.kind == PB_ERROR_FORBIDDEN)
         return 0;
     *error = wrong;
     return pb_error_context(error, "snapshot %s", id);

@@ -47,7 +47,7 @@ int pb_repository_ids(pb_repository *repository, const char *prefix, pb_arena *a
 int pb_repository_snapshot(pb_repository *repository, pb_slice id, pb_snapshot_file *ret_file,
                            char *ret_sha256, pb_error *error);
 /* Adds what verify found damaged of a snapshot; nothing where it found nothing. A document that is
- * damaged itself counts as one that is cut off. */
+ * damaged itself, or of a newer version, counts as one that is cut off. */
 int pb_repository_findings(pb_repository *repository, const char *id, pb_findings *findings,
                            pb_error *error);
 /* Writes it, over what was there. */

@@ -157,6 +157,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
 {
     (void)error;
     restore_shard *shard = context;
+    pb_job_passed(&shard->restore->job);
     atomic_fetch_add_explicit(&shard->restore->job.counters.keys, 1, memory_order_relaxed);
     if (item->verdict == PRESENT) {
         if (item->transfer.kind == PB_TRANSFER_READ && item->transfer.proof == PB_MOVED_SIZE) {
@@ -270,10 +271,11 @@ static int judge(const restore_job *restore, pb_error *error)
     const pb_restore_result *result = restore->result;
     if (result->failed_objects) {
         const char *hint = pb_destination_hint(&restore->destination);
-        pb_job_fail(
-            &restore->job, error, hint ? hint : "run the same command again to go on from here",
-            "snapshot %s: %llu of %llu objects could not be restored", restore->file->id,
-            (unsigned long long)result->failed_objects, (unsigned long long)result->objects);
+        pb_job_fail(&restore->job, result->failed_objects, error,
+                    hint ? hint : "run the same command again to go on from here",
+                    "snapshot %s: %llu of %llu objects could not be restored", restore->file->id,
+                    (unsigned long long)result->failed_objects,
+                    (unsigned long long)result->objects);
         if (!restore->damaged)
             return -1;
         error->kind = PB_ERROR_DAMAGED;

@@ -372,7 +372,7 @@ static int step(pb_run *run, pb_error *error)
     return run->protocol.outcome == PB_RUN_BUSY ? busy(run, error) : lost(run, error);
 }
 
-/* Those of the base. Where they cannot be read, the base counts as whole, as it did before. */
+/* Those of the base. */
 static int read_findings(pb_run *run, pb_error *error)
 {
     if (!run->survey.base.id[0])

@@ -321,7 +321,7 @@ void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *tex
 static bool is_general(const pb_job *job)
 {
     return pb_failure_is_general(&job->failures) &&
-           !atomic_load_explicit(&job->counters.objects, memory_order_relaxed);
+           !atomic_load_explicit(&job->some_passed, memory_order_relaxed);
 }
 
 int pb_job_failed(pb_job *job, const char *name, pb_slice key, const pb_error *why, pb_error *error)
@@ -339,7 +339,8 @@ int pb_job_failed(pb_job *job, const char *name, pb_slice key, const pb_error *w
                             count);
 }
 
-int pb_job_fail(const pb_job *job, pb_error *error, const char *hint, const char *format, ...)
+int pb_job_fail(const pb_job *job, uint64_t failed, pb_error *error, const char *hint,
+                const char *format, ...)
 {
     char what[256], kinds[256];
     va_list arguments;
@@ -347,7 +348,8 @@ int pb_job_fail(const pb_job *job, pb_error *error, const char *hint, const char
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     pb_failure_list(&job->failures, kinds, sizeof kinds);
-    pb_error_kind kind = pb_failure_kind_of(&job->failures);
+    bool all = pb_failure_total(&job->failures) == failed;
+    pb_error_kind kind = all ? pb_failure_kind_of(&job->failures) : PB_ERROR_FAILED;
     pb_error_set(error, kind ? kind : PB_ERROR_FAILED, "%s%s%s%s", what, kinds[0] ? " (" : "",
                  kinds, kinds[0] ? ")" : "");
     const char *found = job->failures.first.hint;

@@ -96,8 +96,10 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
     const pb_entry *listed = listing ? heads[listing] : NULL;
     if (listed && !listing_agrees(shard, record, listed))
         return 0;
-    if (listed && !verify->read)
+    if (listed && !verify->read) {
+        pb_job_passed(&verify->job);
         return 0;
+    }
     item->entry = heads[0];
     pb_expect_stored(&item->transfer, shard->worker->stores[0], record, arena);
     item->transfer.kind = verify->read ? PB_TRANSFER_READ : PB_TRANSFER_LOOK;
@@ -109,6 +111,7 @@ static int emit(void *context, pb_item *item, pb_error *error)
     (void)error;
     verify_shard *shard = context;
     const pb_transfer *transfer = &item->transfer;
+    pb_job_passed(&shard->verify->job);
     if (transfer->kind == PB_TRANSFER_LOOK) {
         const pb_record *record = item->entry->record;
         pb_entry looked = {.size = transfer->found_size,
@@ -229,7 +232,7 @@ static int refuse_to_judge(verify_job *verify, pb_error *error)
 {
     bool passes = pb_failure_passes(pb_failure_kind_of(&verify->job.failures));
     return pb_job_fail(
-        &verify->job, error,
+        &verify->job, pb_failure_total(&verify->job.failures), error,
         passes ? "pbcopy found nothing wrong elsewhere; run the same command again when the store "
                  "answers"
                : "the findings say what the store answered; pbcopy found nothing wrong elsewhere",

@@ -347,15 +347,27 @@ static unsigned doublings_of(pb_http *http, pb_http_request *request)
     return doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX;
 }
 
+static uint64_t least_silence_ms(const pb_http *http, const pb_http_request *request)
+{
+    uint32_t stall_ms = http->options.stall_window_ms;
+    return request->silence_ms > stall_ms ? request->silence_ms : stall_ms;
+}
+
 static uint32_t silence_ms_of(pb_http *http, pb_http_request *request)
 {
-    uint64_t silence_ms = http->options.stall_window_ms;
     if (!request->silence_ms)
-        return (uint32_t)silence_ms;
-    if (silence_ms < request->silence_ms)
-        silence_ms = request->silence_ms;
-    silence_ms <<= doublings_of(http, request);
+        return http->options.stall_window_ms;
+    uint64_t silence_ms = least_silence_ms(http, request) << doublings_of(http, request);
     return silence_ms < SILENCE_MS_MAX ? (uint32_t)silence_ms : SILENCE_MS_MAX;
+}
+
+/* A store that took so long will take it again. */
+static void learn_silence(pb_http *http, pb_http_request *request, int64_t took_ms)
+{
+    pb_http_endpoint *endpoint = endpoint_of(http, request);
+    while (endpoint->silences < DOUBLINGS_MAX &&
+           (int64_t)(least_silence_ms(http, request) << endpoint->silences) < took_ms)
+        endpoint->silences++;
 }
 
 static void attempt_begin(pb_http *http, pb_http_request *request)
@@ -422,7 +434,9 @@ static void on_pace_due(uv_timer_t *timer)
 static void pump(pb_http *http)
 {
     http->in_callback = true;
-    if (http->cancelled || http->cancelling)
+    if (http->cancelling)
+        cancel_everything(http);
+    while (http->cancelled && http->open)
         cancel_everything(http);
     /* One request alone finds name, route and TLS session; a burst would start a resolver each. */
     unsigned most = http->answered_count ? http->options.parallel : 1;
@@ -681,8 +695,8 @@ static void attempt_end(pb_http *http, http_slot *slot, CURLcode code)
     pb_pace_outcome outcome = outcome_of(code, verdict, &request->error);
     if (code == CURLE_OPERATION_TIMEDOUT && slot->sent)
         request->private_.silences++;
-    else if (code == CURLE_OK && request->silence_ms && request->private_.silences)
-        endpoint_of(http, request)->silences = doublings_of(http, request);
+    else if (request->silence_ms && code == CURLE_OK && !request->error.kind)
+        learn_silence(http, request, loop_now_ms(http) - slot->begun_ms);
     http->statistics.throttled += outcome == PB_PACE_THROTTLED;
     pb_outage *outage = endpoint_of(http, request)->outage;
     if (outage && (moved || is_life(code, &request->error)))
@@ -753,8 +767,24 @@ static void cancel_request(pb_http *http, pb_http_request *request)
     request_done(http, request);
 }
 
+/* Takes what waits for its turn or for a retry out of the client. */
+static pb_http_request *take_waiting(pb_http *http)
+{
+    pb_http_request *taken = http->retries;
+    http->retries = NULL;
+    for (unsigned i = 0; i < http->endpoint_count; i++, http->turn = http->turn->next)
+        while (http->turn->waiting.head) {
+            pb_http_request *request = queue_pop(&http->turn->waiting);
+            request->private_.next = taken;
+            taken = request;
+        }
+    return taken;
+}
+
+/* What is submitted meanwhile (an ABORT) has not come before. */
 static void cancel_everything(pb_http *http)
 {
+    pb_http_request *waiting = take_waiting(http);
     for (unsigned m = 0; m < http->multi_count; m++) {
         http_multi *multi = &http->multis[m];
         for (unsigned i = 0; i < multi->slot_count && multi->in_flight; i++) {
@@ -765,14 +795,11 @@ static void cancel_everything(pb_http *http)
             attempt_end(http, slot, CURLE_ABORTED_BY_CALLBACK);
         }
     }
-    while (http->retries) {
-        pb_http_request *request = http->retries;
-        http->retries = request->private_.next;
+    while (waiting) {
+        pb_http_request *request = waiting;
+        waiting = request->private_.next;
         cancel_request(http, request);
     }
-    for (unsigned i = 0; i < http->endpoint_count; i++, http->turn = http->turn->next)
-        while (http->turn->waiting.head)
-            cancel_request(http, queue_pop(&http->turn->waiting));
     http->cancelling = false;
 }
 

@@ -184,15 +184,26 @@ static void received_header(pb_http_request *http, pb_slice name, pb_slice value
         call->caller->dialect->received_header(call, name, value);
 }
 
+static bool is_other_object(const pb_call *call)
+{
+    pb_slice etag = call->caller->dialect->etag_received(call);
+    return etag.size && !pb_slice_equal(etag, pb_slice_of(call->kept_etag));
+}
+
 static int begin_object_body(pb_call *call)
 {
-    if (call->whole && call->http.status == 200) /* the store knows no ranges: it gives all */
+    if (call->whole && call->http.status == 200) { /* the store knows no ranges: it gives all */
+        call->starts_over = true;
         start_over(call);
+    }
     const pb_store_request *asked = call->asked;
     call->body_begun = true;
     call->bytes_given_max = UINT64_MAX;
     if (call->caller->dialect->begin_object(call, &call->http.error))
         return -1;
+    if (call->whole && is_other_object(call)) /* whoever honours no condition */
+        return pb_error_set(&call->http.error, PB_ERROR_EXISTS,
+                            "the object changed while it was read");
     return pb_answer_expect(&call->answer, call->http.status, asked->offset, asked->length,
                             &call->bytes_expected, &call->results->size, &call->http.error);
 }

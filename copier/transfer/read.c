@@ -138,6 +138,8 @@ void pb_transfer_read(pb_transfer_run *run)
 
 /* ---- look: does it exist, and how large is it? ---- */
 
+enum { KEYS_LOOKED_AT = 100 };
+
 static void on_looked(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
@@ -153,8 +155,39 @@ static void on_looked(pb_store_request *request)
     pb_transfer_step(run);
 }
 
+static void on_listed(pb_store_request *request)
+{
+    pb_transfer_run *run = request->context;
+    pb_transfer *transfer = run->transfer;
+    pb_transfer_request_ended(run, request);
+    const pb_entry *found = NULL;
+    for (size_t i = 0; request->page && i < request->page->count && !found; i++)
+        if (pb_slice_equal(request->page->entries[i].key, transfer->source_key))
+            found = &request->page->entries[i];
+    if (found) {
+        snprintf(transfer->stored_etag, sizeof transfer->stored_etag, "%.*s",
+                 PB_SLICE_FORMAT(found->etag));
+        transfer->found_size = found->size;
+        transfer->found_mtime_ms = found->mtime_ms;
+        run->facts.moved = true;
+    } else if (!run->facts.failed) {
+        /* In order, the key comes first of those that begin with it. */
+        pb_transfer_fail(run, request->page->more ? PB_ERROR_FAILED : PB_ERROR_NOT_FOUND,
+                         "it is not listed any more");
+    }
+    pb_page_release(request->page);
+    pb_transfer_step(run);
+}
+
 void pb_transfer_look(pb_transfer_run *run)
 {
+    if (run->transfer->looks_at_listing) {
+        pb_store_request *list = pb_transfer_request_begin(run, PB_STORE_LIST, on_listed);
+        list->list.prefix = run->transfer->source_key;
+        list->list.keys_max = KEYS_LOOKED_AT;
+        pb_store_submit(run->transfer->source, list);
+        return;
+    }
     pb_store_request *request = pb_transfer_request_begin(run, PB_STORE_HEAD, on_looked);
     request->key = run->transfer->source_key;
     pb_store_submit(run->transfer->source, request);

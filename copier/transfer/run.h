@@ -64,6 +64,8 @@ void pb_transfer_request_ended(pb_transfer_run *run, const pb_store_request *req
 /* Fails the transfer with DAMAGED; code is "truncated" or "mismatch". */
 void pb_transfer_damaged(pb_transfer_run *run, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Fails it with another kind. */
+void pb_transfer_fail(pb_transfer_run *run, pb_error_kind kind, const char *why);
 /* Bytes that are not what they should be may have been changed on their way: true the first time,
  * when they are moved or read once more. Then they count as damaged. */
 static inline bool pb_transfer_again(pb_transfer_run *run)

@@ -137,6 +137,13 @@ void pb_transfer_damaged(pb_transfer_run *run, const char *code, const char *for
     fail(run, &error);
 }
 
+void pb_transfer_fail(pb_transfer_run *run, pb_error_kind kind, const char *why)
+{
+    pb_error error = {0};
+    pb_error_set(&error, kind, "%s", why);
+    fail(run, &error);
+}
+
 /* The bytes are at the destination; `stored` is the ETag it answered. */
 static void record_moved(pb_transfer_run *run, const char *stored)
 {
@@ -506,7 +513,7 @@ static bool refused_to_tell(const pb_store_request *request)
 static void on_headers_read(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
-    if (refused_to_tell(request)) {
+    if (!run->facts.failed && refused_to_tell(request)) {
         run->facts.in_flight--;
         lay_out(run);
     } else {
@@ -537,7 +544,7 @@ static void on_upload_begun(pb_store_request *request)
 {
     pb_transfer_run *run = request->context;
     pb_transfer_request_ended(run, request);
-    if (!run->facts.failed) {
+    if (!request->error.kind) { /* of a run that has failed meanwhile, to be aborted */
         run->upload_id = pb_duplicate(request->upload_id_new);
         run->facts.upload_begun = true;
         run->etags = pb_allocate_zeroed(run->facts.parts, sizeof *run->etags);

@@ -50,6 +50,8 @@ typedef struct pb_transfer {
     pb_slice expected_etag; /* READ: bytes are held against this MD5 or multipart ETag, too, if no
                                SHA-256 is expected */
     bool hash_as_relayed;   /* READ: compute the digest that a RELAY of the object would have */
+    bool looks_at_listing;  /* LOOK: at what the source lists, with times as listings have them;
+                               NOT_FOUND means that the key is not listed */
     void (*done)(struct pb_transfer *transfer); /* once, on the loop, never inside pb_mover_start */
     void *context;
 

@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import quirky_front
 import scenario
 from quirky_front import QuirkyFront
-from scenario import FAILED, some_bytes
+from scenario import UNREACHABLE, some_bytes
 
 MIB = 1 << 20
 SIZE = 40 * MIB
@@ -45,6 +45,13 @@ class BrokenReads(scenario.Scenario):
                 self.assertLess(breaks.sent, SIZE + SIZE // 4)
                 self.assertEqual(other.bucket("restored").get("large"), some_bytes(SIZE))
                 other.bucket("restored").delete("large")
+
+    def test_a_store_without_ranges_that_always_breaks_fails(self):
+        breaks = quirky_front.BreaksReads(10 * MIB, knows_ranges=False)
+        origin, front = self.front(breaks, signed=False)
+        self.fail_with(UNREACHABLE, "copy", front.url("source"), f"file://{self.folder}/copied", "--memory", "512M",
+                       says="1 of 1 objects")
+        self.assertLessEqual(breaks.broken, 40)
 
     def test_a_store_without_ranges_is_read_anew(self):
         breaks = quirky_front.BreaksReads(10 * MIB, times=2, knows_ranges=False)

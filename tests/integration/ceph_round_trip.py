@@ -59,10 +59,10 @@ class OddStore(StoreScenario):
         self.assertIn(run.exit_code, (scenario.OK, scenario.FAILED), run)
         told = self.backup(source, repository) # nothing changes any more
         self.assertEqual(told["snapshot"]["objects"], 700)
-        stored = self.store.list(bucket, "data/")
+        stored = {**self.store.list(bucket, "data/"), **self.store.list(bucket, "long/")}
         for identity in self.committed(repository):
             for record in self.records(repository, "--snapshot", identity):
-                size, etag = stored[f"data/{record['at']}/{record['key']}"]
+                size, etag = stored[record.get("path") or f"data/{record['at']}/{record['key']}"]
                 self.assertEqual((size, etag), (record["size"], record["etag"]), record)
                 self.assertIn("etag", record["proof"], record)
 

@@ -13,9 +13,11 @@ MIB = 1 << 20
 
 
 class InterruptedUploads(scenario.Scenario):
+    delay_ms = 700
+
     def stopped(self, number, stored_in, operation, *arguments):
         """A run that gets the signal once uploads are under way."""
-        stored_in.set_faults(f"fault slow operation={operation} delay=700")
+        stored_in.set_faults(f"fault slow operation={operation} delay={self.delay_ms}")
         run = self.begin(*arguments)
         scenario.wait_until(lambda: stored_in.statistics()["uploads"] > 0 or run.is_over(), 60, "an upload begins")
         self.assertFalse(run.is_over())
@@ -45,6 +47,14 @@ class InterruptedUploads(scenario.Scenario):
                                  taken_from.url("copied"))
             self.assertEqual(ended.exit_code, CANCELLED, ended)
             self.assertEqual(taken_from.statistics()["uploads"], 0)
+
+    def test_parts_that_take_longer_than_a_run_waits(self):
+        self.delay_ms = 20000
+        taken_from, stored_in = self.servers()
+        ended = self.stopped(signal.SIGINT, stored_in, "UploadPart", "copy", taken_from.url("source"),
+                             stored_in.url("copied"))
+        self.assertEqual(ended.exit_code, CANCELLED, ended)
+        scenario.wait_until(lambda: stored_in.statistics()["uploads"] == 0, 5, "uploads are aborted")
 
     def test_the_next_run_aborts_those_of_a_killed_one(self):
         taken_from, stored_in = self.servers()

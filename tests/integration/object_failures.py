@@ -52,6 +52,15 @@ class ObjectFailures(scenario.Scenario):
         self.fail_with(FAILED, "copy", front.url("source"), f"file://{self.folder}/copied",
                        says="2 of 9 objects could not be copied (1 failed, 1 forbidden)")
 
+    def test_a_second_copy_gets_behind_what_is_forbidden(self):
+        origin, front = self.front(quirky_front.Archived("/same", "AccessDenied"))
+        origin.bucket("source").put_many({f"k{n:04}/same": b"x" for n in range(150)} | {"a": b"1"})
+        copied = f"file://{self.folder}/copied"
+        self.fail_with(REFUSED, "copy", front.url("source"), copied, says="150 of 151")
+        origin.bucket("source").put("z", b"new")
+        self.fail_with(REFUSED, "copy", front.url("source"), copied, says="150 of 152")
+        self.assertTrue(os.path.exists(f"{self.folder}/copied/z"))
+
     def test_where_all_is_forbidden_the_run_ends_early(self):
         origin, front = self.front(quirky_front.Archived("/same", "AccessDenied"))
         origin.bucket("source").put_many({f"k{n:04}/same": b"x" * (1 + n % 7) for n in range(600)})
@@ -103,6 +112,18 @@ class ObjectFailures(scenario.Scenario):
         self.assertEqual((told["changed_objects"], told["vanished_objects"], told["snapshot"]["objects"]), (0, 2, 18))
         self.succeed("restore", other.url("repository"), other.url("restored"))
         self.assert_same_objects(source, other.bucket("restored"))
+
+    def test_what_is_listed_and_not_there_is_a_failure(self):
+        for server_side in (False, True):
+            with self.subTest(server_side=server_side):
+                origin, front = self.front(quirky_front.ListedButGone("k3"))
+                origin.bucket("source").put_many({f"k{n}": some_bytes(100 + n) for n in range(9)})
+                other = front if server_side else self.origin(buckets=("repository", "restored"))
+                self.fail_with(FAILED, "backup", front.url("source"), other.url("repository"), says="nothing was committed")
+                run = self.fail_with(FAILED, "copy", front.url("source"), other.url("restored"), "--json", says="1 of 9")
+                told = run.json()
+                self.assertEqual([each["key"] for each in told["findings"]], ["k3"])
+                self.assertEqual((told["copied_objects"], told["vanished_objects"]), (8, 0))
 
     def test_copy_of_a_bucket_in_use(self):
         origin = self.origin(buckets=("source", "copied"))

@@ -167,6 +167,19 @@ class BreaksReads(Quirk):
         return answer
 
 
+class ListedButGone(Quirk):
+    """A stale index: a key is listed, and nothing is there."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def before(self, asked):
+        source = unquote(asked.headers.get("x-amz-copy-source", ""))
+        if (asked.method in ("GET", "HEAD") and asked.key == self.key) or source.endswith("/" + self.key):
+            return refusal(404, "NoSuchKey", "The specified key does not exist.")
+        return None
+
+
 class InUse(Quirk):
     """Somebody else works on the bucket: just before an object is first read or copied, `change` is called with its
     key, `times` for each."""

@@ -390,7 +390,7 @@ class Bytes(Gcs):
                                "fault reset operation=uploads.chunk probability=0.2",
                                "fault error503 operation=uploads.status probability=0.2")
         self.succeed("backup", gs(self.first, "source"), self.repository("gs"))
-        self.assertGreater(self.faults_of(self.second)["partial"], 2)
+        self.assertGreater(self.faults_of(self.second)["partial"], 0)
         self.second.set_faults()
         self.check(self.first.bucket("source"), self.repository("gs"), self.second.bucket("restored"),
                    gs(self.second, "restored"))

@@ -2,7 +2,7 @@
 resets, refusals, stalls, broken and late answers, outages. A run that says that all went well is right, none calls whole
 objects damaged, and when the faults end, the same commands succeed.
 
-A minute of it by default; PB_SOAK_SECONDS=3600 is the hour of docs/reliability.md, with outages of 2 and 6 minutes."""
+Half a minute of it by default; PB_SOAK_SECONDS=3600 is the hour of docs/reliability.md, with outages of 2 and 6 minutes."""
 
 import collections
 import os
@@ -17,7 +17,7 @@ import scenario
 from scenario import DAMAGED, OK, some_bytes
 
 MIB = 1 << 20
-SECONDS = float(os.environ.get("PB_SOAK_SECONDS", "60"))
+SECONDS = float(os.environ.get("PB_SOAK_SECONDS", "30"))
 SEED = int(os.environ.get("PB_SOAK_SEED", "14"))
 OUTAGES_S = (120, 360) if SECONDS >= 3600 else (4, 8)
 FAULTS = {

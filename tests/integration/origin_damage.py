@@ -248,13 +248,12 @@ class Damage(scenario.Scenario):
         # The undamaged objects were restored all the same.
         self.assertEqual(len(self.stored_in.bucket("restored").list()), 61)
 
-
     def test_made_good(self):
-        """verify's advice: --full copies again what the source has, and the next runs are incremental to it."""
+        """--full copies again what the source has, and the next runs are incremental to it."""
         self.bucket.delete(self.stored("folder/030"))
         self.bucket.put(self.stored("large"), b"other bytes")
         run = self.pbcopy("verify", self.url)
-        self.assert_failed(run, DAMAGED, hint="--full")
+        self.assert_failed(run, DAMAGED, hint="copies again what is damaged")
         self.succeed("backup", self.taken_from.url("source"), self.url, "--full")
         newest = self.committed(self.url)[-1]
         self.assertNotEqual(newest, self.id)

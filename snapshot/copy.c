@@ -1,6 +1,7 @@
 #include "snapshot/copy.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "copier/store/etag.h"
 #include "snapshot/changed_source.h"
 #include "snapshot/destination.h"
@@ -10,8 +11,9 @@
 
 enum { SOURCE, DESTINATION };
 
-/* LOOKED_AT: it changed while it was copied, and the source is asked what it is now. */
-typedef enum verdict { COPIED, LOOKED_AT } verdict;
+/* READ_HERE, READ_THERE: the bytes of both ends are compared, the source's first; LOOKED_AT: the
+ * object changed while it was copied, and the source is asked what it is now. */
+typedef enum verdict { COPIED, READ_HERE, READ_THERE, LOOKED_AT } verdict;
 
 typedef struct copy_job {
     pb_job job;
@@ -31,22 +33,26 @@ typedef struct copy_shard {
     pb_copy_result result; /* counters of this shard */
 } copy_shard;
 
+typedef enum comparison { DIFFERENT, SAME, SAME_OR_NOT } comparison;
+
 /* What was written before the source's last change may have other metadata, though the bytes are
  * the same. */
-static bool unchanged(const copy_shard *shard, const pb_entry *source, const pb_entry *there)
+static comparison compare(const copy_shard *shard, const pb_entry *source, const pb_entry *there)
 {
     if (!there || there->size != source->size || there->mtime_ms < source->mtime_ms)
-        return false;
+        return DIFFERENT;
     if (pb_etag_same(source->etag, there->etag))
-        return true;
-    /* Of other layouts of parts the ETags differ whatever the bytes. */
+        return SAME;
     int parts = pb_etag_parts(source->etag);
     bool comparable = parts >= 0 && parts == pb_etag_parts(there->etag);
     for (unsigned i = 0; i < 2; i++) {
         const pb_store_capabilities *store = pb_store_capabilities_of(shard->worker->stores[i]);
         comparable &= parts ? store->part_etags_are_md5 : store->etag_is_md5;
     }
-    return !comparable;
+    if (!comparable)
+        return SAME;
+    /* As many parts may be of other lengths: then the ETags differ whatever the bytes. */
+    return parts ? SAME_OR_NOT : DIFFERENT;
 }
 
 /* True where the time of an entry does not say whether it was there when the run began: the time of
@@ -94,6 +100,21 @@ static void plan(copy_shard *shard, pb_item *item)
     item->verdict = COPIED;
 }
 
+static void plan_read(pb_item *item, pb_store *store, const pb_entry *entry, verdict reads)
+{
+    pb_transfer *transfer = &item->transfer;
+    memset(transfer, 0, offsetof(pb_transfer, done));
+    transfer->kind = PB_TRANSFER_READ;
+    transfer->source = store;
+    transfer->source_key = transfer->name = entry->key;
+    transfer->size = entry->size;
+    transfer->etag = entry->etag;
+    transfer->must_match = entry->etag.size > 0;
+    transfer->digest_kind = PB_HASH_SHA256;
+    transfer->hash_as_relayed = true;
+    item->verdict = reads;
+}
+
 static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, pb_item *item,
                   pb_error *error)
 {
@@ -113,12 +134,14 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         return 0;
     }
     shard->result.objects += first;
-    bool same = unchanged(shard, source, heads[1]);
-    if (!same && !pb_destination_takes(&copy->destination, source->key))
+    comparison same = compare(shard, source, heads[1]);
+    if (same == SAME_OR_NOT && copy->dry_run)
+        same = DIFFERENT;
+    if (same != SAME && !pb_destination_takes(&copy->destination, source->key))
         return 0;
     if (!copy->dry_run && may_be_later(copy, source)) /* a dry run has no last round */
         pb_seen_entries_add(copy->seen, source);
-    if (same) {
+    if (same == SAME) {
         pb_destination_keeps(&copy->destination, heads[1]);
         shard->result.unchanged_objects += first;
         pb_job_passed(&copy->job);
@@ -126,13 +149,42 @@ static int decide(void *context, const pb_entry *const *heads, pb_arena *arena, 
         return 0;
     }
     item->entry = source;
-    plan(shard, item);
+    item->other = heads[1];
+    if (same == SAME_OR_NOT)
+        plan_read(item, shard->worker->stores[SOURCE], source, READ_HERE);
+    else
+        plan(shard, item);
     return 0;
+}
+
+/* The source has been read, then the destination: copied where they differ. */
+static bool compare_bytes(copy_shard *shard, pb_item *item, pb_arena *arena)
+{
+    pb_transfer *transfer = &item->transfer;
+    const pb_error *why = transfer->error;
+    if (!why && item->verdict == READ_THERE)
+        return false;
+    if (why && pb_failure_reach_of(why->kind) == PB_FAILURE_OF_RUN)
+        return false;
+    if (why) {
+        plan(shard, item);
+        return true;
+    }
+    uint8_t *digest = pb_arena_allocate(arena, sizeof transfer->digest);
+    memcpy(digest, transfer->digest, sizeof transfer->digest);
+    uint64_t part_bytes = transfer->part_bytes;
+    plan_read(item, shard->worker->stores[DESTINATION], item->other, READ_THERE);
+    transfer->hash_as_relayed = false;
+    transfer->expected_digest = digest;
+    transfer->expected_part_bytes = part_bytes;
+    return true;
 }
 
 static bool again(void *context, pb_item *item, pb_arena *arena)
 {
     copy_shard *shard = context;
+    if (item->verdict == READ_HERE || item->verdict == READ_THERE)
+        return compare_bytes(shard, item, arena);
     if (item->verdict == COPIED) {
         if (!pb_changed_source_look(item, shard->worker->stores[SOURCE]))
             return false;
@@ -156,9 +208,14 @@ static int emit(void *context, pb_item *item, pb_error *error)
     (void)error;
     copy_shard *shard = context;
     atomic_fetch_add_explicit(&shard->copy->job.counters.keys, 1, memory_order_relaxed);
+    pb_job_passed(&shard->copy->job);
+    if (item->verdict == READ_THERE) {
+        pb_destination_keeps(&shard->copy->destination, item->other);
+        shard->result.unchanged_objects++;
+        return 0;
+    }
     pb_destination_wrote(&shard->copy->destination, item->entry->key, item->entry->size,
                          known_etag(shard, item->entry), pb_slice_of(item->transfer.stored_etag));
-    pb_job_passed(&shard->copy->job);
     shard->result.changed_objects += item->looks > 0;
     shard->result.copied_objects++;
     shard->result.copied_bytes += item->entry->size;

@@ -27,7 +27,8 @@ typedef struct pb_copy_result {
 
 /* Copies what is new or changed; deletes nothing. Unchanged is an object of equal size and ETag
  * (between stores whose ETags cannot be compared: of equal size) that was written to the
- * destination after the source's last change. The source may be in use: an object that changes
+ * destination after the source's last change. Of objects of as many parts whose ETags differ the
+ * bytes of both are read and compared. The source may be in use: an object that changes
  * while it is copied is looked at again. */
 int pb_copy(pb_session *session, const pb_copy_options *options, pb_copy_result *ret_result,
             pb_error *error);

@@ -495,8 +495,8 @@ static void reads_the_first_upload(void **state)
     assert_int_equal(page->count, 0);
     pb_page_release(page);
     static const char *const refused[] = {
-        "<ListMultipartUploadsResult><Upload><Key>elsewhere</Key><UploadId>1</UploadId></Upload>"
-        "</ListMultipartUploadsResult>",
+        ("<ListMultipartUploadsResult><Upload><Key>x</Key><UploadId>1</UploadId></Upload>"
+         "</ListMultipartUploadsResult>"),
         "<ListBucketResult></ListBucketResult>",
         "<ListMultipartUploadsResult><Upload><Key>p/data/a",
         "",

@@ -270,7 +270,7 @@ class Quirks(scenario.Scenario):
             self.succeed("copy", plain.url("source"), rotten.url("source"))
             _, opaque = self.unsigned(quirky_front.Etags(quirky_front.hashed))
             run = self.fail_with(FAILED, "copy", rotten.url("source"), opaque.url("copied"), says=f"{len(keys)} of 2")
-            self.fail_with(FAILED, "backup", rotten.url("source"), opaque.url("repository"), says=f"{len(keys)} objects")
+            self.fail_with(FAILED, "backup", rotten.url("source"), opaque.url("repository"), says=f"{len(keys)} of the objects")
 
     # ---- what a repository keeps of its store ----
 

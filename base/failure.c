@@ -20,7 +20,7 @@ typedef struct rule {
 
 /* docs/internals/failures.md gives the reasons. */
 static const rule rules[PB_ERROR_KINDS] = {
-    /*                       name           passes reach   finding              copy   exit */
+    /* name, passes, reach, finding, of_copy, exit_code */
     [PB_ERROR_NONE] = {"failed", false, OBJECT, UNREAD, false, 0},
     [PB_ERROR_FAILED] = {"failed", false, OBJECT, UNREAD, true, 1},
     [PB_ERROR_USAGE] = {"usage", false, RUN, UNREAD, false, 2},

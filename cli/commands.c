@@ -24,10 +24,9 @@ static const pb_command_entry commands[] = {
             "snapshot of nothing, and one that lacks more than half of the objects of the one "
             "before, are not committed unless --allow-empty or --allow-gone says so.\n\n"
             "The bucket may be in use meanwhile. pbcopy looks again at an object that changes "
-            "while "
-            "it is copied, and takes what is there then; it leaves out an object that is deleted. "
-            "The snapshot says until when, and `show` prints it: such a snapshot is not of one "
-            "moment. --strict fails instead.\n\n"
+            "while it is copied, and takes what is there then. It leaves out an object that is "
+            "deleted. Such a snapshot is not of one moment: `show` prints until when pbcopy looked "
+            "at the bucket. --strict fails instead.\n\n"
             "With --namespace, or with a `namespace` in pbcopy.yaml and no operand, it backs up "
             "the whole Pachyderm of that namespace: bucket, databases and Kubernetes objects. "
             "SOURCE may then be missing: it is what the cluster uses, and a single operand is "
@@ -121,9 +120,9 @@ static const pb_command_entry commands[] = {
             "truncated, mismatch, unreadable or manifest-damaged; up to 1,000 are named. "
             "Any finding makes the exit code 3. verify notes in the repository which objects are "
             "damaged, and the next backup copies these again. Where pbcopy finds nothing wrong but "
-            "cannot read "
-            "some objects, it says so and knows nothing of them: the exit code is 5 where the "
-            "store does not answer, 4 where it refuses the login the right to them, else 1.",
+            "cannot read some objects, it says so and knows nothing of them: the exit code is 5 "
+            "where the store does not answer, 4 where it refuses the login the right to them, else "
+            "1.",
         .examples =
             {
                 {"Compare listings, which takes a request for a thousand objects:",
@@ -357,9 +356,8 @@ static const pb_option_entry options[] = {
      "list abandoned attempts too: runs that ended without a snapshot, and passes of a cluster's "
      "backup, whose copies later snapshots may use"},
     {"full", 0, NULL, PB_OPTION_FLAG, AT(full), 0, 0, 0, PLAIN, BACKUP,
-     "copy every object again, whatever earlier snapshots hold; what verify found damaged is "
-     "copied "
-     "again without it"},
+     "copy every object again, whatever earlier snapshots hold; without it, a backup copies again "
+     "what verify found damaged"},
     {"allow-empty", 0, NULL, PB_OPTION_FLAG, AT(allow_empty), 0, 0, 0, PLAIN, BACKUP,
      "commit a first snapshot though the source holds no object"},
     {"allow-gone", 0, NULL, PB_OPTION_FLAG, AT(allow_gone), 0, 0, 0, PLAIN, BACKUP,

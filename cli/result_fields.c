@@ -97,6 +97,17 @@ static void append_rate(pb_buffer *buffer, bool all, uint64_t objects, uint64_t 
         "server_side", PB_FIELD_FLAG, AT(server_side), "moved",                                    \
             .words = {"through this machine", "inside the store"}, .shown = (are_moved)            \
     }
+#define VANISHED                                                                                   \
+    {                                                                                              \
+        "vanished_objects", PB_FIELD_COUNT, AT(vanished_objects), "  vanished",                    \
+            .flags = PB_FIELD_IF_SET, .remark = "   deleted while the bucket was copied: left out" \
+    }
+#define CHANGED                                                                                    \
+    {                                                                                              \
+        "changed_objects", PB_FIELD_COUNT, AT(changed_objects), "  changed",                       \
+            .flags = PB_FIELD_IF_SET,                                                              \
+            .remark = "   while the bucket was copied: taken as they were then"                    \
+    }
 #define TOOK(rate)                                                                                 \
     {                                                                                              \
         "elapsed_ms", PB_FIELD_DURATION, AT(elapsed_ms), "took", .append_more = (rate)             \
@@ -129,10 +140,8 @@ static void append_backup_rate(pb_buffer *buffer, const void *result, const pb_o
 
 static const pb_field backup_fields[] = {
     SNAPSHOT(pb_snapshot_head_fields),
-    {"vanished_objects", PB_FIELD_COUNT, AT(vanished_objects), "  vanished",
-     .flags = PB_FIELD_IF_SET, .remark = "   deleted while the bucket was copied: left out"},
-    {"changed_objects", PB_FIELD_COUNT, AT(changed_objects), "  changed", .flags = PB_FIELD_IF_SET,
-     .remark = "   while the bucket was copied: taken as they were then"},
+    VANISHED,
+    CHANGED,
     {"failed_objects", PB_FIELD_COUNT, AT(failed_objects), "  failed", .flags = PB_FIELD_IF_SET},
     {"gone_objects", PB_FIELD_COUNT, AT(gone_objects), "gone"},
     {"resumed", PB_FIELD_FLAG, AT(resumed)},
@@ -296,10 +305,8 @@ static const pb_field copy_fields[] = {
     {"copied_objects", PB_FIELD_COUNT, AT(copied_objects), "  copied", .dry_label = "  to copy"},
     {"copied_bytes", PB_FIELD_BYTES, AT(copied_bytes), .joint = ", "},
     {"unchanged_objects", PB_FIELD_COUNT, AT(unchanged_objects), "  unchanged"},
-    {"vanished_objects", PB_FIELD_COUNT, AT(vanished_objects), "  vanished",
-     .flags = PB_FIELD_IF_SET, .remark = "   deleted while the bucket was copied: left out"},
-    {"changed_objects", PB_FIELD_COUNT, AT(changed_objects), "  changed", .flags = PB_FIELD_IF_SET,
-     .remark = "   while the bucket was copied: taken as they were then"},
+    VANISHED,
+    CHANGED,
     {"failed_objects", PB_FIELD_COUNT, AT(failed_objects), "  failed", .flags = PB_FIELD_IF_SET},
     {"extra_objects", PB_FIELD_COUNT, AT(extra_objects), "extra", .flags = PB_FIELD_IF_SET,
      .remark = LEFT_ALONE},

@@ -21,7 +21,6 @@ void pb_findings_add(pb_findings *findings, pb_slice key)
     }
     findings->keys[findings->count++] = pb_arena_copy(&findings->arena, key);
     findings->bytes += key.size;
-    findings->sorted = false;
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -38,7 +37,6 @@ void pb_findings_sort(pb_findings *findings)
         if (!kept || !pb_slice_equal(findings->keys[i], findings->keys[kept - 1]))
             findings->keys[kept++] = findings->keys[i];
     findings->count = kept;
-    findings->sorted = true;
 }
 
 bool pb_findings_have(const pb_findings *findings, pb_slice key)

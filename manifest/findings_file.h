@@ -17,7 +17,6 @@ typedef struct pb_findings {
     pb_slice *keys;
     size_t count, capacity;
     size_t bytes;
-    bool sorted;
     pb_arena arena;
 } pb_findings;
 

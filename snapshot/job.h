@@ -90,14 +90,14 @@ void pb_job_renew_listings(pb_job *job);
 /* Runs it to its end: with 0, all listings were in order. Where one is not, it is sorted, and the
  * ranges are run again. */
 int pb_job_run(pb_job *job, pb_error *error);
-/* Reports an object; from any thread. Text is copied. */
-void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
 /* An object is where it should be, moved or not: what some may do is not refused to all. */
 static inline void pb_job_passed(pb_job *job)
 {
     if (!atomic_load_explicit(&job->some_passed, memory_order_relaxed))
         atomic_store_explicit(&job->some_passed, true, memory_order_relaxed);
 }
+/* Reports an object; from any thread. Text is copied. */
+void pb_job_finding(pb_job *job, const char *name, pb_slice key, const char *text);
 /* The same of an object whose transfer failed, which it counts; `name` is the finding's. -1 with
  * *error where all others would fail as well: nobody may do it, and none has succeeded. */
 int pb_job_failed(pb_job *job, const char *name, pb_slice key, const pb_error *why,

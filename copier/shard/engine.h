@@ -50,8 +50,8 @@ typedef struct pb_engine_statistics {
 } pb_engine_statistics;
 
 /* Runs the job over `ranges` (taken over; in key order, no overlap) to its end; `loop` (the calling
- * thread's) runs meanwhile. The first error ends everything in
- * order: nothing begins any more, requests under way may end for two seconds, uploads are aborted.
+ * thread's) runs meanwhile. The first error ends everything in order: nothing begins any more,
+ * requests under way may end for two seconds, uploads are aborted.
  * `counters` is added to by all loops; both outputs are written in any case. */
 int pb_engine_run(const pb_engine_options *options, const pb_engine_job *job, pb_range *ranges,
                   size_t range_count, uv_loop_t *loop, pb_counters *counters,

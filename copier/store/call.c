@@ -97,13 +97,18 @@ pb_http_verdict pb_call_cannot_read(pb_call *call)
 
 /* ---- a read that broke goes on ---- */
 
+static void forget_kept(pb_call *call)
+{
+    call->whole = NULL;
+    call->bytes_kept = 0;
+    call->kept_etag[0] = '\0';
+}
+
 static void start_over(pb_call *call)
 {
     if (call->whole)
         call->asked = call->whole;
-    call->whole = NULL;
-    call->bytes_kept = 0;
-    call->kept_etag[0] = '\0';
+    forget_kept(call);
     if (call->asked->restarted)
         call->asked->restarted(call->results);
 }
@@ -337,9 +342,7 @@ static uint32_t silence_ms(const pb_store_request *asked)
 static void submit(pb_call *call)
 {
     const pb_store_request *asked = call->asked;
-    call->whole = NULL;
-    call->bytes_kept = 0;
-    call->kept_etag[0] = '\0';
+    forget_kept(call);
     call->starts_over = false;
     const pb_caller *caller = call->caller;
     if (caller->dialect->asked_anew)

@@ -472,13 +472,6 @@ static void wait_for_ticket(transfer_part *part, size_t bytes)
     mover->waiting_tail = part;
 }
 
-static void fail_cancelled(pb_transfer_run *run)
-{
-    pb_error error = {0};
-    pb_error_set(&error, PB_ERROR_CANCELLED, "cancelled");
-    fail(run, &error);
-}
-
 static void grant_tickets(pb_mover *mover)
 {
     while (mover->waiting_head) {
@@ -495,7 +488,7 @@ static void grant_tickets(pb_mover *mover)
         }
         run->facts.in_flight--;
         part_free(part);
-        fail_cancelled(run);
+        pb_transfer_fail(run, PB_ERROR_CANCELLED, "cancelled");
         drive(run);
     }
 }
@@ -966,7 +959,7 @@ static void begin(pb_mover *mover, pb_transfer *transfer)
     runs_add(mover, run);
     lay_out(run);
     if (mover->cancelled)
-        fail_cancelled(run);
+        pb_transfer_fail(run, PB_ERROR_CANCELLED, "cancelled");
     drive(run);
 }
 
@@ -980,7 +973,7 @@ static void stop_runs(pb_mover *mover)
         next = run->next;
         if (!run->facts.part_bytes || run->facts.moved || run->facts.failed)
             continue;
-        fail_cancelled(run);
+        pb_transfer_fail(run, PB_ERROR_CANCELLED, "cancelled");
         drive(run);
     }
 }

@@ -609,6 +609,18 @@ bool pb_s3_root_is(pb_slice root, const char *result)
     return pb_slice_is(form, "Result") || pb_slice_is(form, "Response");
 }
 
+/* Gives the page out, or frees it where there is a problem. */
+static int give_page(pb_page *page, const char *problem, pb_page **ret_page, pb_error *error)
+{
+    if (problem) {
+        pb_page_release(page);
+        return pb_error_set(error, PB_ERROR_FAILED, "an answer that breaks the protocol: %s",
+                            problem);
+    }
+    *ret_page = page;
+    return 0;
+}
+
 int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
                      pb_page **ret_page, pb_error *error)
 {
@@ -621,14 +633,7 @@ int pb_s3_parse_list(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked
         return -1;
     }
     pb_page *page = pb_page_new();
-    const char *problem = fill_page(parser, asked, page);
-    if (problem) {
-        pb_page_release(page);
-        return pb_error_set(error, PB_ERROR_FAILED, "an answer that breaks the protocol: %s",
-                            problem);
-    }
-    *ret_page = page;
-    return 0;
+    return give_page(page, fill_page(parser, asked, page), ret_page, error);
 }
 
 int pb_s3_parse_upload(pb_s3_parser *parser, pb_slice body, const pb_s3_list_asked *asked,
@@ -650,11 +655,5 @@ int pb_s3_parse_upload(pb_s3_parser *parser, pb_slice body, const pb_s3_list_ask
         problem = read_name(&texts, key, asked, &entry->key);
         entry->version = pb_arena_copy(&page->arena, id);
     }
-    if (problem) {
-        pb_page_release(page);
-        return pb_error_set(error, PB_ERROR_FAILED, "an answer that breaks the protocol: %s",
-                            problem);
-    }
-    *ret_page = page;
-    return 0;
+    return give_page(page, problem, ret_page, error);
 }

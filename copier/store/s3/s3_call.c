@@ -98,10 +98,8 @@ static int begin_object(pb_call *call, pb_error *error)
 static pb_slice etag_received(const pb_call *call)
 {
     const s3_call *self = (const s3_call *)call;
-    const pb_s3_answer *answer = &self->answer;
-    bool is_strong = strncmp(answer->etag, "W/", 2) != 0;
-    return pb_slice_of(is_strong && !answer->etag_refused && !may_be_compressed(self) ? answer->etag
-                                                                                      : "");
+    bool is_known = !self->answer.etag_refused && !may_be_compressed(self);
+    return pb_slice_of(is_known ? self->answer.etag : "");
 }
 
 /* ---- what it means ---- */
@@ -332,13 +330,17 @@ static pb_http_verdict judge_part(s3_call *self)
     return verdict;
 }
 
+static pb_s3_list_asked list_asked(const s3_call *self)
+{
+    return (pb_s3_list_asked){
+        .store_prefix = self->endpoint->prefix,
+        .prefix = self->call.asked->list.prefix,
+    };
+}
+
 static pb_http_verdict judge_list(s3_call *self)
 {
-    const pb_store_request *asked = self->call.asked;
-    pb_s3_list_asked list = {
-        .store_prefix = self->endpoint->prefix,
-        .prefix = asked->list.prefix,
-    };
+    pb_s3_list_asked list = list_asked(self);
     pb_slice body = pb_buffer_slice(&self->call.answer.body);
     pb_s3_document document;
     if (!pb_s3_parse_list(store_of(&self->call)->parser, body, &list, &self->call.results->page,
@@ -354,10 +356,7 @@ static pb_http_verdict judge_list(s3_call *self)
 
 static pb_http_verdict judge_find(s3_call *self)
 {
-    pb_s3_list_asked list = {
-        .store_prefix = self->endpoint->prefix,
-        .prefix = self->call.asked->list.prefix,
-    };
+    pb_s3_list_asked list = list_asked(self);
     if (pb_s3_parse_upload(store_of(&self->call)->parser, pb_buffer_slice(&self->call.answer.body),
                            &list, &self->call.results->page, &self->call.http.error))
         return pb_call_cannot_read(&self->call);
